@@ -1,0 +1,128 @@
+# weir: kernel-level egress guard. `make deps` installs what is needed (Debian), `make` builds
+# build/weir, `make test` tests it, `make demo` shows it (both as root).
+
+B       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+
+DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
+             libyaml-dev libjson-c-dev libssl-dev libcmocka-dev clang-format
+DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
+             openssl ncat socat mandoc kmod
+
+WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
+CFLAGS  ?= -O2 -g
+PKG     = libbpf yaml-0.1 json-c libcrypto
+CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"0.1"'
+CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
+LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
+SANITIZE ?=
+
+USER_SRC = $(filter-out user/main.c,$(sort $(shell find user -name '*.c')))
+LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
+BPF_SRC  = $(filter-out bpf/sever.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
+BPF_OBJ  = $(BPF_SRC:%.c=$(B)/%.o)
+UNIT_SRC = $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN = $(UNIT_SRC:tests/%.c=$(B)/tests/%)
+PROG_SRC = $(sort $(wildcard tests/prog/test_*.c))
+PROG_BIN = $(PROG_SRC:tests/%.c=$(B)/tests/%)
+PROG_BPF = $(sort $(wildcard tests/prog/*.bpf.c))
+SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h
+PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
+
+BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
+             -I/usr/include/$(shell $(CC) -dumpmachine)
+
+.DELETE_ON_ERROR:
+.PHONY: all deps test unit prog demo fmt install clean asan
+
+all: $(B)/weir
+
+deps:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		$(DEPS_BUILD) $(DEPS_LAB)
+
+# ---- kernel side ------------------------------------------------------------------------------
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c $< -o $@
+
+$(B)/weir.bpf.o: $(BPF_OBJ)
+	$(BPFTOOL) gen object $@ $^
+
+$(B)/sever.bpf.o: $(B)/bpf/sever.bpf.o
+	$(BPFTOOL) gen object $@ $^
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+# ---- user side ----------------------------------------------------------------------------------
+
+$(B)/user/%.o: user/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CPPFLAGS) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(filter $(B)/user/kernel/%,$(LIB_OBJ)): | $(SKEL)
+
+$(B)/libweir.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/weir: $(B)/user/main.o $(B)/libweir.a
+	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_WEIR) -o $@
+
+# ---- tests ----------------------------------------------------------------------------------------
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
+		-lcmocka -o $@
+
+$(B)/tests/prog/%.bpf.o: tests/prog/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c $< -o $@
+
+$(B)/tests/prog/%.skel.h: $(B)/tests/prog/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(B)/tests/prog/%: tests/prog/%.c $(B)/libweir.a $(PROG_SKEL)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) -I$(B)/tests/prog $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a \
+		$(LDLIBS_WEIR) -lcmocka -o $@
+
+unit: $(UNIT_BIN)
+prog: $(PROG_BIN)
+
+asan:
+	$(MAKE) B=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer' build/asan/weir unit
+
+test: all unit prog asan
+	python3 tests/run
+
+demo: all
+	python3 tests/lab/demo.py
+
+fmt:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	for page in user/man/*.[1-8]; do \
+		install -D -m 0644 $$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page); \
+	done
+	for policy in policies/*.yaml; do \
+		install -D -m 0644 $$policy \
+			$(DESTDIR)$(PREFIX)/share/doc/weir/policies/$$(basename $$policy); \
+	done
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * guard.h - the guard in the kernel, as the rest of user space sees it.
+ *
+ * Behind it stands the only code that includes libbpf and the skeletons. Functions return 0 or
+ * -errno; those with `problem` put one line for people there (malloc'd, the caller frees), which
+ * is NULL on success. Nothing here logs.
+ */
+#ifndef WEIR_GUARD_H
+#define WEIR_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "user/policy/image.h"
+
+struct guard;
+
+struct guard_options {
+	const char *instance;
+	const char *cgroup;   /* directory; NULL: the root of the cgroup v2 hierarchy */
+	char **uplinks;	      /* interface names, in the network namespace of the caller */
+	size_t uplink_count;
+	bool observe;
+};
+
+/* ---- life --------------------------------------------------------------------------------------*/
+
+/* Loads, fills, attaches and pins a new guard: all or nothing. -EEXIST when one is pinned. */
+int guard_load(const struct guard_options *options, const struct image *image, struct guard **ret,
+	       char **problem);
+
+/* Opens what is pinned. -ENOENT: nothing is. -EPROTO: another layout (WEIR_ABI_VERSION). */
+int guard_open(const char *instance, struct guard **ret, char **problem);
+
+/* Takes over the programs of an opened guard: this build's replace the running ones through their
+ * links, on the same maps; missing hooks and uplinks are attached. Raises the generation. */
+int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem);
+
+/* Detaches and unpins everything, sessions unharmed. */
+int guard_unload(const char *instance, char **problem);
+bool guard_is_pinned(const char *instance);
+void guard_close(struct guard *guard);
+
+/* ---- changes; each takes the guard's lock, and ends with one write of control.active ----------*/
+
+/* A new policy, with the cuts compiled against it. */
+int guard_apply(struct guard *guard, const struct image *image, const struct cut_table *cuts,
+		char **problem);
+/* Other cuts under the same policy. This is the write that cuts. */
+int guard_set_cuts(struct guard *guard, const struct cut_table *cuts);
+/* Fills a spare slot without switching to it, for a dry run; *slot names it. */
+int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t *slot);
+/* Raises the generation: each socket is judged anew. */
+int guard_raise(struct guard *guard);
+/* Wall clock and hours: offset = wall - boot. Raises the generation. */
+int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_closed);
+int guard_set_observe(struct guard *guard, bool observe);
+/* Opens a latch again. -ENOENT: no such account, or not latched. */
+int guard_clear_latch(struct guard *guard, uint64_t account);
+
+/* Orders' texts: all that are in use, in order of id; malloc'd. */
+int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count);
+/* Replaces all texts. -ENOSPC: more than WEIR_MAX_ORDERS. */
+int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_t count);
+
+/* ---- ending sockets ----------------------------------------------------------------------------*/
+
+struct sever_result {
+	size_t ended;
+	size_t selected;
+	size_t namespaces;
+	bool by_iterator; /* bpf_sock_destroy; else sock_diag */
+	uint64_t took_ns;
+};
+
+/*
+ * Selects the sockets that `request` means in every network namespace with a process below the
+ * guarded cgroup, and ends them unless `dry_run`. `each` may be NULL.
+ */
+int guard_sever(struct guard *guard, const struct weir_sever_request *request, bool dry_run,
+		void (*each)(const struct weir_selected *selected, void *data), void *data,
+		struct sever_result *result, char **problem);
+
+/* ---- reading -----------------------------------------------------------------------------------*/
+
+struct weir_control guard_control(const struct guard *guard);
+int guard_policy_head(struct guard *guard, struct weir_policy_head *head);
+int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES]);
+
+/* Every account, keyed; `each` returning non-zero ends the walk with that value. Strangers' slots
+ * that are in use come with key = WEIR_KEY_PEER. */
+int guard_meters(struct guard *guard,
+		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data);
+int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter);
+
+struct guard_cgroup {
+	uint64_t id;
+	struct weir_cgroup traffic;
+	char *path; /* below the guarded root; NULL when it is gone */
+};
+int guard_cgroups(struct guard *guard, struct guard_cgroup **ret, size_t *count);
+
+struct guard_hook {
+	char name[32];	  /* egress, connect4, edge, ... */
+	char where[128];  /* cgroup path or interface */
+	bool is_attached; /* read back from the kernel */
+};
+int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count);
+const char *guard_cgroup_path(const struct guard *guard);
+
+/* ---- events ------------------------------------------------------------------------------------*/
+
+/* For poll(); readable when events wait. */
+int guard_events_fd(struct guard *guard);
+/* Calls `each` for all that wait. Number of events, or -errno. */
+int guard_events_consume(struct guard *guard,
+			 void (*each)(const struct weir_event *event, void *data), void *data);
+
+/* ---- what this kernel can do, found by trying ---------------------------------------------------*/
+
+struct probe {
+	const char *what;
+	const char *why; /* what weir needs it for */
+	bool is_required;
+	bool is_there;
+	char detail[96]; /* the kernel's answer when it is not */
+};
+int guard_probe(struct probe **ret, size_t *count);
+
+/* Where the cgroup v2 hierarchy is mounted (/proc/mounts); malloc'd. -ENOENT when it is not. */
+int cgroup_mount_point(char **path);
+
+#endif

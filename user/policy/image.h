@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * image.h - a policy compiled into the tables of bpf/abi.h.
+ *
+ * The image is all that the kernel gets, and `explain` answers from nothing else. Index 0..2 of the
+ * services are the built-in ones, partner 0 and grant 0 mean "none".
+ */
+#ifndef WEIR_IMAGE_H
+#define WEIR_IMAGE_H
+
+#include "bpf/abi.h"
+#include "user/policy/policy.h"
+
+struct image_prefix {
+	uint8_t address[16]; /* v4-mapped, host bits zero */
+	uint8_t bits;	     /* 0..128 */
+	uint32_t partner;
+};
+
+struct image_pair {
+	struct weir_pair key;
+	struct weir_span rules;
+};
+
+struct image_step {
+	struct weir_path_key key;
+	struct weir_path_step step;
+};
+
+struct image_lifeline_prefix {
+	uint8_t address[16];
+	uint8_t bits;
+	struct weir_span rules;
+};
+
+struct image {
+	struct weir_policy_head head;
+	char *name; /* of the policy */
+
+	struct weir_service *services; /* head.services */
+	struct weir_partner *partners; /* head.partners */
+	struct weir_grant *grants;     /* head.grants */
+	struct weir_rule *rules;       /* head.rules */
+	struct weir_interval *hours;   /* head.hours */
+	struct weir_lifeline_rule *lifeline_rules;
+
+	struct image_prefix *prefixes; /* sorted by address, then bits: for binary search */
+	size_t prefix_count;
+	struct image_pair *pairs; /* sorted by key */
+	size_t pair_count;
+	struct image_step *steps; /* sorted by state, then name */
+	size_t step_count;
+	struct image_lifeline_prefix *lifeline_prefixes; /* sorted by address, then bits */
+	size_t lifeline_prefix_count;
+
+	/* names, parallel to the tables; "other", "stack", "forwarded" first, "" for entry 0 */
+	char **service_names;
+	char **partner_names;
+	char **grant_names;
+	char **class_names; /* by bit */
+	size_t class_count;
+	struct names *partner_info_keys, *partner_info_values; /* parallel to partners, or NULL */
+};
+
+/*
+ * Compiles a checked policy. Hours become absolute intervals for two years from `now_wall_ns`.
+ * -EBADMSG with a fault when a table would overflow (WEIR_RULES_PER_PAIR, classes, ...).
+ * The image owns copies of all it needs; the policy may be freed.
+ */
+int image_compile(const struct policy *policy, uint64_t now_wall_ns, struct image *image,
+		  struct faults *faults);
+void image_free(struct image *image);
+
+/* Index of a name, or WEIR_ANY. For classes the number of the bit. */
+uint32_t image_service(const struct image *image, const char *name);
+uint32_t image_partner(const struct image *image, const char *name);
+uint32_t image_grant(const struct image *image, const char *name);
+uint32_t image_class(const struct image *image, const char *name);
+
+/* Partner of an address by longest prefix, or WEIR_NO_PARTNER. */
+uint32_t image_partner_of(const struct image *image, const uint8_t address[16]);
+
+/* Service of a cgroup path below the guarded root ("system.slice/nginx.service/x"): walks the same
+ * automaton as bpf/service.bpf.h. WEIR_SERVICE_OTHER when no path matches. */
+uint32_t image_service_of(const struct image *image, const char *path);
+
+/* Stable keys: 64 bits of a hash over KIND ":" NAME, never below 256. KIND is "service", "partner"
+ * or "grant". */
+uint64_t image_key(const char *kind, const char *name);
+
+/* The cuts that explain_decide() looks at; NULL: none. Same layout as the kernel's slot. */
+struct cut_table {
+	struct weir_cut_entry *entry;
+	size_t count;
+};
+
+/*
+ * The decision, as bpf/verdict.bpf.h makes it: question in, answer out. `wall_ns` stands for now;
+ * answer->valid_until_ns is wall time here; account and generation are set like the kernel's
+ * (generation 0).
+ */
+void explain_decide(const struct image *image, const struct cut_table *cuts,
+		    const struct weir_question *question, uint64_t wall_ns, bool hours_closed,
+		    struct weir_answer *answer);
+
+/* The answer in words, for people: verdict, rule, budgets that apply, when it changes. Writes
+ * several lines to `out`. */
+void explain_print(const struct image *image, const struct weir_question *question,
+		   const struct weir_answer *answer, FILE *out);
+
+#endif
