@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* table.c - a hash table from byte strings to numbers: open addressing, at most half full. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/table.h"
+
+/* FNV-1a, finished with MurmurHash3's mixer: the low bits alone choose the slot. */
+static uint64_t hash(const void *key, size_t length)
+{
+	const unsigned char *byte = key;
+	uint64_t h = 0xcbf29ce484222325;
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		h = (h ^ byte[i]) * 0x100000001b3;
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccd;
+	return h ^ h >> 33;
+}
+
+static struct table_slot *find(const struct table *table, const void *key, size_t length)
+{
+	size_t at = hash(key, length) & (table->size - 1);
+	struct table_slot *slot;
+
+	for (;; at = (at + 1) & (table->size - 1)) {
+		slot = &table->slot[at];
+		if (!slot->key || (slot->length == length && memcmp(slot->key, key, length) == 0))
+			return slot;
+	}
+}
+
+static int grow(struct table *table)
+{
+	struct table larger = {.size = table->size ? table->size * 2 : 64, .count = table->count};
+	size_t i;
+
+	larger.slot = calloc(larger.size, sizeof(*larger.slot));
+	if (!larger.slot)
+		return -ENOMEM;
+	for (i = 0; i < table->size; i++)
+		if (table->slot[i].key)
+			*find(&larger, table->slot[i].key, table->slot[i].length) = table->slot[i];
+	free(table->slot);
+	*table = larger;
+	return 0;
+}
+
+int table_put(struct table *table, const void *key, size_t length, uint32_t value, uint32_t *found)
+{
+	struct table_slot *slot;
+	int r;
+
+	if (table->count >= table->size / 2) {
+		r = grow(table);
+		if (r < 0)
+			return r;
+	}
+	slot = find(table, key, length);
+	*found = slot->key ? slot->value : TABLE_NONE;
+	if (!slot->key) {
+		*slot = (struct table_slot){key, (uint32_t)length, value};
+		table->count++;
+	}
+	return 0;
+}
+
+uint32_t table_get(const struct table *table, const void *key, size_t length)
+{
+	const struct table_slot *slot;
+
+	if (table->size == 0)
+		return TABLE_NONE;
+	slot = find(table, key, length);
+	return slot->key ? slot->value : TABLE_NONE;
+}
+
+void table_free(struct table *table)
+{
+	free(table->slot);
+	*table = (struct table){0};
+}
