@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* text.c - names that are nearly right: edit distance. */
+#include <string.h>
+
+#include "user/base/text.h"
+
+enum { NEAR_MAX = 64 }; /* bytes that take part; longer words have no near name */
+
+static unsigned int least(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* Levenshtein, with a swap of neighbours as one step ("tpc" for "tcp"). */
+static unsigned int distance(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+	unsigned int rows[3][NEAR_MAX + 1];
+	unsigned int *before = rows[0], *last = rows[1], *row = rows[2], *spare;
+	size_t i, j;
+
+	for (j = 0; j <= b_length; j++)
+		last[j] = (unsigned int)j;
+	for (i = 1; i <= a_length; i++) {
+		row[0] = (unsigned int)i;
+		for (j = 1; j <= b_length; j++) {
+			row[j] = least(last[j] + 1, row[j - 1] + 1,
+				       last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		spare = before;
+		before = last;
+		last = row;
+		row = spare;
+	}
+	return last[b_length];
+}
+
+void near_start(struct near *near, const char *word)
+{
+	size_t length = strlen(word);
+
+	near->word = word;
+	near->best = NULL;
+	/* Only what is nearer than this is taken: one mistake in short words, a third in long. */
+	near->distance = length <= 4 ? 2 : (unsigned int)(length / 3) + 1;
+}
+
+void near_try(struct near *near, const char *candidate)
+{
+	size_t a = strlen(near->word), b = strlen(candidate);
+	unsigned int d;
+
+	if (a > NEAR_MAX || b > NEAR_MAX || (a > b ? a - b : b - a) >= near->distance)
+		return;
+	d = distance(near->word, a, candidate, b);
+	if (d < near->distance) {
+		near->distance = d;
+		near->best = candidate;
+	}
+}
+
+const char *near_name(const char *word, char *const *names, size_t count)
+{
+	struct near near;
+	size_t i;
+
+	near_start(&near, word);
+	for (i = 0; i < count; i++)
+		near_try(&near, names[i]);
+	return near.best;
+}
