@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "user/cmd/cmd.h"
+#include "user/policy/near.h"
 
 static const struct command *const commands[] = {
 	&command_run,	   &command_check,  &command_explain,  &command_apply, &command_confirm,
@@ -26,14 +27,14 @@ static const struct command *find_command(const char *name)
 
 static int unknown_command(const char *name)
 {
-	const char *names[COMMANDS];
-	const char *near;
+	char *names[COMMANDS];
+	const char *near[NEAR_MAX];
 
 	for (size_t i = 0; i < COMMANDS; i++)
-		names[i] = commands[i]->name;
-	near = near_word(name, names, COMMANDS);
-	if (near)
-		fprintf(stderr, "weir: unknown command %s; is %s meant? (weir help)\n", name, near);
+		names[i] = (char *)commands[i]->name;
+	if (near_names(name, names, COMMANDS, near) > 0)
+		fprintf(stderr, "weir: unknown command %s; is %s meant? (weir help)\n", name,
+			near[0]);
 	else
 		fprintf(stderr, "weir: unknown command %s (weir help)\n", name);
 	return CMD_USAGE;

@@ -6,11 +6,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/cmd/cmd.h"
+#include "user/policy/near.h"
 
 static const struct option common_options[] = {
 	{"--instance", "NAME", "which guard, when a host has several (left out: host)", false},
@@ -49,67 +49,21 @@ static int problem_set(char **problem, const char *format, ...)
 	return -EINVAL;
 }
 
-/* Levenshtein's distance over one row; words longer than the row are not near anything. */
-static size_t edits(const char *a, const char *b)
-{
-	enum { LONGEST = 48 };
-	size_t row[LONGEST + 1], length_a = strlen(a), length_b = strlen(b);
-
-	if (length_a > LONGEST || length_b > LONGEST)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= length_b; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= length_a; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= length_b; j++) {
-			size_t above = row[j];
-			size_t cost = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (above + 1 < cost)
-				cost = above + 1;
-			if (row[j - 1] + 1 < cost)
-				cost = row[j - 1] + 1;
-			diagonal = above;
-			row[j] = cost;
-		}
-	}
-	return row[length_b];
-}
-
-const char *near_word(const char *word, const char *const *candidates, size_t count)
-{
-	size_t best = strlen(word) / 3 + 2;
-	const char *near = NULL;
-
-	for (size_t i = 0; i < count; i++) {
-		size_t distance = edits(word, candidates[i]);
-
-		if (distance < best) {
-			best = distance;
-			near = candidates[i];
-		}
-	}
-	return near;
-}
-
 static int unknown_option(const struct command *command, const char *word, size_t length,
 			  char **problem)
 {
-	const char *names[2 * CMD_MAX_OPTIONS];
+	char *names[2 * CMD_MAX_OPTIONS];
+	const char *near[NEAR_MAX];
 	char given[64];
-	const char *near;
 	size_t count = 0;
 
 	for (const struct option *o = command->options; o->name; o++)
-		names[count++] = o->name;
+		names[count++] = (char *)o->name;
 	for (const struct option *o = common_options; o->name; o++)
-		names[count++] = o->name;
+		names[count++] = (char *)o->name;
 	snprintf(given, sizeof(given), "%.*s", (int)length, word);
-	near = near_word(given, names, count);
-	if (near)
-		return problem_set(problem, "unknown option %s; is %s meant?", given, near);
+	if (near_names(given, names, count, near) > 0)
+		return problem_set(problem, "unknown option %s; is %s meant?", given, near[0]);
 	return problem_set(problem, "unknown option %s", given);
 }
 

@@ -70,9 +70,6 @@ bool arguments_has(const struct arguments *arguments, const char *name);
 /* The n-th value (from 0) of an option that may be repeated, NULL past the last. */
 const char *arguments_nth(const struct arguments *arguments, const char *name, size_t n);
 
-/* The candidate that takes the fewest edits, when these are few; else NULL. For hints only. */
-const char *near_word(const char *word, const char *const *candidates, size_t count);
-
 /* A name that can be part of a file name: letters, digits, - and _, at most 32. */
 bool instance_is_valid(const char *name);
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * file.c - the orders on disk, for the time after a reboot:
+ * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/base/json_out.h"
+#include "user/order/orders.h"
+
+enum { LONGEST_FILE = 16 << 20 };
+
+int orders_save(const struct orders *orders, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	struct json_out json = {.out = open_memstream(&text, &length)};
+
+	if (!json.out)
+		return -ENOMEM;
+	json_open(&json, NULL, '{');
+	json_uint(&json, "next", orders->next);
+	json_open(&json, "orders", '[');
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+
+		json_open(&json, NULL, '{');
+		json_uint(&json, "id", order->id);
+		json_uint(&json, "parent", order->parent);
+		json_uint(&json, "since_ns", order->since_ns);
+		json_uint(&json, "until_ns", order->until_ns);
+		json_text(&json, "target", order->target);
+		json_text(&json, "reason", order->reason);
+		json_text(&json, "by", order->by);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	fputc('\n', json.out);
+	if (fclose(json.out) != 0)
+		return -ENOMEM;
+	return file_write_atomic(path, text, length, 0640);
+}
+
+static int read_number(json_object *object, const char *key, __u64 *number)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value) ||
+	    !json_object_is_type(value, json_type_int))
+		return -EBADMSG;
+	*number = json_object_get_uint64(value);
+	return 0;
+}
+
+static int read_text(json_object *object, const char *key, char *text, size_t size)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value) ||
+	    !json_object_is_type(value, json_type_string) ||
+	    (size_t)json_object_get_string_len(value) >= size)
+		return -EBADMSG;
+	memcpy(text, json_object_get_string(value), json_object_get_string_len(value) + 1);
+	return 0;
+}
+
+static int read_order(json_object *object, struct weir_order *order)
+{
+	if (!json_object_is_type(object, json_type_object) ||
+	    read_number(object, "id", &order->id) < 0 || order->id == 0 ||
+	    read_number(object, "parent", &order->parent) < 0 ||
+	    read_number(object, "since_ns", &order->since_ns) < 0 ||
+	    read_number(object, "until_ns", &order->until_ns) < 0 ||
+	    read_text(object, "target", order->target, sizeof(order->target)) < 0 ||
+	    read_text(object, "reason", order->reason, sizeof(order->reason)) < 0 ||
+	    read_text(object, "by", order->by, sizeof(order->by)) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
+static int read_orders(json_object *root, struct orders *orders)
+{
+	_cleanup_free_ struct weir_order *item = NULL;
+	json_object *list;
+	__u64 next;
+	size_t count;
+
+	if (!json_object_is_type(root, json_type_object) || read_number(root, "next", &next) < 0 ||
+	    !json_object_object_get_ex(root, "orders", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return -EBADMSG;
+	count = json_object_array_length(list);
+	if (count > WEIR_MAX_ORDERS)
+		return -EBADMSG;
+	item = calloc(count + 1, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (read_order(json_object_array_get_idx(list, i), &item[i]) < 0)
+			return -EBADMSG;
+	}
+	*orders = (struct orders){.next = next};
+	orders_take(orders, TAKE_PTR(item), count);
+	return 0;
+}
+
+int orders_load(const char *path, struct orders *orders)
+{
+	_cleanup_free_ char *text = NULL;
+	json_object *root;
+	size_t length;
+	int r;
+
+	r = file_read(path, LONGEST_FILE, &text, &length);
+	if (r < 0)
+		return r;
+	root = json_tokener_parse(text);
+	if (!root)
+		return -EBADMSG;
+	r = read_orders(root, orders);
+	json_object_put(root);
+	return r;
+}

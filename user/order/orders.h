@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * orders.h - the set of cuts and of the exceptions inside them.
+ *
+ * A cut only ever adds to the set. A reopening takes a whole cut out, or adds an exception to it.
+ * The texts (struct weir_order) are what is kept in the kernel and on disk; what the kernel judges
+ * by is compiled from them against the policy in force, which this module knows only through a
+ * callback. Pure: no clock, no files.
+ */
+#ifndef WEIR_ORDERS_H
+#define WEIR_ORDERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+
+struct orders {
+	struct weir_order *item; /* in rising order of id */
+	size_t count;
+	uint64_t next; /* id of the next order; ids are not used twice */
+};
+
+void orders_free(struct orders *orders);
+
+/* Takes over a list (malloc'd), sorts it. Exceptions without their cut are dropped. */
+void orders_take(struct orders *orders, struct weir_order *item, size_t count);
+int orders_copy(const struct orders *orders, struct orders *copy);
+
+/* NULL when it is not there. */
+const struct weir_order *orders_find(const struct orders *orders, uint64_t id);
+
+struct order_text {
+	const char *target;
+	const char *reason;
+	const char *by;
+	uint64_t since_ns; /* wall */
+	uint64_t until_ns; /* wall; 0: until somebody reopens */
+};
+
+/*
+ * 0, or: -EINVAL for a target or reason that is empty, too long for struct weir_order, or has
+ * control characters; -ENOSPC at WEIR_MAX_ORDERS; -ENOENT when there is no such cut; -EEXIST when
+ * the cut has this exception already; -ENOMEM.
+ */
+int orders_add_cut(struct orders *orders, const struct order_text *text, uint64_t *id);
+int orders_add_exception(struct orders *orders, uint64_t cut, const struct order_text *text,
+			 uint64_t *id);
+
+/* The cut with its exceptions. -ENOENT. */
+int orders_remove_cut(struct orders *orders, uint64_t id);
+
+/* The first cut whose time is over at `wall_ns`, or 0. */
+uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns);
+/* When the next cut ends (wall), or 0 when none does. */
+uint64_t orders_next_end(const struct orders *orders);
+
+/* Fills the target's fields of `entry`; anything but 0 ends the compilation with that value. */
+typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_entry *entry,
+			      void *data);
+
+/* Each cut followed by its exceptions, in the order of their ids. `*ret` is malloc'd (NULL for
+ * none). -E2BIG above WEIR_CUT_ENTRIES, -ENOMEM, or what the resolver gave. */
+int orders_compile(const struct orders *orders, order_resolver resolve, void *data,
+		   struct weir_cut_entry **ret, size_t *count);
+
+/* ---- on disk --------------------------------------------------------------------------------*/
+
+/* Writes the file as a whole (file_write_atomic). 0 or -errno. */
+int orders_save(const struct orders *orders, const char *path);
+/* 0; -ENOENT without a file; -EBADMSG when it is not what orders_save() wrote; -errno. */
+int orders_load(const char *path, struct orders *orders);
+
+#endif
