@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+far.py - what happens at the far end: real clients, raw sockets, and a count of what arrived.
+
+Everything is judged here, by bytes that a partner or a stranger really holds, never by what the host
+says about itself.
+"""
+import errno
+import hashlib
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+from lab import HOSTS
+
+FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+HUB = {family: HOSTS["hub"][0 if family == 4 else 3][0] for family in (4, 6)}
+ADMIN = {family: HOSTS["hub"][0 if family == 4 else 3][1] for family in (4, 6)}
+CHUNK = bytes(1 << 16)
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def in_url(address):
+    return "[%s]" % address if ":" in address else address
+
+
+# ---- counting what arrives ------------------------------------------------------------------------
+
+class Count:
+    """Counts what reaches one host from the hub, in a process of its own. IP bytes are those on the
+    wire: a GSO packet counts its headers once per segment. `only` limits it to some of the host's
+    addresses."""
+
+    FIELDS = ("packets", "ip_bytes", "tcp_payload", "udp_payload", "other_payload", "syn", "dropped",
+              "seen")
+
+    def __init__(self, lab, host, only=None):
+        self.shared = mmap.mmap(-1, 4096)
+        addresses = [only] if isinstance(only, str) else only
+        packed = {socket.inet_pton(family_of(a), a) for a in addresses} if addresses else None
+        self.task = lab.start(_count, self.shared, packed, host=host)
+        end = time.monotonic() + 5
+        while self.seen == 0:
+            if time.monotonic() > end or not self.task.is_running():
+                self.task.result(1)
+                raise TimeoutError("the counter did not start")
+            time.sleep(0.002)
+
+    def __getattr__(self, name):
+        if name not in Count.FIELDS:
+            raise AttributeError(name)
+        return struct.unpack_from("Q", self.shared, 8 * Count.FIELDS.index(name))[0]
+
+    @property
+    def payload(self):
+        return self.tcp_payload + self.udp_payload + self.other_payload
+
+    def settle(self, quiet=0.25, timeout=20.0):
+        """Waits until nothing has arrived for `quiet` seconds."""
+        end, last, since = time.monotonic() + timeout, self.packets, time.monotonic()
+        while time.monotonic() < end:
+            time.sleep(0.02)
+            if self.packets != last:
+                last, since = self.packets, time.monotonic()
+            elif time.monotonic() - since >= quiet:
+                return self
+        return self
+
+    def stop(self):
+        self.task.kill()
+
+
+def _segments(payload, gso_size):
+    return -(-payload // gso_size) if gso_size and payload else 1
+
+
+def _transport(protocol, packet, offset):
+    """Header length of a transport protocol, and whether it is a SYN of ours."""
+    if protocol == socket.IPPROTO_TCP:
+        flags = packet[offset + 13]
+        return (packet[offset + 12] >> 4) * 4, flags & 0x12 == 0x02
+    return 8, False
+
+
+def _count(shared, only):
+    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sniffer.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+    sniffer.setsockopt(263, 15, 1)                       # SOL_PACKET, PACKET_VNET_HDR
+    sniffer.settimeout(0.2)
+    hub = {socket.inet_pton(family_of(a), a) for index in (0, 3) for a in HOSTS["hub"][index]}
+    buffer = bytearray(256)
+    totals = [0] * len(Count.FIELDS)
+    totals[7] = 1
+    struct.pack_into("8Q", shared, 0, *totals)
+    while True:
+        try:
+            _, where = sniffer.recvfrom_into(buffer)
+        except socket.timeout:
+            statistics = sniffer.getsockopt(263, 6, 8)  # PACKET_STATISTICS; reading clears it
+            totals[6] += struct.unpack("II", statistics)[1]
+            struct.pack_into("8Q", shared, 0, *totals)
+            continue
+        if where[2] == 4:  # PACKET_OUTGOING
+            continue
+        gso_size = struct.unpack_from("H", buffer, 4)[0] if buffer[1] else 0
+        kind = struct.unpack_from("!H", buffer, 22)[0]
+        packet = memoryview(buffer)[24:]
+        if kind == 0x0800:
+            source, target = bytes(packet[12:16]), bytes(packet[16:20])
+            length, header = struct.unpack_from("!H", packet, 2)[0], (packet[0] & 15) * 4
+            fragment = struct.unpack_from("!H", packet, 6)[0] & 0x1fff
+            protocol = packet[9]
+        elif kind == 0x86dd:
+            source, target = bytes(packet[8:24]), bytes(packet[24:40])
+            length, header = struct.unpack_from("!H", packet, 4)[0] + 40, 40
+            protocol, fragment = packet[6], 0
+            if protocol == 44:
+                protocol, header = packet[40], 48
+                fragment = struct.unpack_from("!H", packet, 42)[0] & 0xfff8
+        else:
+            continue
+        if source not in hub or (only and target not in only):
+            continue
+        extra, syn = (0, False) if fragment else _transport(protocol, packet, header)
+        payload = max(length - header - extra, 0)
+        totals[0] += 1
+        totals[1] += payload + _segments(payload, gso_size) * (header + extra)
+        place = {socket.IPPROTO_TCP: 2, socket.IPPROTO_UDP: 3}.get(protocol, 4)
+        if protocol != socket.IPPROTO_ICMPV6 or payload > 64:  # neighbour discovery is no payload
+            totals[place] += payload
+        totals[5] += syn
+        struct.pack_into("8Q", shared, 0, *totals)
+
+
+# ---- raw sockets; each runs where the caller puts it ----------------------------------------------------
+
+def tcp_take(address, port, source=None, seconds=3.0, request=b"go\n", limit=None):
+    """Connects, asks, and counts bytes until the end, an error, `limit`, or `seconds` without any.
+    Returns (bytes, how it ended): "eof", "quiet", "limit" or the name of an errno."""
+    got = 0
+    try:
+        with socket.socket(family_of(address), socket.SOCK_STREAM) as client:
+            client.settimeout(seconds)
+            if source:
+                client.bind((source, 0))
+            client.connect((address, port))
+            client.sendall(request)
+            while limit is None or got < limit:
+                part = client.recv(1 << 18)
+                if not part:
+                    return got, "eof"
+                got += len(part)
+            return got, "limit"
+    except socket.timeout:
+        return got, "quiet"
+    except OSError as error:
+        return got, errno.errorcode.get(error.errno, str(error))
+
+
+def tcp_take_many(address, port, source, number, seconds=3.0):
+    """tcp_take() on `number` connections at once; the bytes of all."""
+    clients = []
+    for _ in range(number):
+        client = socket.socket(family_of(address), socket.SOCK_STREAM)
+        client.settimeout(seconds)
+        if source:
+            client.bind((source, 0))
+        try:
+            client.connect((address, port))
+            client.sendall(b"go\n")
+            clients.append(client)
+        except OSError:
+            client.close()
+    got, last = 0, time.monotonic()
+    while clients and time.monotonic() - last < seconds:
+        for client in select.select(clients, [], [], 0.1)[0]:
+            try:
+                part = client.recv(1 << 18)
+            except OSError:
+                part = b""
+            if part:
+                got, last = got + len(part), time.monotonic()
+            else:
+                clients.remove(client)
+    return got
+
+
+def tcp_give(address, port, size, seconds=10.0):
+    """Connects and sends `size` bytes; returns bytes accepted by the peer's application, which
+    answers their number (see sink())."""
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as client:
+        client.settimeout(seconds)
+        client.connect((address, port))
+        left = size
+        while left:
+            left -= client.send(CHUNK[:left])
+        client.shutdown(socket.SHUT_WR)
+        return int(client.makefile().readline() or 0)
+
+
+def sink(address, port, shared):
+    """A server that counts the bytes it receives and the connections, and answers the number."""
+    server = _listen(address, port)
+    while True:
+        connection, _ = server.accept()
+        _add(shared, 1, 1)
+        if os.fork() == 0:
+            server.close()
+            got = 0
+            try:
+                while True:
+                    part = connection.recv(1 << 18)
+                    if not part:
+                        break
+                    got += len(part)
+                    _add(shared, 0, len(part))
+                connection.sendall(b"%d\n" % got)
+            except OSError:
+                pass
+            os._exit(0)
+        connection.close()
+
+
+def udp_sink(address, port, shared, protocol=0):
+    server = socket.socket(family_of(address), socket.SOCK_DGRAM, protocol)
+    server.bind((address, port))
+    struct.pack_into("Q", shared, 24, 1)
+    while True:
+        _add(shared, 0, len(server.recv(1 << 16)))
+        _add(shared, 1, 1)
+
+
+def _add(shared, place, value):
+    struct.pack_into("Q", shared, 8 * place, struct.unpack_from("Q", shared, 8 * place)[0] + value)
+
+
+class Sink:
+    """sink() or udp_sink() on a host: .bytes and .connections (datagrams) so far."""
+
+    def __init__(self, lab, host, address, port, udp=False, protocol=0):
+        self.shared = mmap.mmap(-1, 4096)
+        if udp:
+            self.task = lab.start(udp_sink, address, port, self.shared, protocol, host=host)
+            while not struct.unpack_from("Q", self.shared, 24)[0]:
+                if not self.task.is_running():
+                    self.task.result(1)
+                time.sleep(0.002)
+        else:
+            self.task = lab.start(sink, address, port, self.shared, host=host)
+            wait_listening(lab, host, address, port)
+
+    @property
+    def bytes(self):
+        return struct.unpack_from("Q", self.shared, 0)[0]
+
+    @property
+    def connections(self):
+        return struct.unpack_from("Q", self.shared, 8)[0]
+
+
+def _is_listening(address, port):
+    """Looks into the namespace's table of sockets, so that no connection is made."""
+    table = "/proc/self/net/tcp" + ("6" if ":" in address else "")
+    with open(table, encoding="ascii") as lines:
+        return any(line.split()[3] == "0A" and line.split()[1].endswith(":%04X" % port)
+                   for line in lines.readlines()[1:])
+
+
+def wait_listening(lab, host, address, port, timeout=10.0):
+    end = time.monotonic() + timeout
+    while not lab.call(_is_listening, address, port, host=host):
+        if time.monotonic() > end:
+            raise TimeoutError("nobody listens on %s port %d" % (address, port))
+        time.sleep(0.01)
+
+
+def _listen(address, port, backlog=128):
+    server = socket.socket(family_of(address), socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if server.family == socket.AF_INET6:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
+    server.bind((address, port))
+    server.listen(backlog)
+    return server
+
+
+def pour(address, port, send=None, prepare=None):
+    """A server that answers each request with bytes without end; `send(connection)` sends some, and
+    `prepare(listener)` may set options. It stands for any service, and for any way of sending."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    server = _listen(address, port)
+    if prepare:
+        prepare(server)
+    while True:
+        connection, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            try:
+                connection.recv(64)
+                while True:
+                    if send:
+                        send(connection)
+                    else:
+                        connection.sendall(CHUNK)
+            except OSError:
+                pass
+            os._exit(0)
+        connection.close()
+
+
+def udp_answer(address, port, datagrams, size, protocol=0):
+    """A server without connections: each request gets many answers. Runs until it is killed."""
+    server = socket.socket(family_of(address), socket.SOCK_DGRAM, protocol)
+    server.bind((address, port))
+    while True:
+        _, peer = server.recvfrom(2048)
+        for _ in range(datagrams):
+            try:
+                server.sendto(CHUNK[:size], peer)
+            except OSError:
+                pass
+
+
+def udp_take(address, port, source, seconds=1.0, protocol=0):
+    """Asks a udp_answer() and counts the bytes of its answers until `seconds` pass without any."""
+    with socket.socket(family_of(address), socket.SOCK_DGRAM, protocol) as client:
+        client.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)
+        client.bind((source, 0))
+        client.settimeout(seconds)
+        client.sendto(b"go", (address, port))
+        got = 0
+        try:
+            while True:
+                got += len(client.recv(1 << 16))
+        except OSError:
+            return got
+
+
+def udp_give(address, port, size=1000, number=20, connected=False, protocol=0):
+    """Sends datagrams; returns (how many the kernel took, name of the last errno or None)."""
+    sent, last = 0, None
+    with socket.socket(family_of(address), socket.SOCK_DGRAM, protocol) as client:
+        try:
+            if connected:
+                client.connect((address, port))
+        except OSError as error:
+            return 0, errno.errorcode[error.errno]
+        for _ in range(number):
+            try:
+                if connected:
+                    client.send(CHUNK[:size])
+                else:
+                    client.sendto(CHUNK[:size], (address, port))
+                sent += 1
+            except OSError as error:
+                last = errno.errorcode[error.errno]
+    return sent, last
+
+
+def connect_error(address, port, seconds=3.0):
+    """The name of the errno that connect() gives, or None."""
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as client:
+        client.settimeout(seconds)
+        try:
+            client.connect((address, port))
+        except socket.timeout:
+            return "timeout"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+    return None
+
+
+# ---- real clients ---------------------------------------------------------------------------------------
+
+SSH_OPTIONS = ["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+               "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null",
+               "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=10"]
+
+
+def ssh_options(lab, source=None):
+    return SSH_OPTIONS + ["-i", lab.path("client_key")] + (["-o", "BindAddress=" + source] if source else [])
+
+
+def ssh(lab, host, command, address=ADMIN[4], timeout=20.0):
+    """A command over ssh on the hub; a CompletedProcess."""
+    return lab.run(["ssh"] + ssh_options(lab) + ["transfer@" + address, command], host, timeout=timeout)
+
+
+def _size(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+class Download:
+    """A running client that writes to a file at the far end; .bytes is what is there now."""
+
+    def __init__(self, process, path):
+        self.process, self.path = process, path
+
+    @property
+    def bytes(self):
+        return _size(self.path)
+
+    def wait(self, timeout=60.0):
+        """The exit code; -9 when it had to be killed."""
+        import subprocess
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def sha256(self):
+        digest = hashlib.sha256()
+        with open(self.path, "rb") as file:
+            for part in iter(lambda: file.read(1 << 20), b""):
+                digest.update(part)
+        return digest.hexdigest()
+
+
+_numbers = iter(range(1 << 30))
+
+
+def _target(lab):
+    return lab.path("got-%d" % next(_numbers))
+
+
+def sftp_get(lab, host, name, address=HUB[4], kbits=None, source=None):
+    """Starts a download with OpenSSH's sftp."""
+    import subprocess
+    path = _target(lab)
+    argv = ["sftp", "-q"] + (["-l", str(kbits)] if kbits else []) + ssh_options(lab, source)
+    argv += ["transfer@%s:%s" % (in_url(address), lab.path("data", name)), path]
+    return Download(lab.spawn(argv, host, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), path)
+
+
+def sftp_put(lab, host, source, name, address=HUB[4], timeout=60.0):
+    """Uploads a file with OpenSSH's sftp; a CompletedProcess."""
+    batch = lab.path("batch-%d" % next(_numbers))
+    with open(batch, "w", encoding="utf-8") as file:
+        file.write("put %s %s\n" % (source, lab.path("data", "in", name)))
+    return lab.run(["sftp", "-q", "-b", batch] + ssh_options(lab) + ["transfer@" + in_url(address)],
+                   host, timeout=timeout)
+
+
+def rsync_get(lab, host, name, address=HUB[4]):
+    import subprocess
+    path = _target(lab)
+    argv = ["rsync", "--inplace", "--whole-file", "-e", "ssh " + " ".join(ssh_options(lab)),
+            "transfer@%s:%s" % (in_url(address), lab.path("data", name)), path]
+    return Download(lab.spawn(argv, host, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), path)
+
+
+def curl(lab, host, url, source=None, seconds=10, headers=(), options=()):
+    """Starts curl; the body goes to a file at the far end."""
+    import subprocess
+    path = _target(lab)
+    argv = ["curl", "-gsk", "--max-time", str(seconds), "-o", path] + list(options)
+    argv += (["--interface", source] if source else []) + [word for h in headers for word in ("-H", h)]
+    return Download(lab.spawn(argv + [url], host, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL), path)
+
+
+def steal(lab, host, name, address=HUB[4], source=None, seconds=10):
+    """S01: asks the web shell for a file."""
+    return curl(lab, host, "https://%s/" % in_url(address), source, seconds, ["X-Shell-File: " + name])
+
+
+def lftp_get(lab, host, name, address=HUB[4], passive=True, timeout=30.0):
+    """An FTP download with lftp; (exit code, bytes at the far end)."""
+    path = _target(lab)
+    script = ("set ftp:ssl-allow off; set net:timeout 4; set net:max-retries 1; set ftp:passive-mode %s;"
+              " set ftp:prefer-epsv yes; set net:reconnect-interval-base 1; set cmd:fail-exit yes;"
+              " open ftp://%s; get %s -o %s"
+              % ("on" if passive else "off", in_url(address), name, path))
+    done = lab.run(["lftp", "--norc", "-c", script], host, timeout=timeout)
+    return done.returncode, _size(path)
