@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "user/cmd/cmd.h"
-#include "user/policy/near.h"
+#include "user/base/text.h"
 
 static const struct command *const commands[] = {
 	&command_run,	   &command_check,  &command_explain,  &command_apply, &command_confirm,
@@ -28,13 +28,13 @@ static const struct command *find_command(const char *name)
 static int unknown_command(const char *name)
 {
 	char *names[COMMANDS];
-	const char *near[NEAR_MAX];
+	const char *near;
 
 	for (size_t i = 0; i < COMMANDS; i++)
 		names[i] = (char *)commands[i]->name;
-	if (near_names(name, names, COMMANDS, near) > 0)
-		fprintf(stderr, "weir: unknown command %s; is %s meant? (weir help)\n", name,
-			near[0]);
+	near = near_name(name, names, COMMANDS);
+	if (near)
+		fprintf(stderr, "weir: unknown command %s; is %s meant? (weir help)\n", name, near);
 	else
 		fprintf(stderr, "weir: unknown command %s (weir help)\n", name);
 	return CMD_USAGE;

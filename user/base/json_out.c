@@ -82,41 +82,41 @@ void json_close(struct json_out *json, char bracket)
 	json->needs_comma = true;
 }
 
-void json_text(struct json_out *json, const char *key, const char *text)
+void json_put_text(struct json_out *json, const char *key, const char *text)
 {
 	if (!text) {
-		json_null(json, key);
+		json_put_null(json, key);
 		return;
 	}
 	begin(json, key);
 	put_escaped(json->out, text);
 }
 
-void json_uint(struct json_out *json, const char *key, uint64_t number)
+void json_put_uint(struct json_out *json, const char *key, uint64_t number)
 {
 	begin(json, key);
 	fprintf(json->out, "%" PRIu64, number);
 }
 
-void json_int(struct json_out *json, const char *key, int64_t number)
+void json_put_int(struct json_out *json, const char *key, int64_t number)
 {
 	begin(json, key);
 	fprintf(json->out, "%" PRId64, number);
 }
 
-void json_bool(struct json_out *json, const char *key, bool value)
+void json_put_bool(struct json_out *json, const char *key, bool value)
 {
 	begin(json, key);
 	fputs(value ? "true" : "false", json->out);
 }
 
-void json_null(struct json_out *json, const char *key)
+void json_put_null(struct json_out *json, const char *key)
 {
 	begin(json, key);
 	fputs("null", json->out);
 }
 
-void json_thousandths(struct json_out *json, const char *key, uint64_t thousandths)
+void json_put_thousandths(struct json_out *json, const char *key, uint64_t thousandths)
 {
 	begin(json, key);
 	fprintf(json->out, "%" PRIu64 ".%03u", thousandths / 1000, (unsigned)(thousandths % 1000));

@@ -19,12 +19,12 @@ struct json_out {
 
 void json_open(struct json_out *json, const char *key, char bracket); /* '{' or '[' */
 void json_close(struct json_out *json, char bracket);		      /* '}' or ']' */
-void json_text(struct json_out *json, const char *key, const char *text);
-void json_uint(struct json_out *json, const char *key, uint64_t number);
-void json_int(struct json_out *json, const char *key, int64_t number);
-void json_bool(struct json_out *json, const char *key, bool value);
-void json_null(struct json_out *json, const char *key);
+void json_put_text(struct json_out *json, const char *key, const char *text);
+void json_put_uint(struct json_out *json, const char *key, uint64_t number);
+void json_put_int(struct json_out *json, const char *key, int64_t number);
+void json_put_bool(struct json_out *json, const char *key, bool value);
+void json_put_null(struct json_out *json, const char *key);
 /* A number with three digits behind the point: milliseconds from nanoseconds and the like. */
-void json_thousandths(struct json_out *json, const char *key, uint64_t thousandths);
+void json_put_thousandths(struct json_out *json, const char *key, uint64_t thousandths);
 
 #endif

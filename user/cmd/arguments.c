@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "user/cmd/cmd.h"
-#include "user/policy/near.h"
+#include "user/base/text.h"
 
 static const struct option common_options[] = {
 	{"--instance", "NAME", "which guard, when a host has several (left out: host)", false},
@@ -53,7 +53,7 @@ static int unknown_option(const struct command *command, const char *word, size_
 			  char **problem)
 {
 	char *names[2 * CMD_MAX_OPTIONS];
-	const char *near[NEAR_MAX];
+	const char *near;
 	char given[64];
 	size_t count = 0;
 
@@ -62,8 +62,9 @@ static int unknown_option(const struct command *command, const char *word, size_
 	for (const struct option *o = common_options; o->name; o++)
 		names[count++] = (char *)o->name;
 	snprintf(given, sizeof(given), "%.*s", (int)length, word);
-	if (near_names(given, names, count, near) > 0)
-		return problem_set(problem, "unknown option %s; is %s meant?", given, near[0]);
+	near = near_name(given, names, count);
+	if (near)
+		return problem_set(problem, "unknown option %s; is %s meant?", given, near);
 	return problem_set(problem, "unknown option %s", given);
 }
 

@@ -96,38 +96,38 @@ const char *record_kind_name(uint8_t kind)
 static void put_head(struct json_out *json, uint64_t wall_ns, unsigned activity,
 		     const char *activity_name, unsigned severity)
 {
-	json_uint(json, "time", wall_ns / 1000000);
-	json_uint(json, "category_uid", CATEGORY_NETWORK);
-	json_text(json, "category_name", "Network Activity");
-	json_uint(json, "class_uid", CLASS_NETWORK_ACTIVITY);
-	json_text(json, "class_name", "Network Activity");
-	json_uint(json, "activity_id", activity);
-	json_text(json, "activity_name", activity_name);
-	json_uint(json, "type_uid", CLASS_NETWORK_ACTIVITY * 100 + activity);
-	json_uint(json, "severity_id", severity);
-	json_text(json, "severity", severity_names[severity]);
+	json_put_uint(json, "time", wall_ns / 1000000);
+	json_put_uint(json, "category_uid", CATEGORY_NETWORK);
+	json_put_text(json, "category_name", "Network Activity");
+	json_put_uint(json, "class_uid", CLASS_NETWORK_ACTIVITY);
+	json_put_text(json, "class_name", "Network Activity");
+	json_put_uint(json, "activity_id", activity);
+	json_put_text(json, "activity_name", activity_name);
+	json_put_uint(json, "type_uid", CLASS_NETWORK_ACTIVITY * 100 + activity);
+	json_put_uint(json, "severity_id", severity);
+	json_put_text(json, "severity", severity_names[severity]);
 }
 
 static void put_origin(struct json_out *json, const struct record_origin *origin)
 {
 	json_open(json, "policy", '{');
-	json_text(json, "name", origin->policy_name);
-	json_text(json, "uid", origin->policy_digest);
+	json_put_text(json, "name", origin->policy_name);
+	json_put_text(json, "uid", origin->policy_digest);
 	json_close(json, '}');
 	json_open(json, "device", '{');
-	json_text(json, "hostname", origin->host);
-	json_uint(json, "type_id", 1); /* server */
+	json_put_text(json, "hostname", origin->host);
+	json_put_uint(json, "type_id", 1); /* server */
 	json_close(json, '}');
 	json_open(json, "metadata", '{');
-	json_text(json, "version", "1.8.0");
+	json_put_text(json, "version", "1.8.0");
 	json_open(json, "product", '{');
-	json_text(json, "name", "weir");
-	json_text(json, "vendor_name", "weir");
-	json_text(json, "version", WEIR_VERSION);
+	json_put_text(json, "name", "weir");
+	json_put_text(json, "vendor_name", "weir");
+	json_put_text(json, "version", WEIR_VERSION);
 	json_close(json, '}');
 	json_open(json, "profiles", '[');
-	json_text(json, NULL, "host");
-	json_text(json, NULL, "security_control");
+	json_put_text(json, NULL, "host");
+	json_put_text(json, NULL, "security_control");
 	json_close(json, ']');
 	json_close(json, '}');
 }
@@ -146,13 +146,13 @@ static void put_endpoint(struct json_out *json, const char *key, const uint8_t a
 
 	address_format(address, ip, sizeof(ip));
 	json_open(json, key, '{');
-	json_text(json, "ip", ip);
+	json_put_text(json, "ip", ip);
 	if (port)
-		json_uint(json, "port", port);
+		json_put_uint(json, "port", port);
 	if (hostname)
-		json_text(json, "hostname", hostname);
+		json_put_text(json, "hostname", hostname);
 	if (name && name[0])
-		json_text(json, "name", name);
+		json_put_text(json, "name", name);
 	json_close(json, '}');
 }
 
@@ -171,13 +171,14 @@ static void put_connection(struct json_out *json, const struct record_names *nam
 			   const struct weir_event *event)
 {
 	json_open(json, "connection_info", '{');
-	json_uint(json, "direction_id", is_serving(event) ? DIRECTION_INBOUND : DIRECTION_OUTBOUND);
-	json_text(json, "direction", is_serving(event) ? "Inbound" : "Outbound");
-	json_uint(json, "protocol_num", event->protocol);
-	json_text(json, "protocol_name", names->protocol);
-	json_uint(json, "protocol_ver_id", address_is_v4(event->peer) ? 4 : 6);
-	json_uint(json, "boundary_id", BOUNDARY_OTHER);
-	json_text(json, "boundary", event->partner_key ? "partner" : "stranger");
+	json_put_uint(json, "direction_id",
+		      is_serving(event) ? DIRECTION_INBOUND : DIRECTION_OUTBOUND);
+	json_put_text(json, "direction", is_serving(event) ? "Inbound" : "Outbound");
+	json_put_uint(json, "protocol_num", event->protocol);
+	json_put_text(json, "protocol_name", names->protocol);
+	json_put_uint(json, "protocol_ver_id", address_is_v4(event->peer) ? 4 : 6);
+	json_put_uint(json, "boundary_id", BOUNDARY_OTHER);
+	json_put_text(json, "boundary", event->partner_key ? "partner" : "stranger");
 	json_close(json, '}');
 }
 
@@ -190,8 +191,8 @@ static bool has_totals(const struct weir_event *event)
 static void put_traffic(struct json_out *json, const struct weir_event *event)
 {
 	json_open(json, has_totals(event) ? "cumulative_traffic" : "traffic", '{');
-	json_uint(json, is_serving(event) ? "bytes_in" : "bytes_out", event->bytes);
-	json_uint(json, "bytes", event->bytes);
+	json_put_uint(json, is_serving(event) ? "bytes_in" : "bytes_out", event->bytes);
+	json_put_uint(json, "bytes", event->bytes);
 	json_close(json, '}');
 }
 
@@ -205,9 +206,9 @@ static void put_actor(struct json_out *json, const struct weir_event *event)
 	json_open(json, "actor", '{');
 	json_open(json, "process", '{');
 	if (program[0])
-		json_text(json, "name", program);
+		json_put_text(json, "name", program);
 	if (event->pid)
-		json_uint(json, "pid", event->pid);
+		json_put_uint(json, "pid", event->pid);
 	json_close(json, '}');
 	json_close(json, '}');
 }
@@ -221,7 +222,7 @@ static void put_name(struct json_out *json, const char *what, const char *name, 
 		snprintf(digits, sizeof(digits), "#%016" PRIx64, key);
 		name = digits;
 	}
-	json_text(json, what, name);
+	json_put_text(json, what, name);
 }
 
 static void put_unmapped(struct json_out *json, const struct record_origin *origin,
@@ -230,29 +231,29 @@ static void put_unmapped(struct json_out *json, const struct record_origin *orig
 	char text[32];
 
 	json_open(json, "unmapped", '{');
-	json_text(json, "kind", record_kind_name(event->kind));
-	json_text(json, "instance", origin->instance);
+	json_put_text(json, "kind", record_kind_name(event->kind));
+	json_put_text(json, "instance", origin->instance);
 	put_name(json, "service", names->service, event->service_key);
 	put_name(json, "partner", names->partner, event->partner_key);
 	put_name(json, "grant", names->grant, event->grant_key);
-	json_text(json, "reason", names->reason);
-	json_text(json, "direction", names->direction);
-	json_bool(json, "observe", event->observe);
+	json_put_text(json, "reason", names->reason);
+	json_put_text(json, "direction", names->direction);
+	json_put_bool(json, "observe", event->observe);
 	if (event->order) {
 		snprintf(text, sizeof(text), "c%" PRIu64, (uint64_t)event->order);
-		json_text(json, "order", text);
+		json_put_text(json, "order", text);
 	}
 	if (event->window_ns) {
-		json_uint(json, "limit_bytes", event->limit_bytes);
-		json_uint(json, "used_bytes", event->used_bytes);
-		json_thousandths(json, "window_seconds", event->window_ns / 1000000);
+		json_put_uint(json, "limit_bytes", event->limit_bytes);
+		json_put_uint(json, "used_bytes", event->used_bytes);
+		json_put_thousandths(json, "window_seconds", event->window_ns / 1000000);
 	}
 	if (event->kind == WEIR_EVENT_CLOSED)
-		json_uint(json, "acked_bytes", event->acked_bytes);
-	json_uint(json, "untold", event->untold);
+		json_put_uint(json, "acked_bytes", event->acked_bytes);
+	json_put_uint(json, "untold", event->untold);
 	snprintf(text, sizeof(text), "%016" PRIx64, (uint64_t)event->account);
-	json_text(json, "account", text);
-	json_uint(json, "cgroup", event->cgroup);
+	json_put_text(json, "account", text);
+	json_put_uint(json, "cgroup", event->cgroup);
 	json_close(json, '}');
 }
 
@@ -284,7 +285,7 @@ static void put_message(struct json_out *json, const struct record_names *names,
 				   ", %" PRIu64 " bytes sent", (uint64_t)event->bytes);
 	if (program[0] && length < sizeof(message))
 		snprintf(message + length, sizeof(message) - length, ", program %s", program);
-	json_text(json, "message", message);
+	json_put_text(json, "message", message);
 }
 
 char *record_event(const struct record_origin *origin, const struct record_names *names,
@@ -303,9 +304,9 @@ char *record_event(const struct record_origin *origin, const struct record_names
 		 meaning->activity == ACTIVITY_OTHER ? "Other" : activity_names[meaning->activity],
 		 meaning->severity);
 	put_message(&json, names, event);
-	json_uint(&json, "action_id", meaning->action);
-	json_uint(&json, "disposition_id", meaning->disposition);
-	json_bool(&json, "is_alert", meaning->is_alert);
+	json_put_uint(&json, "action_id", meaning->action);
+	json_put_uint(&json, "disposition_id", meaning->disposition);
+	json_put_bool(&json, "is_alert", meaning->is_alert);
 	put_endpoints(&json, origin, names, event);
 	put_connection(&json, names, event);
 	put_traffic(&json, event);
@@ -333,22 +334,22 @@ char *record_notice(const struct record_origin *origin, const struct record_noti
 		return NULL;
 	json_open(&json, NULL, '{');
 	put_head(&json, notice->wall_ns, ACTIVITY_OTHER, notice->kind, notice->severity);
-	json_text(&json, "message", notice->message);
-	json_uint(&json, "action_id", ACTION_OBSERVED);
-	json_uint(&json, "disposition_id", DISPOSITION_LOGGED);
-	json_bool(&json, "is_alert", notice->is_alert);
+	json_put_text(&json, "message", notice->message);
+	json_put_uint(&json, "action_id", ACTION_OBSERVED);
+	json_put_uint(&json, "disposition_id", DISPOSITION_LOGGED);
+	json_put_bool(&json, "is_alert", notice->is_alert);
 	json_open(&json, "src_endpoint", '{'); /* the class asks for one endpoint */
-	json_text(&json, "hostname", origin->host);
+	json_put_text(&json, "hostname", origin->host);
 	json_close(&json, '}');
 	put_origin(&json, origin);
 	json_open(&json, "unmapped", '{');
-	json_text(&json, "kind", notice->kind);
-	json_text(&json, "instance", origin->instance);
+	json_put_text(&json, "kind", notice->kind);
+	json_put_text(&json, "instance", origin->instance);
 	for (size_t i = 0; i < notice->field_count; i++) {
 		if (notice->field[i].text)
-			json_text(&json, notice->field[i].key, notice->field[i].text);
+			json_put_text(&json, notice->field[i].key, notice->field[i].text);
 		else
-			json_uint(&json, notice->field[i].key, notice->field[i].number);
+			json_put_uint(&json, notice->field[i].key, notice->field[i].number);
 	}
 	json_close(&json, '}');
 	json_close(&json, '}');

@@ -24,19 +24,19 @@ int orders_save(const struct orders *orders, const char *path)
 	if (!json.out)
 		return -ENOMEM;
 	json_open(&json, NULL, '{');
-	json_uint(&json, "next", orders->next);
+	json_put_uint(&json, "next", orders->next);
 	json_open(&json, "orders", '[');
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
 		json_open(&json, NULL, '{');
-		json_uint(&json, "id", order->id);
-		json_uint(&json, "parent", order->parent);
-		json_uint(&json, "since_ns", order->since_ns);
-		json_uint(&json, "until_ns", order->until_ns);
-		json_text(&json, "target", order->target);
-		json_text(&json, "reason", order->reason);
-		json_text(&json, "by", order->by);
+		json_put_uint(&json, "id", order->id);
+		json_put_uint(&json, "parent", order->parent);
+		json_put_uint(&json, "since_ns", order->since_ns);
+		json_put_uint(&json, "until_ns", order->until_ns);
+		json_put_text(&json, "target", order->target);
+		json_put_text(&json, "reason", order->reason);
+		json_put_text(&json, "by", order->by);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
