@@ -9,12 +9,14 @@
 #define WEIR_IMAGE_H
 
 #include "bpf/abi.h"
+#include "user/base/table.h"
 #include "user/policy/policy.h"
 
 struct image_prefix {
 	uint8_t address[16]; /* v4-mapped, host bits zero */
 	uint8_t bits;	     /* 0..128 */
 	uint32_t partner;
+	uint32_t around; /* index of the next shorter prefix that holds this one; WEIR_ANY: none */
 };
 
 struct image_pair {
@@ -30,6 +32,7 @@ struct image_step {
 struct image_lifeline_prefix {
 	uint8_t address[16];
 	uint8_t bits;
+	uint32_t around; /* as in image_prefix */
 	struct weir_span rules;
 };
 
@@ -44,7 +47,7 @@ struct image {
 	struct weir_interval *hours;   /* head.hours */
 	struct weir_lifeline_rule *lifeline_rules;
 
-	struct image_prefix *prefixes; /* sorted by address, then bits: for binary search */
+	struct image_prefix *prefixes; /* sorted by address, then bits; each one once */
 	size_t prefix_count;
 	struct image_pair *pairs; /* sorted by key */
 	size_t pair_count;
@@ -60,6 +63,11 @@ struct image {
 	char **class_names; /* by bit */
 	size_t class_count;
 	struct names *partner_info_keys, *partner_info_values; /* parallel to partners, or NULL */
+
+	/* name -> index; and what the names and infos above point into */
+	struct table service_table, partner_table, grant_table, class_table;
+	struct name *info_items;
+	char *texts;
 };
 
 /*
@@ -77,14 +85,23 @@ uint32_t image_partner(const struct image *image, const char *name);
 uint32_t image_grant(const struct image *image, const char *name);
 uint32_t image_class(const struct image *image, const char *name);
 
-/* Partner of an address by longest prefix, or WEIR_NO_PARTNER. */
+/* Partner of an address by longest prefix, or WEIR_NO_PARTNER. As in the kernel, an IPv4 address
+ * (v4-mapped) is looked up among IPv4 prefixes alone: ::/0 does not hold it. */
 uint32_t image_partner_of(const struct image *image, const uint8_t address[16]);
+
+/* The lifeline rules that cover an address, and the rules of a (service, profile); an empty span when
+ * there are none. */
+struct weir_span image_lifeline_of(const struct image *image, const uint8_t address[16]);
+struct weir_span image_rules_of(const struct image *image, uint32_t service, uint32_t profile);
 
 /* Service of a cgroup path below the guarded root ("system.slice/nginx.service/x"): walks the same
  * automaton as bpf/service.bpf.h. WEIR_SERVICE_OTHER when no path matches. */
 uint32_t image_service_of(const struct image *image, const char *path);
 
-/* Stable keys: 64 bits of a hash over KIND ":" NAME, never below 256. KIND is "service", "partner"
+/* Order of image->steps, as for qsort(). */
+int image_step_order(const struct weir_path_key *a, const struct weir_path_key *b);
+
+/* Stable keys: SipHash-2-4 over KIND ":" NAME with a fixed key, never below 256. KIND is "service", "partner"
  * or "grant". */
 uint64_t image_key(const char *kind, const char *name);
 

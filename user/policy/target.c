@@ -4,14 +4,15 @@
  */
 #include "user/policy/target.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/policy/near.h"
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
+#include "user/base/text.h"
 #include "user/policy/words.h"
 
 static const char in_service[] = "@service:";
@@ -68,18 +69,15 @@ static __attribute__((format(printf, 3, 4))) int fail(char **problem, int error,
 static int fail_unknown(const struct image *image, const struct kind *kind, const char *name,
 			char **problem)
 {
-	const char *near[NEAR_MAX];
-	size_t count, found;
+	size_t count;
 	char *const *names = names_of(image, kind->target, &count);
-	char hint[3 * 80] = "";
-	size_t length = 0;
+	const char *near = near_name(name, names, count);
 
-	found = near_names(name, names, count, near);
-	for (size_t i = 0; i < found; i++)
-		length += snprintf(hint + length, sizeof(hint) - length, "%s\"%.64s\"",
-				   i ? ", " : "", near[i]);
-	return fail(problem, -ENOENT, "the policy has no %s \"%s\"%s%s", target_name(kind->target),
-		    name, found ? "; near: " : "", hint);
+	if (near)
+		return fail(problem, -ENOENT, "the policy has no %s \"%s\"; did you mean \"%s\"?",
+			    target_name(kind->target), name, near);
+	return fail(problem, -ENOENT, "the policy has no %s \"%s\"", target_name(kind->target),
+		    name);
 }
 
 static int resolve_name(const struct image *image, const struct kind *kind, const char *name,
@@ -96,55 +94,23 @@ static int resolve_name(const struct image *image, const struct kind *kind, cons
 	return 0;
 }
 
-/* Bits of a prefix behind the slash; -EINVAL when it is not a plain number up to `limit`. */
-static int parse_bits(const char *text, unsigned limit, unsigned *bits)
-{
-	unsigned long number;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	number = strtoul(text, &end, 10);
-	if (*end || number > limit)
-		return -EINVAL;
-	*bits = number;
-	return 0;
-}
-
-static bool has_host_bits(const uint8_t address[16], unsigned bits)
-{
-	for (unsigned i = bits; i < 128; i++) {
-		if (address[i / 8] & (0x80 >> i % 8))
-			return true;
-	}
-	return false;
-}
-
 static int resolve_address(const char *text, struct weir_cut_entry *entry, char **problem)
 {
-	char host[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	size_t length = slash ? (size_t)(slash - text) : strlen(text);
-	uint8_t address[16] = {[10] = 0xff, [11] = 0xff};
-	unsigned base = 96, bits;
+	uint8_t address[16], bits;
 
-	if (length >= sizeof(host))
-		return fail(problem, -EINVAL, "\"%s\" is not an address", text);
-	memcpy(host, text, length);
-	host[length] = 0;
-	if (inet_pton(AF_INET, host, address + 12) != 1) {
-		base = 0;
-		if (inet_pton(AF_INET6, host, address) != 1)
-			return fail(problem, -EINVAL, "\"%s\" is not an address", host);
+	switch (prefix_parse(text, address, &bits)) {
+	case 0:
+		break;
+	case -ERANGE:
+		return fail(problem, -EINVAL, "\"%s\" has no such length of a prefix", text);
+	case -EDOM:
+		return fail(problem, -EINVAL, "\"%s\" has bits set to the right of its prefix",
+			    text);
+	default:
+		return fail(problem, -EINVAL, "\"%s\" is neither an address nor a prefix", text);
 	}
-	bits = 128 - base;
-	if (slash && parse_bits(slash + 1, 128 - base, &bits))
-		return fail(problem, -EINVAL, "\"%s\" is not a number of bits up to %u", slash + 1,
-			    128 - base);
-	if (has_host_bits(address, base + bits))
-		return fail(problem, -EINVAL, "\"%s\" has bits set behind its prefix", text);
 	memcpy(entry->address, address, sizeof(address));
-	entry->prefix_bits = base + bits;
+	entry->prefix_bits = bits;
 	entry->target = WEIR_TARGET_ADDRESS;
 	return 0;
 }
@@ -184,11 +150,11 @@ int target_resolve(const struct image *image, const char *text, struct weir_cut_
 		   char **problem)
 {
 	struct weir_cut_entry found = {.service = WEIR_ANY};
-	char *what, *at;
+	_cleanup_free_ char *what = strdup(text);
+	char *at;
 	int r;
 
 	*problem = NULL;
-	what = strdup(text);
 	if (!what)
 		return -ENOMEM;
 	at = strstr(what, in_service);
@@ -197,53 +163,36 @@ int target_resolve(const struct image *image, const char *text, struct weir_cut_
 		r = resolve_name(image, &kinds[1], at + strlen(in_service), &found.service,
 				 problem);
 		if (r)
-			goto out;
+			return r;
 	}
 	r = resolve_what(image, what, &found, problem);
 	if (!r && at && found.target == WEIR_TARGET_SERVICE)
 		r = fail(problem, -EINVAL, "\"%s\" narrows a service to a service", text);
 	if (!r)
 		*entry = found;
-out:
-	free(what);
 	return r;
-}
-
-static void format_address(const struct weir_cut_entry *entry, char *buffer, size_t size)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	bool is_v4 = entry->prefix_bits >= 96 && !memcmp(entry->address, mapped, sizeof(mapped));
-	char host[INET6_ADDRSTRLEN];
-
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, entry->address + (is_v4 ? 12 : 0), host,
-		  sizeof(host));
-	if (entry->prefix_bits == 128)
-		snprintf(buffer, size, "addr:%s", host);
-	else
-		snprintf(buffer, size, "addr:%s/%u", host, entry->prefix_bits - (is_v4 ? 96 : 0));
 }
 
 char *target_format(const struct image *image, const struct weir_cut_entry *entry)
 {
-	char address[INET6_ADDRSTRLEN + 16];
-	const char *name = "", *colon = "", *what = target_name(entry->target);
-	const char *in = "", *service = "";
+	const char *what = target_name(entry->target), *name = "", *service = "";
+	bool is_narrowed = entry->service != WEIR_ANY && entry->target != WEIR_TARGET_NOTHING;
+	char prefix[PREFIX_TEXT], *text;
 	size_t count;
 	char *const *names = names_of(image, entry->target, &count);
-	char *text;
 
 	if (entry->target == WEIR_TARGET_ADDRESS) {
-		format_address(entry, address, sizeof(address));
-		what = address;
+		prefix_format(entry->address, entry->prefix_bits, prefix, sizeof(prefix));
+		name = prefix;
 	} else if (names) {
-		colon = ":";
 		name = entry->index < count ? names[entry->index] : "?";
 	}
-	if (entry->service != WEIR_ANY && entry->target != WEIR_TARGET_NOTHING) {
-		in = in_service;
+	if (is_narrowed)
 		service = entry->service < image->head.services
 				  ? image->service_names[entry->service]
 				  : "?";
-	}
-	return asprintf(&text, "%s%s%s%s%s", what, colon, name, in, service) < 0 ? NULL : text;
+	if (asprintf(&text, "%s%s%s%s%s", what, *name ? ":" : "", name,
+		     is_narrowed ? in_service : "", service) < 0)
+		return NULL;
+	return text;
 }

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * image.c - look-ups in a compiled policy: names, addresses, cgroup paths. Each takes O(log n) or
+ * less, and answers what the kernel's tries answer.
+ */
+#include "user/policy/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/address.h"
+
+void image_free(struct image *image)
+{
+	free(image->services);
+	free(image->partners);
+	free(image->grants);
+	free(image->rules);
+	free(image->hours);
+	free(image->lifeline_rules);
+	free(image->prefixes);
+	free(image->pairs);
+	free(image->steps);
+	free(image->lifeline_prefixes);
+	free(image->service_names);
+	free(image->partner_names);
+	free(image->grant_names);
+	free(image->class_names);
+	free(image->partner_info_keys);
+	free(image->partner_info_values);
+	free(image->info_items);
+	table_free(&image->service_table);
+	table_free(&image->partner_table);
+	table_free(&image->grant_table);
+	table_free(&image->class_table);
+	free(image->texts); /* holds the name and all names above */
+	*image = (struct image){0};
+}
+
+_Static_assert(TABLE_NONE == WEIR_ANY, "an unknown name gives WEIR_ANY");
+
+uint32_t image_service(const struct image *image, const char *name)
+{
+	return table_get(&image->service_table, name, strlen(name));
+}
+
+uint32_t image_partner(const struct image *image, const char *name)
+{
+	return table_get(&image->partner_table, name, strlen(name));
+}
+
+uint32_t image_grant(const struct image *image, const char *name)
+{
+	return table_get(&image->grant_table, name, strlen(name));
+}
+
+uint32_t image_class(const struct image *image, const char *name)
+{
+	return table_get(&image->class_table, name, strlen(name));
+}
+
+/* ---- addresses -------------------------------------------------------------------------------*/
+
+/*
+ * The tables of prefixes are sorted by address, then bits. The last one that is not behind
+ * (address, 128) starts inside every prefix that holds the address, so those are found by going
+ * outwards from it.
+ */
+static const struct image_prefix *find_prefix(const struct image *image, const uint8_t address[16])
+{
+	size_t low = 0, high = image->prefix_count;
+	uint32_t at;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(image->prefixes[middle].address, address, 16) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (at = low ? low - 1 : WEIR_ANY; at != WEIR_ANY; at = image->prefixes[at].around) {
+		const struct image_prefix *prefix = &image->prefixes[at];
+
+		if (prefix_covers(prefix->address, prefix->bits, address))
+			return prefix;
+	}
+	return NULL;
+}
+
+uint32_t image_partner_of(const struct image *image, const uint8_t address[16])
+{
+	const struct image_prefix *prefix = find_prefix(image, address);
+
+	return prefix ? prefix->partner : WEIR_NO_PARTNER;
+}
+
+struct weir_span image_lifeline_of(const struct image *image, const uint8_t address[16])
+{
+	size_t low = 0, high = image->lifeline_prefix_count;
+	uint32_t at;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(image->lifeline_prefixes[middle].address, address, 16) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (at = low ? low - 1 : WEIR_ANY; at != WEIR_ANY;
+	     at = image->lifeline_prefixes[at].around) {
+		const struct image_lifeline_prefix *prefix = &image->lifeline_prefixes[at];
+
+		if (prefix_covers(prefix->address, prefix->bits, address))
+			return prefix->rules;
+	}
+	return (struct weir_span){0};
+}
+
+struct weir_span image_rules_of(const struct image *image, uint32_t service, uint32_t profile)
+{
+	size_t low = 0, high = image->pair_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct image_pair *pair = &image->pairs[middle];
+
+		if (pair->key.service == service && pair->key.profile == profile)
+			return pair->rules;
+		if (pair->key.service < service ||
+		    (pair->key.service == service && pair->key.profile < profile))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (struct weir_span){0};
+}
+
+/* ---- cgroup paths ----------------------------------------------------------------------------*/
+
+/* Order of the steps: by state, then the bytes that must match, then the number of them. */
+int image_step_order(const struct weir_path_key *a, const struct weir_path_key *b)
+{
+	int order;
+
+	if (a->state != b->state)
+		return a->state < b->state ? -1 : 1;
+	order = memcmp(a->name, b->name, sizeof(a->name));
+	if (order)
+		return order;
+	return a->prefixlen < b->prefixlen ? -1 : a->prefixlen > b->prefixlen;
+}
+
+static const struct weir_path_step *find_step(const struct image *image,
+					      const struct weir_path_key *key)
+{
+	size_t low = 0, high = image->step_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = image_step_order(&image->steps[middle].key, key);
+
+		if (!order)
+			return &image->steps[middle].step;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/*
+ * The trie's answer for one component: with its terminator first, then ever shorter prefixes. As in
+ * bpf/service.bpf.h, a name too long for the key keeps no terminator, so a `*` alone can match it.
+ */
+static const struct weir_path_step *take_step(const struct image *image, uint32_t state,
+					      const char *name, size_t length)
+{
+	struct weir_path_key key = {.state = state};
+	const struct weir_path_step *step;
+
+	if (length < WEIR_PATH_NAME - 1) {
+		memcpy(key.name, name, length);
+		key.prefixlen = 32 + 8 * (length + 1);
+		step = find_step(image, &key);
+		if (step)
+			return step;
+	} else {
+		length = WEIR_PATH_NAME - 1;
+		memcpy(key.name, name, length);
+	}
+	for (;; length--) {
+		key.name[length] = 0;
+		key.prefixlen = 32 + 8 * length;
+		step = find_step(image, &key);
+		if (step || !length)
+			return step;
+	}
+}
+
+enum { DEEPEST = 64 }; /* levels that the kernel walks up; below it is `other` */
+
+uint32_t image_service_of(const struct image *image, const char *path)
+{
+	uint32_t service = WEIR_SERVICE_OTHER, state = 0;
+	bool is_running = true;
+	size_t depth = 0;
+
+	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+		const struct weir_path_step *step = NULL;
+		size_t length = strcspn(path, "/");
+
+		if (++depth >= DEEPEST)
+			return WEIR_SERVICE_OTHER;
+		if (is_running && depth <= WEIR_PATH_DEPTH)
+			step = take_step(image, state, path, length);
+		is_running = step != NULL;
+		if (step) {
+			state = step->next;
+			if (step->service != WEIR_ANY)
+				service = step->service;
+		}
+		path += length;
+	}
+	return service;
+}
