@@ -51,10 +51,10 @@ void near_start(struct near *near, const char *word)
 
 void near_try(struct near *near, const char *candidate)
 {
-	size_t a = strlen(near->word), b = strlen(candidate);
+	size_t a = strlen(near->word), b = candidate ? strlen(candidate) : 0;
 	unsigned int d;
 
-	if (a > NEAR_MAX || b > NEAR_MAX || (a > b ? a - b : b - a) >= near->distance)
+	if (b == 0 || a > NEAR_MAX || b > NEAR_MAX || (a > b ? a - b : b - a) >= near->distance)
 		return;
 	d = distance(near->word, a, candidate, b);
 	if (d < near->distance) {
@@ -70,6 +70,6 @@ const char *near_name(const char *word, char *const *names, size_t count)
 
 	near_start(&near, word);
 	for (i = 0; i < count; i++)
-		near_try(&near, names[i]);
+		near_try(&near, names[i]); /* a NULL among them is passed over */
 	return near.best;
 }

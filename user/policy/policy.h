@@ -43,14 +43,19 @@ enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
 
 struct fault {
 	struct position at;
+	struct position other; /* the place that it collides with; line 0: none */
 	enum severity severity;
 	char *text; /* one line, no full stop */
 };
 
+/* Beyond FAULTS_MAX they are only counted. */
+#define FAULTS_MAX 10000
+
 struct faults {
 	struct fault *item;
 	size_t count;
-	size_t errors;
+	size_t errors;	 /* of all, also of those that are not kept */
+	size_t warnings; /* likewise */
 };
 
 /* ---- the policy ------------------------------------------------------------------------------*/
@@ -129,6 +134,7 @@ struct selectors {
 	size_t count;
 };
 
+/* What is left out: serves and calls deny, total none. So does a policy without `strangers`. */
 struct strangers {
 	bool is_given;
 	struct budget serves, calls, total;
@@ -165,6 +171,7 @@ struct grant {
 	enum weir_breach on_breach;
 	enum weir_mode mode;
 	struct names classes;
+	bool is_faulty; /* something of it could not be read: its overlaps are not judged */
 };
 
 struct lifeline {
@@ -189,15 +196,22 @@ struct policy {
 	struct grant *grants;
 	size_t grant_count;
 	struct strangers strangers;
-	uint8_t digest[32]; /* SHA-256 over the names and texts of all sources */
+	uint8_t digest[32]; /* SHA-256 over the lengths and texts of all sources, in their order:
+			     * the same policy under another path has the same digest */
 };
 
-/* Reads FILE and what it includes (patterns are taken relative to its directory). 0, -errno, or
- * -EBADMSG with the fault in `faults` (too large, an include that matches nothing). */
+/*
+ * Reads FILE and what it includes (patterns are taken relative to its directory). 0, -errno, or
+ * -EBADMSG with the faults in `faults` (too large, an include that matches nothing): `sources` then
+ * holds the names that faults_print() needs. To be freed in each case; start from all zero.
+ */
 int sources_load(const char *path, struct sources *sources, struct faults *faults);
 void sources_free(struct sources *sources);
 
-/* YAML -> policy. -EBADMSG when there is an error; all that can be found are in `faults`. */
+/*
+ * YAML -> policy. -EBADMSG when there is an error; all that can be found are in `faults`: those
+ * that policy_check() finds in what could be read are among them, so that one run tells all.
+ */
 int policy_read(const struct sources *sources, struct policy *policy, struct faults *faults);
 
 /* What one key cannot show: names, overlaps, rules that can never match; and the warnings. */
@@ -207,10 +221,14 @@ int policy_check(const struct policy *policy, struct faults *faults);
 int policy_default(struct policy *policy);
 void policy_free(struct policy *policy);
 
-void faults_add(struct faults *faults, enum severity severity, struct position at, const char *format,
-		...) __attribute__((format(printf, 4, 5)));
+void faults_add(struct faults *faults, enum severity severity, struct position at,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* `file:line:column: text`, in the order of the files; warnings say so. */
 void faults_print(const struct faults *faults, const struct sources *sources, FILE *out);
+/* The same, naming a second place: "...; the other one: file:line:column". */
+void faults_add_pair(struct faults *faults, enum severity severity, struct position at,
+		     struct position other, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 void faults_free(struct faults *faults);
 
 #endif
