@@ -108,6 +108,20 @@ static int check_count(const struct arguments *arguments, char **problem)
 	return 0;
 }
 
+/* A name that can be part of a file name. */
+static bool instance_is_named_well(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length > 32)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
+			return false;
+	}
+	return true;
+}
+
 int arguments_parse(const struct command *command, int argc, char **argv,
 		    struct arguments *arguments, char **problem)
 {
@@ -135,7 +149,7 @@ int arguments_parse(const struct command *command, int argc, char **argv,
 		return 0;
 	if (arguments_has(arguments, "--instance"))
 		arguments->instance = arguments_value(arguments, "--instance");
-	if (!instance_is_valid(arguments->instance))
+	if (!instance_is_named_well(arguments->instance))
 		return problem_set(problem,
 				   "--instance takes letters, digits, - and _, at most 32");
 	return check_count(arguments, problem);
@@ -165,19 +179,6 @@ const char *arguments_value(const struct arguments *arguments, const char *name)
 bool arguments_has(const struct arguments *arguments, const char *name)
 {
 	return arguments_value(arguments, name) != NULL;
-}
-
-bool instance_is_valid(const char *name)
-{
-	size_t length = strlen(name);
-
-	if (length == 0 || length > 32)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
-			return false;
-	}
-	return true;
 }
 
 static void print_options(const struct option *options, FILE *out)

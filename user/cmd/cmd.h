@@ -44,7 +44,7 @@ struct command {
 /* What was given to one command. Texts belong to argv. */
 struct arguments {
 	const struct command *command;
-	const char *instance; /* "host" when left out; checked by instance_is_valid() */
+	const char *instance; /* "host" when left out; letters, digits, - and _, at most 32 */
 	char **item;	      /* those that are no options, in order */
 	size_t count;
 	bool wants_help;
@@ -69,9 +69,6 @@ const char *arguments_value(const struct arguments *arguments, const char *name)
 bool arguments_has(const struct arguments *arguments, const char *name);
 /* The n-th value (from 0) of an option that may be repeated, NULL past the last. */
 const char *arguments_nth(const struct arguments *arguments, const char *name, size_t n);
-
-/* A name that can be part of a file name: letters, digits, - and _, at most 32. */
-bool instance_is_valid(const char *name);
 
 void command_help(const struct command *command, FILE *out);
 

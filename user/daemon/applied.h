@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * applied.h - policies as they are kept in the state directory: the texts themselves, so that what
+ * counts at the next boot does not depend on files that somebody edits meanwhile.
+ */
+#ifndef WEIR_APPLIED_H
+#define WEIR_APPLIED_H
+
+#include "user/policy/image.h"
+#include "user/policy/policy.h"
+
+struct applied {
+	struct sources sources;
+	char *path;	     /* of the file that it came from; NULL: not known */
+	uint64_t applied_ns; /* wall */
+};
+
+void applied_free(struct applied *applied);
+
+/* Replaces the file as a whole. 0 or -errno. */
+int applied_save(const char *path, const struct applied *applied);
+/* 0; -ENOENT; -EBADMSG when it is not what applied_save() wrote; -errno. */
+int applied_load(const char *path, struct applied *applied);
+
+/* [{"name":..,"text":..},..] -> sources, which are to be freed also on failure. -EBADMSG, -ENOMEM.
+ */
+struct json_object;
+int sources_from_json(struct json_object *files, struct sources *sources);
+
+/* SHA-256 over the texts alone: the same under whatever name the file was read. -EIO. */
+int sources_digest(const struct sources *sources, uint8_t digest[32]);
+
+/* Read, check, compile. -EBADMSG with `faults`; warnings are there on success too. */
+int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct image *image,
+		    struct faults *faults);
+/* policy_default(), compiled. */
+int default_image(uint64_t wall_ns, struct image *image);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * cutting.c - carries out a cut: in the kernel first, then the sockets, then the disk.
+ */
+#include "user/daemon/cutting.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/orders_change.h"
+#include "user/policy/target.h"
+
+enum { MOST_LISTED = 1000 }; /* sockets that a dry run lists */
+
+void order_format(uint64_t id, char *text, size_t size)
+{
+	snprintf(text, size, "c%" PRIu64, id);
+}
+
+void latch_format(uint64_t account, char *text, size_t size)
+{
+	snprintf(text, size, "g%016" PRIx64, account);
+}
+
+/* Every target must be one of the policy's before anything is done. */
+static int check_targets(const struct host *host, const struct order_request *request,
+			 char **problem)
+{
+	for (size_t i = 0; i < request->target_count; i++) {
+		struct weir_cut_entry entry;
+		int r = target_resolve(&host->image, request->target[i], &entry, problem);
+
+		if (r == -ENOENT && host->is_foreign) {
+			free(*problem);
+			return tell_problem(
+				problem, r,
+				"the policy of the pinned guard is not on disk: of it no "
+				"name is known, only all, strangers and addr:PREFIX");
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_cuts(struct host *host, const struct order_request *request, struct orders *orders,
+		    uint64_t *first, char **problem)
+{
+	uint64_t now = host_wall(host);
+
+	*first = 0;
+	for (size_t i = 0; i < request->target_count; i++) {
+		struct order_text text = {.target = request->target[i],
+					  .reason = request->reason,
+					  .by = request->by,
+					  .since_ns = now,
+					  .until_ns = request->for_ns ? now + request->for_ns : 0};
+		uint64_t id;
+		int r = orders_add_cut(orders, &text, &id);
+
+		if (r < 0)
+			return orders_problem(r, &text, problem);
+		if (!*first)
+			*first = id;
+	}
+	return 0;
+}
+
+/* ---- the answer
+ * --------------------------------------------------------------------------------*/
+
+struct listing {
+	const struct host *host;
+	struct json_out *reply;
+	size_t count;
+};
+
+static void list_socket(const struct weir_selected *selected, void *data)
+{
+	struct listing *listing = data;
+	const struct image *image = &listing->host->image;
+	char text[ADDRESS_TEXT];
+
+	if (listing->count++ >= MOST_LISTED)
+		return;
+	json_open(listing->reply, NULL, '{');
+	if (selected->service < image->head.services)
+		json_put_text(listing->reply, "service", image->service_names[selected->service]);
+	if (selected->partner < image->head.partners)
+		json_put_text(listing->reply, "partner", image->partner_names[selected->partner]);
+	address_format(selected->local, text, sizeof(text));
+	json_put_text(listing->reply, "local", text);
+	json_put_uint(listing->reply, "local_port", selected->local_port);
+	address_format(selected->peer, text, sizeof(text));
+	json_put_text(listing->reply, "peer", text);
+	json_put_uint(listing->reply, "peer_port", selected->peer_port);
+	json_put_uint(listing->reply, "protocol", selected->protocol);
+	json_close(listing->reply, '}');
+}
+
+static void put_result(struct json_out *reply, const struct sever_result *result)
+{
+	json_put_uint(reply, "selected", result->selected);
+	json_put_uint(reply, "ended", result->ended);
+	json_put_uint(reply, "namespaces", result->namespaces);
+	json_put_thousandths(reply, "ending_took_ms", result->took_ns / 1000);
+	json_put_text(reply, "way", result->by_iterator ? "iterator" : "sock_diag");
+}
+
+static void put_cuts(struct json_out *reply, const struct orders *orders, uint64_t first)
+{
+	json_open(reply, "cuts", '[');
+	for (size_t i = 0; i < orders->count; i++) {
+		char id[24];
+
+		if (orders->item[i].id < first)
+			continue;
+		order_format(orders->item[i].id, id, sizeof(id));
+		json_open(reply, NULL, '{');
+		json_put_text(reply, "id", id);
+		json_put_text(reply, "target", orders->item[i].target);
+		json_close(reply, '}');
+	}
+	json_close(reply, ']');
+}
+
+/* ---- the order
+ * -----------------------------------------------------------------------------------*/
+
+static int dry_run(struct host *host, const struct cut_table *table, struct json_out *reply,
+		   char **problem)
+{
+	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT};
+	struct listing listing = {.host = host, .reply = reply};
+	struct sever_result result = {0};
+	int r;
+
+	r = guard_stage_cuts(host->guard, table, &request.cut_slot);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot stage the cut: %s", strerror(-r));
+	json_put_bool(reply, "dry_run", true);
+	json_open(reply, "sockets", '[');
+	r = guard_sever(host->guard, &request, true, list_socket, &listing, &result, problem);
+	json_close(reply, ']');
+	if (r == 0)
+		put_result(reply, &result);
+	return r;
+}
+
+static void tell_cuts(struct host *host, uint64_t first, const struct sever_result *result)
+{
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *order = &host->orders.item[i];
+		char id[24];
+		struct record_field field[] = {
+			{"order", id, 0},
+			{"target", order->target, 0},
+			{"order_reason", order->reason, 0},
+			{"by", order->by, 0},
+			{"ended_connections", NULL, result->ended},
+		};
+
+		if (order->id < first)
+			continue;
+		order_format(order->id, id, sizeof(id));
+		host_tell(host, "cut", RECORD_HIGH, field, sizeof(field) / sizeof(field[0]),
+			  "cut %s: %s, by %s: %s", id, order->target, order->by, order->reason);
+	}
+}
+
+/* From here on the cut holds, whatever fails. */
+static int end_and_save(struct host *host, uint64_t first, int kept, struct json_out *reply,
+			char **problem)
+{
+	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+	struct sever_result result = {0};
+	_cleanup_free_ char *sever_problem = NULL;
+	int ended, saved;
+
+	ended = guard_sever(host->guard, &request, false, NULL, NULL, &result, &sever_problem);
+	saved = orders_to_disk(host);
+	put_result(reply, &result);
+	put_cuts(reply, &host->orders, first);
+	json_put_bool(reply, "saved", saved == 0);
+	tell_cuts(host, first, &result);
+	if (kept < 0)
+		return tell_problem(
+			problem, -EIO,
+			"the cut holds, but its text could not be kept in the kernel: %s",
+			strerror(-kept));
+	if (saved < 0)
+		return tell_problem(problem, -EIO, "the cut holds, but it is not saved: %s",
+				    strerror(-saved));
+	if (ended < 0)
+		return tell_problem(problem, -EIO,
+				    "the cut holds, but sockets could not be ended: %s",
+				    sever_problem ? sever_problem : strerror(-ended));
+	return 0;
+}
+
+static int cut_locked(struct host *host, const struct order_request *request,
+		      struct json_out *reply, char **problem)
+{
+	uint64_t began = boot_now(), first;
+	_cleanup_orders_ struct orders orders = {0};
+	struct cut_table table = {0};
+	int r;
+
+	r = orders_begin(host, &orders, problem);
+	if (r == 0)
+		r = check_targets(host, request, problem);
+	if (r == 0)
+		r = add_cuts(host, request, &orders, &first, problem);
+	if (r == 0)
+		r = orders_compile_for(host, &orders, &table, problem);
+	if (r == 0 && request->is_dry_run) {
+		r = dry_run(host, &table, reply, problem);
+		free(table.entry);
+		return r;
+	}
+	if (r == 0) {
+		r = guard_set_cuts(host->guard, &table);
+		if (r < 0)
+			tell_problem(problem, r, "the kernel refused the cut: %s", strerror(-r));
+	}
+	free(table.entry);
+	if (r < 0)
+		return r;
+	json_put_thousandths(reply, "in_force_after_ms", (boot_now() - began) / 1000);
+	r = orders_keep(host, &orders);
+	return end_and_save(host, first, r, reply, problem);
+}
+
+int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,
+	     char **problem)
+{
+	int r = guard_lock(host->guard);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+	r = cut_locked(host, request, reply, problem);
+	guard_unlock(host->guard);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * cutting.h - carries out the two orders: cut, and reopen.
+ *
+ * A cut: kernel, sockets, disk, answer; what loosens: disk, kernel, answer. So neither a full disk
+ * nor a crash in between leaves the host more open than the answer said.
+ */
+#ifndef WEIR_CUTTING_H
+#define WEIR_CUTTING_H
+
+#include "user/base/json_out.h"
+#include "user/daemon/host.h"
+
+struct order_request {
+	const char *const *target;
+	size_t target_count;
+	const char *reason;
+	const char *by;
+	uint64_t for_ns;   /* cut: 0: until somebody reopens */
+	const char *order; /* reopen: "c3", or a latch's id; NULL: each that covers the target */
+	bool is_dry_run;   /* cut */
+};
+
+/*
+ * Both write the fields of the answer into an open object of `reply`. 0; or -errno with `problem`:
+ * nothing was done, except for -EIO from host_cut(): the cut holds but could not be saved or its
+ * sockets not be ended, and `reply` tells the rest.
+ */
+int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,
+	     char **problem);
+int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
+		char **problem);
+
+/* Ends the cuts whose time is over. Returns when the next one ends (the guard's wall clock), 0 when
+ * none does. */
+uint64_t host_end_cuts(struct host *host);
+
+/* "c12"; 24 bytes are enough. */
+void order_format(uint64_t id, char *text, size_t size);
+/* Id of a latch: "g" and the account in hexadecimal. */
+void latch_format(uint64_t account, char *text, size_t size);
+
+#endif

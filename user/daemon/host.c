@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * host.c - one guarded host: its parts, put together.
+ */
+#include "user/daemon/host.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/units.h"
+#include "user/daemon/paths.h"
+#include "user/policy/target.h"
+
+int tell_problem(char **problem, int error, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	if (vasprintf(problem, format, list) < 0)
+		*problem = NULL;
+	va_end(list);
+	return error;
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static uint64_t now_of(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+uint64_t boot_now(void)
+{
+	return now_of(CLOCK_BOOTTIME);
+}
+
+uint64_t wall_now(void)
+{
+	return now_of(CLOCK_REALTIME);
+}
+
+uint64_t host_wall(const struct host *host)
+{
+	return boot_now() + guard_control(host->guard).wall_offset_ns;
+}
+
+/* ---- life -------------------------------------------------------------------------------------*/
+
+int host_init(struct host *host, const char *instance, bool may_make, char **problem)
+{
+	_cleanup_free_ char *state = path_state(instance, "");
+	int r;
+
+	*host = (struct host){.state_dir = -1};
+	sink_open(&host->sink, -1);
+	host->instance = strdup(instance);
+	if (!host->instance || !state)
+		return -ENOMEM;
+	if (gethostname(host->hostname, sizeof(host->hostname) - 1) < 0)
+		strcpy(host->hostname, "localhost");
+	if (may_make) {
+		r = paths_make(instance, problem);
+		if (r < 0)
+			return r;
+	}
+	host->state_dir = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (host->state_dir < 0 && may_make)
+		return tell_problem(problem, -errno, "cannot open %s: %m", state);
+	sink_open(&host->sink, host->state_dir);
+	return 0;
+}
+
+void host_close(struct host *host)
+{
+	guard_close(host->guard);
+	names_free(&host->names);
+	image_free(&host->image);
+	orders_free(&host->orders);
+	sink_close(&host->sink);
+	if (host->state_dir >= 0)
+		close(host->state_dir);
+	free(host->instance);
+	free(host->policy_path);
+	free(host->watched_path);
+	*host = (struct host){.state_dir = -1};
+}
+
+char *host_path(const struct host *host, const char *name)
+{
+	char suffix[64];
+
+	snprintf(suffix, sizeof(suffix), "/%s", name);
+	return path_state(host->instance, suffix);
+}
+
+/* ---- policy
+ * ------------------------------------------------------------------------------------*/
+
+int host_take_image(struct host *host, struct image *image, const struct applied *applied)
+{
+	_cleanup_free_ char *path = NULL;
+	uint8_t texts[32] = {0};
+
+	if (applied && applied->path) {
+		path = strdup(applied->path);
+		if (!path)
+			return -ENOMEM;
+	}
+	if (applied && sources_digest(&applied->sources, texts) < 0)
+		return -ENOMEM;
+	names_free(&host->names);
+	image_free(&host->image);
+	host->image = *image;
+	*image = (struct image){0};
+	free(host->policy_path);
+	host->policy_path = TAKE_PTR(path);
+	host->applied_ns = applied ? applied->applied_ns : 0;
+	memcpy(host->texts_digest, texts, sizeof(texts));
+	host->compiled_ns = boot_now();
+	for (size_t i = 0; i < sizeof(host->image.head.digest); i++)
+		snprintf(host->digest + 2 * i, 3, "%02x", host->image.head.digest[i]);
+	return names_init(&host->names, &host->image);
+}
+
+/* Compiles the file's policy and keeps it if it is the one with this digest. */
+static bool try_file(struct host *host, const char *name, const uint8_t digest[32])
+{
+	_cleanup_free_ char *path = host_path(host, name);
+	struct applied applied = {0};
+	struct image image = {0};
+	struct faults faults = {0};
+	bool is_it = false;
+
+	if (path && applied_load(path, &applied) == 0 &&
+	    policy_to_image(&applied.sources, host_wall(host), &image, &faults) == 0 &&
+	    memcmp(image.head.digest, digest, 32) == 0)
+		is_it = host_take_image(host, &image, &applied) == 0;
+	image_free(&image);
+	faults_free(&faults);
+	applied_free(&applied);
+	return is_it;
+}
+
+int host_open_pinned(struct host *host, char **problem)
+{
+	static const char *const files[] = {"applied.json", "trial.json", "previous.json"};
+	struct weir_policy_head head;
+	struct image image = {0};
+	int r;
+
+	r = guard_open(host->instance, &host->guard, problem);
+	if (r < 0)
+		return r;
+	r = guard_policy_head(host->guard, &head);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot read the guard's policy: %s", strerror(-r));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (try_file(host, files[i], head.digest))
+			return 0;
+	}
+	r = default_image(host_wall(host), &image);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot compile the default policy: %s",
+				    strerror(-r));
+	host->is_foreign = memcmp(image.head.digest, head.digest, sizeof(head.digest)) != 0;
+	r = host_take_image(host, &image, NULL);
+	image_free(&image);
+	return r;
+}
+
+/* ---- orders
+ * ------------------------------------------------------------------------------------*/
+
+int host_refresh_orders(struct host *host)
+{
+	uint64_t active = guard_control(host->guard).active;
+	struct weir_order *item;
+	size_t count;
+	int r;
+
+	if (host->orders.next && active == host->orders_active)
+		return 0;
+	r = guard_orders(host->guard, &item, &count);
+	if (r < 0)
+		return r;
+	if (host->orders.next == 0) { /* ids that were used before are known to the disk alone */
+		_cleanup_free_ char *path = host_path(host, "orders.json");
+		struct orders saved = {0};
+
+		if (path && orders_load(path, &saved) == 0)
+			host->orders.next = saved.next;
+		orders_free(&saved);
+	}
+	orders_take(&host->orders, item, count);
+	host->orders_active = active;
+	return 0;
+}
+
+struct resolving {
+	const struct image *image;
+	size_t *lost;
+	char **problem;
+};
+
+static int resolve(const struct weir_order *order, struct weir_cut_entry *entry, void *data)
+{
+	struct resolving *resolving = data;
+	_cleanup_free_ char *why = NULL;
+	int r = target_resolve(resolving->image, order->target, entry, &why);
+
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	*entry = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
+	if (order->parent) /* an exception without its object lets nothing back: only stricter */
+		return 0;
+	if (!resolving->lost)
+		return tell_problem(resolving->problem, -ENOENT,
+				    "c%llu cuts %s, which this policy does not have",
+				    (unsigned long long)order->id, order->target);
+	++*resolving->lost;
+	return 0;
+}
+
+int host_compile_orders(const struct image *image, const struct orders *orders,
+			struct cut_table *table, size_t *lost, char **problem)
+{
+	struct resolving resolving = {image, lost, problem};
+	int r;
+
+	if (lost)
+		*lost = 0;
+	r = orders_compile(orders, resolve, &resolving, &table->entry, &table->count);
+	if (r == -E2BIG)
+		return tell_problem(problem, r, "more than %d cuts and exceptions",
+				    WEIR_CUT_ENTRIES);
+	if (r < 0 && r != -ENOENT)
+		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));
+	return r;
+}
+
+/* ---- telling
+ * -----------------------------------------------------------------------------------*/
+
+struct record_origin host_origin(const struct host *host)
+{
+	return (struct record_origin){.instance = host->instance,
+				      .host = host->hostname,
+				      .policy_name = host->image.name,
+				      .policy_digest = host->digest};
+}
+
+void host_tell(struct host *host, const char *kind, enum record_severity severity,
+	       const struct record_field *field, size_t count, const char *format, ...)
+{
+	struct record_origin origin = host_origin(host);
+	struct record_notice notice = {.kind = kind,
+				       .wall_ns = wall_now(),
+				       .severity = severity,
+				       .is_alert = severity >= RECORD_MEDIUM,
+				       .field = field,
+				       .field_count = count};
+	_cleanup_free_ char *message = NULL, *line = NULL;
+	va_list list;
+
+	va_start(list, format);
+	if (vasprintf(&message, format, list) < 0)
+		message = NULL;
+	va_end(list);
+	notice.message = message;
+	line = record_notice(&origin, &notice);
+	sink_write(&host->sink, line);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * host.h - one guarded host: the guard in the kernel, the policy that gives its numbers names, the
+ * orders, and the state directory.
+ *
+ * The daemon has one as long as it runs. A command that finds no daemon opens one on the pinned
+ * state and works through the same functions (user/daemon/request.h), so that an emergency does not
+ * wait for a process. The kernel's map of orders is the truth; both sides change it under
+ * guard_lock().
+ */
+#ifndef WEIR_HOST_H
+#define WEIR_HOST_H
+
+#include "user/daemon/applied.h"
+#include "user/daemon/names.h"
+#include "user/event/record.h"
+#include "user/event/sink.h"
+#include "user/kernel/guard.h"
+#include "user/order/orders.h"
+
+struct host {
+	char *instance;
+	char hostname[65];
+	int state_dir; /* -1: there is none, nothing can be saved */
+	struct guard *guard;
+
+	struct image image;
+	struct names_of_keys names;
+	char digest[65];     /* of the policy, hexadecimal */
+	char *policy_path;   /* where it came from; NULL: the built-in default */
+	uint64_t applied_ns; /* wall; 0: the built-in default */
+	uint8_t texts_digest[32];
+	uint64_t compiled_ns; /* boot */
+	bool is_foreign;      /* the kernel's policy is none of those on disk: names do not count */
+	char *watched_path;   /* `run --policy FILE`; NULL: policy_path */
+
+	struct orders orders;
+	uint64_t orders_active; /* control.active when they were read or written last */
+
+	struct sink sink;
+	uint64_t held_severed; /* scans that ended held connections */
+
+	/* The daemon only. */
+	bool is_daemon;
+	bool has_ended;		 /* unloaded: the loop ends */
+	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
+};
+
+/* ---- life -------------------------------------------------------------------------------------*/
+
+/* Sets up what needs no guard. Missing directories are made when `may_make`; without a state
+ * directory it goes on, and nothing can be saved. -ENOMEM, or -errno of the directories. */
+int host_init(struct host *host, const char *instance, bool may_make, char **problem);
+
+/* Opens the pinned guard, and finds among the policies on disk the one it has. -ENOENT: none is
+ * pinned. */
+int host_open_pinned(struct host *host, char **problem);
+void host_close(struct host *host);
+
+/* ---- policy
+ * ------------------------------------------------------------------------------------*/
+
+/* Takes the image over (it is emptied); `applied` NULL: the built-in default. -ENOMEM. */
+int host_take_image(struct host *host, struct image *image, const struct applied *applied);
+
+/* ---- orders
+ * ------------------------------------------------------------------------------------*/
+
+/* Reads the orders from the kernel if somebody changed them since. 0 or -errno. */
+int host_refresh_orders(struct host *host);
+
+/* Against an image. An order whose name is not there becomes WEIR_TARGET_NOTHING and is counted in
+ * *lost (NULL: it is an error, -ENOENT with `problem`). `table->entry` is malloc'd. */
+int host_compile_orders(const struct image *image, const struct orders *orders,
+			struct cut_table *table, size_t *lost, char **problem);
+
+char *host_path(const struct host *host, const char *name); /* in the state directory */
+
+/* ---- time
+ * --------------------------------------------------------------------------------------*/
+
+uint64_t boot_now(void);
+uint64_t wall_now(void);
+/* The guard's wall clock: boot time plus the confirmed offset, whatever the system's says. */
+uint64_t host_wall(const struct host *host);
+
+/* ---- telling
+ * -----------------------------------------------------------------------------------*/
+
+struct record_origin host_origin(const struct host *host);
+/* A line about the guard itself, into the file of events. */
+void host_tell(struct host *host, const char *kind, enum record_severity severity,
+	       const struct record_field *field, size_t count, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/* *problem = one line; returns `error`, so that it can end a function. */
+int tell_problem(char **problem, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

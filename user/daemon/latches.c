@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * latches.c - accounts that the guard severed by itself.
+ */
+#include "user/daemon/latches.h"
+
+#include <string.h>
+
+#include "user/base/array.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/cover.h"
+
+void latches_free(struct latches *latches)
+{
+	free(latches->item);
+	*latches = (struct latches){0};
+}
+
+/* The strangers' slots of one service count as one latch. */
+static struct latch *find_peer(struct latches *latches, uint64_t service_key)
+{
+	for (size_t i = 0; i < latches->count; i++) {
+		if (latches->item[i].account == WEIR_KEY_PEER &&
+		    latches->item[i].service_key == service_key)
+			return &latches->item[i];
+	}
+	return NULL;
+}
+
+int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter)
+{
+	struct latch *latch = NULL;
+
+	if (!meter->severed_ns)
+		return 0;
+	if (key == WEIR_KEY_PEER)
+		latch = find_peer(latches, meter->service_key);
+	if (!latch) {
+		latch = ARRAY_ADD(latches->item, latches->count);
+		if (!latch)
+			return -ENOMEM;
+		latches->count++;
+		*latch = (struct latch){.account = key,
+					.severed_ns = meter->severed_ns,
+					.grant_key = meter->grant_key,
+					.service_key = meter->service_key,
+					.partner_key = meter->partner_key};
+	}
+	if (meter->severed_ns < latch->severed_ns)
+		latch->severed_ns = meter->severed_ns;
+	latch->count++;
+	return 0;
+}
+
+static int note(uint64_t key, const struct weir_meter *meter, void *data)
+{
+	return latches_note(data, key, meter);
+}
+
+int latches_read(const struct host *host, struct latches *latches)
+{
+	int r;
+
+	*latches = (struct latches){0};
+	r = guard_meters(host->guard, note, latches);
+	if (r < 0)
+		latches_free(latches);
+	return r;
+}
+
+static bool is_of_strangers(const struct latch *latch)
+{
+	return latch->account == WEIR_KEY_PEER || latch->grant_key == WEIR_KEY_STRANGERS ||
+	       latch->grant_key == WEIR_KEY_TOTAL;
+}
+
+bool latch_is_in(const struct host *host, const struct latch *latch,
+		 const struct weir_cut_entry *target)
+{
+	uint32_t service = names_service_index(&host->names, latch->service_key);
+	uint32_t partner = names_partner_index(&host->names, latch->partner_key);
+	uint32_t grant = names_grant_index(&host->names, latch->grant_key);
+
+	return target_holds_account(&host->image, target, service, partner, grant,
+				    is_of_strangers(latch));
+}
+
+char *latch_describe(const struct host *host, const struct latch *latch)
+{
+	const char *grant = names_grant(&host->names, latch->grant_key);
+	const char *service = names_service(&host->names, latch->service_key);
+	const char *partner = names_partner(&host->names, latch->partner_key);
+	char *text;
+	int r;
+
+	if (is_of_strangers(latch))
+		r = asprintf(&text, "strangers@service:%s", service ? service : "?");
+	else if (partner && partner[0])
+		r = asprintf(&text, "grant:%s, partner:%s, service:%s", grant ? grant : "?",
+			     partner, service ? service : "?");
+	else
+		r = asprintf(&text, "grant:%s, service:%s", grant ? grant : "?",
+			     service ? service : "?");
+	return r < 0 ? NULL : text;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * latches.h - accounts that the guard severed by itself after a breach: cuts without an order.
+ */
+#ifndef WEIR_LATCHES_H
+#define WEIR_LATCHES_H
+
+#include "user/daemon/host.h"
+
+struct latch {
+	uint64_t account;    /* WEIR_KEY_PEER: the slots of all latched strangers, as one */
+	uint64_t severed_ns; /* boot; of the first one */
+	uint64_t grant_key, service_key, partner_key;
+	size_t count;
+};
+
+struct latches {
+	struct latch *item;
+	size_t count;
+};
+
+/* All that are latched now. 0 or -errno. */
+int latches_read(const struct host *host, struct latches *latches);
+void latches_free(struct latches *latches);
+
+/* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
+int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);
+
+/* Whether a reopening of this target clears it. */
+bool latch_is_in(const struct host *host, const struct latch *latch,
+		 const struct weir_cut_entry *target);
+
+/* What it is about: "grant:billing, partner klinik-nord, service sftp"; malloc'd. */
+char *latch_describe(const struct host *host, const struct latch *latch);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * orders_change.h - the steps that cut and reopen have in common. The caller holds
+ * guard_lock(), so that no other process changes the orders meanwhile.
+ */
+#ifndef WEIR_ORDERS_CHANGE_H
+#define WEIR_ORDERS_CHANGE_H
+
+#include "user/daemon/host.h"
+
+#define _cleanup_orders_ __attribute__((cleanup(orders_free)))
+
+/* A copy of the orders in force, to be changed. */
+int orders_begin(struct host *host, struct orders *orders, char **problem);
+
+/* Compiles a changed set. Where the policy's names are not known, no order may get lost over it. */
+int orders_compile_for(struct host *host, const struct orders *orders, struct cut_table *table,
+		       char **problem);
+
+/* The kernel has the cuts: keeps the texts there and in `host`, which takes them over. Returns what
+ * the kernel said; `host` has them in either case. */
+int orders_keep(struct host *host, struct orders *orders);
+
+/* 0, or -errno (-ENOENT: there is no state directory). */
+int orders_to_disk(struct host *host);
+int orders_save_set(const struct host *host, const struct orders *orders);
+
+/* Why orders_add_*() refused. */
+int orders_problem(int error, const struct order_text *text, char **problem);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * paths.h - where the files of an instance are.
+ *
+ *	$WEIR_RUN_DIR/INSTANCE.sock, INSTANCE.lock	(/run/weir)
+ *	$WEIR_STATE_DIR/INSTANCE/			(/var/lib/weir)
+ *		applied.json	the policy in force, with its texts
+ *		previous.json	the one before it
+ *		trial.json	one that waits for `weir confirm`
+ *		orders.json	cuts and exceptions
+ *		clock.json	the clock that was confirmed
+ *		events.jsonl	what happened
+ */
+#ifndef WEIR_PATHS_H
+#define WEIR_PATHS_H
+
+/* "RUN_DIR/INSTANCE" + suffix; malloc'd, NULL without memory. */
+char *path_run(const char *instance, const char *suffix);
+/* "STATE_DIR/INSTANCE" + suffix ("" or "/NAME"). */
+char *path_state(const char *instance, const char *suffix);
+
+/* Makes the directory of the sockets (0755) and that of the state (0750). 0 or -errno, then with
+ * the path that failed in `*problem` (malloc'd). */
+int paths_make(const char *instance, char **problem);
+
+#endif

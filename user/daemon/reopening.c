@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * reopening.c - carries out a reopening: on disk first, then in the kernel.
+ *
+ * A target that is a cut's own takes the whole cut out. One that lies inside a cut becomes an
+ * exception to it. One that a cut covers only in part is left to that cut: the answer names it, so
+ * that an operator can reopen it by its number.
+ */
+#include "user/daemon/cutting.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/daemon/cover.h"
+#include "user/daemon/latches.h"
+#include "user/daemon/orders_change.h"
+#include "user/policy/target.h"
+
+struct reopening {
+	struct host *host;
+	const struct order_request *request;
+	struct json_out *reply;
+	struct orders orders; /* as they will be */
+	struct latches latches;
+	uint64_t cut;	/* --order: only this one; 0: each that covers the target */
+	uint64_t latch; /* --order of a latch */
+	size_t done;
+};
+
+static void put_done(struct reopening *work, const char *id, const char *target, const char *how,
+		     uint64_t order)
+{
+	char text[24];
+
+	json_open(work->reply, NULL, '{');
+	json_put_text(work->reply, "id", id);
+	json_put_text(work->reply, "target", target);
+	json_put_text(work->reply, "how", how);
+	if (order) {
+		order_format(order, text, sizeof(text));
+		json_put_text(work->reply, "order", text);
+	}
+	json_close(work->reply, '}');
+	work->done++;
+}
+
+static int read_order_id(struct reopening *work, char **problem)
+{
+	const char *text = work->request->order;
+	char *end;
+
+	if (!text)
+		return 0;
+	if (text[0] == 'g') {
+		work->latch = strtoull(text + 1, &end, 16);
+		if (strlen(text) == 17 && *end == '\0')
+			return 0;
+	} else {
+		work->cut = strtoull(text[0] == 'c' ? text + 1 : text, &end, 10);
+		if (end != text && *end == '\0' && work->cut)
+			return 0;
+	}
+	return tell_problem(problem, -EINVAL, "%s is no order: c3, or g and 16 digits", text);
+}
+
+/* ---- cuts
+ * ---------------------------------------------------------------------------------------*/
+
+static int take_out(struct reopening *work, uint64_t id)
+{
+	const struct weir_order *order = orders_find(&work->orders, id);
+	char text[24], target[sizeof(order->target)];
+
+	if (!order)
+		return -ENOENT;
+	order_format(id, text, sizeof(text));
+	memcpy(target, order->target, sizeof(target));
+	put_done(work, text, target, "whole", 0);
+	return orders_remove_cut(&work->orders, id);
+}
+
+static int add_exception(struct reopening *work, uint64_t cut, const char *target, char **problem)
+{
+	struct order_text text = {.target = target,
+				  .reason = work->request->reason,
+				  .by = work->request->by,
+				  .since_ns = host_wall(work->host)};
+	char id[24];
+	uint64_t order;
+	int r = orders_add_exception(&work->orders, cut, &text, &order);
+
+	if (r == -EEXIST)
+		return 0;
+	if (r < 0)
+		return orders_problem(r, &text, problem);
+	order_format(cut, id, sizeof(id));
+	put_done(work, id, target, "exception", order);
+	return 0;
+}
+
+/* How the cut at `index` lies to the target; its object may be gone from the policy. */
+static enum cover cover_of_order(const struct reopening *work, const struct weir_order *order,
+				 const char *text, const struct weir_cut_entry *target)
+{
+	_cleanup_free_ char *why = NULL;
+	struct weir_cut_entry cut;
+
+	if (strcmp(order->target, text) == 0)
+		return COVER_SAME;
+	if (target_resolve(&work->host->image, order->target, &cut, &why) < 0)
+		return COVER_NONE;
+	return cover_of(&work->host->image, &cut, target);
+}
+
+/* The ids are collected first, since reopening moves the orders. */
+static int reopen_target(struct reopening *work, const char *text,
+			 const struct weir_cut_entry *target, char **problem)
+{
+	_cleanup_orders_ struct orders before = {0};
+	int r = orders_copy(&work->orders, &before);
+
+	for (size_t i = 0; i < before.count && r == 0; i++) {
+		const struct weir_order *order = &before.item[i];
+		enum cover cover;
+
+		if (order->parent || (work->cut && order->id != work->cut))
+			continue;
+		cover = cover_of_order(work, order, text, target);
+		if (cover == COVER_SAME)
+			r = take_out(work, order->id);
+		else if (cover == COVER_WHOLE || (cover == COVER_PART && work->cut))
+			r = add_exception(work, order->id, text, problem);
+		else if (work->cut)
+			r = tell_problem(problem, -EINVAL, "%s is no part of c%" PRIu64 " (%s)",
+					 text, (uint64_t)order->id, order->target);
+	}
+	return r;
+}
+
+/* ---- latches
+ * -------------------------------------------------------------------------------------*/
+
+static void clear_latch(struct reopening *work, struct latch *latch)
+{
+	_cleanup_free_ char *what = latch_describe(work->host, latch);
+	char id[24];
+
+	if (latch->count == 0 || guard_clear_latch(work->host->guard, latch->account) < 0)
+		return;
+	latch_format(latch->account, id, sizeof(id));
+	put_done(work, id, what, "latch", 0);
+	latch->count = 0;
+}
+
+static int clear_latches_in(struct reopening *work, const struct weir_cut_entry *target)
+{
+	if (work->cut)
+		return 0;
+	for (size_t i = 0; i < work->latches.count; i++) {
+		struct latch *latch = &work->latches.item[i];
+
+		if (work->latch ? latch->account == work->latch
+				: latch_is_in(work->host, latch, target))
+			clear_latch(work, latch);
+	}
+	return 0;
+}
+
+/* ---- what still holds
+ * ----------------------------------------------------------------------------*/
+
+static bool has_exception(const struct reopening *work, uint64_t cut, const char *target)
+{
+	for (size_t i = 0; i < work->orders.count; i++) {
+		if (work->orders.item[i].parent == cut &&
+		    strcmp(work->orders.item[i].target, target) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void put_holding(struct reopening *work, const char *text,
+			const struct weir_cut_entry *target)
+{
+	for (size_t i = 0; i < work->orders.count; i++) {
+		const struct weir_order *order = &work->orders.item[i];
+		enum cover cover;
+		char id[24];
+
+		if (order->parent || has_exception(work, order->id, text))
+			continue;
+		cover = cover_of_order(work, order, text, target);
+		if (cover == COVER_NONE)
+			continue;
+		order_format(order->id, id, sizeof(id));
+		json_open(work->reply, NULL, '{');
+		json_put_text(work->reply, "id", id);
+		json_put_text(work->reply, "target", order->target);
+		json_put_text(work->reply, "holds", text);
+		json_put_text(work->reply, "how", cover == COVER_PART ? "part" : "whole");
+		json_close(work->reply, '}');
+	}
+}
+
+/* ---- the order
+ * -----------------------------------------------------------------------------------*/
+
+/* Disk, then kernel. A failure in the kernel leaves the cuts as they were; the disk is put back. */
+static int commit_orders(struct reopening *work, char **problem)
+{
+	struct host *host = work->host;
+	struct cut_table table = {0};
+	int r;
+
+	r = orders_compile_for(host, &work->orders, &table, problem);
+	if (r < 0)
+		return r;
+	r = orders_save_set(host, &work->orders);
+	if (r < 0) {
+		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
+			     strerror(-r));
+	} else {
+		r = guard_set_cuts(host->guard, &table);
+		if (r < 0) {
+			orders_to_disk(host);
+			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
+		}
+	}
+	free(table.entry);
+	if (r < 0)
+		return r;
+	r = orders_keep(host, &work->orders);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot keep the orders in the kernel: %s",
+				    strerror(-r));
+	return 0;
+}
+
+static void tell_reopening(const struct reopening *work)
+{
+	const struct order_request *request = work->request;
+
+	for (size_t i = 0; i < request->target_count || i == 0; i++) {
+		const char *target =
+			i < request->target_count ? request->target[i] : request->order;
+		struct record_field field[] = {
+			{"target", target, 0},
+			{"order", request->order ? request->order : "", 0},
+			{"order_reason", request->reason, 0},
+			{"by", request->by, 0},
+		};
+
+		host_tell(work->host, "reopen", RECORD_MEDIUM, field,
+			  sizeof(field) / sizeof(field[0]), "reopened %s, by %s: %s", target,
+			  request->by, request->reason);
+	}
+}
+
+/* The cuts: each target, or all of the order that was named. */
+static int change_orders(struct reopening *work, struct weir_cut_entry *entry, char **problem)
+{
+	const struct order_request *request = work->request;
+	int r = 0;
+
+	if (work->cut && !orders_find(&work->orders, work->cut))
+		return tell_problem(problem, -ENOENT, "there is no cut c%" PRIu64, work->cut);
+	if (work->cut && request->target_count == 0)
+		return take_out(work, work->cut);
+	for (size_t i = 0; i < request->target_count && r == 0 && !work->latch; i++)
+		r = reopen_target(work, request->target[i], &entry[i], problem);
+	return r;
+}
+
+static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, char **problem)
+{
+	const struct order_request *request = work->request;
+	size_t cuts_done;
+	int r;
+
+	for (size_t i = 0; i < request->target_count; i++) {
+		r = target_resolve(&work->host->image, request->target[i], &entry[i], problem);
+		/* the cut of an object that the policy lost can still be taken out by its text */
+		if (r == -ENOENT) {
+			free(TAKE_PTR(*problem));
+			entry[i] = (struct weir_cut_entry){.service = WEIR_ANY};
+		} else if (r < 0) {
+			return r;
+		}
+	}
+	json_open(work->reply, "reopened", '[');
+	r = change_orders(work, entry, problem);
+	cuts_done = work->done;
+	if (r == 0 && cuts_done > 0)
+		r = commit_orders(work, problem);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < request->target_count; i++)
+		clear_latches_in(work, &entry[i]);
+	if (work->latch && request->target_count == 0)
+		clear_latches_in(work, NULL);
+	json_close(work->reply, ']');
+	if (work->done > 0)
+		tell_reopening(work);
+	if (cuts_done > 0) { /* `host` has the new set now */
+		orders_free(&work->orders);
+		orders_copy(&work->host->orders, &work->orders);
+	}
+	json_open(work->reply, "holding", '[');
+	for (size_t i = 0; i < request->target_count; i++)
+		put_holding(work, request->target[i], &entry[i]);
+	json_close(work->reply, ']');
+	return 0;
+}
+
+/* Nothing matched: an unknown name is told with its near ones, anything else as it is. */
+static int nothing_done(const struct reopening *work, char **problem)
+{
+	const struct order_request *request = work->request;
+	struct weir_cut_entry entry;
+
+	for (size_t i = 0; i < request->target_count; i++) {
+		int r = target_resolve(&work->host->image, request->target[i], &entry, problem);
+
+		if (r < 0)
+			return r;
+	}
+	return tell_problem(
+		problem, -ENOENT,
+		"nothing to reopen: no cut covers %s as a whole (weir status lists them)",
+		request->target_count ? request->target[0] : request->order);
+}
+
+int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
+		char **problem)
+{
+	_cleanup_free_ struct weir_cut_entry *entry =
+		calloc(request->target_count + 1, sizeof(*entry));
+	struct reopening work = {.host = host, .request = request, .reply = reply};
+	int r = entry ? guard_lock(host->guard) : -ENOMEM;
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+	r = read_order_id(&work, problem);
+	if (r == 0)
+		r = orders_begin(host, &work.orders, problem);
+	if (r == 0 && latches_read(host, &work.latches) < 0)
+		r = tell_problem(problem, -EIO, "cannot read the meters");
+	if (r == 0)
+		r = reopen_locked(&work, entry, problem);
+	if (r == 0 && work.done == 0)
+		r = nothing_done(&work, problem);
+	guard_unlock(host->guard);
+	orders_free(&work.orders);
+	latches_free(&work.latches);
+	return r;
+}
+
+/* ---- cuts that end by themselves
+ * ----------------------------------------------------------------*/
+
+static int end_cut(struct host *host, uint64_t id)
+{
+	_cleanup_free_ char *problem = NULL;
+	_cleanup_orders_ struct orders orders = {0};
+	struct cut_table table = {0};
+	const struct weir_order *order = orders_find(&host->orders, id);
+	struct weir_order ended = *order;
+	int r = orders_copy(&host->orders, &orders);
+
+	if (r == 0)
+		r = orders_remove_cut(&orders, id);
+	if (r == 0)
+		r = orders_compile_for(host, &orders, &table, &problem);
+	if (r == 0)
+		r = orders_save_set(host, &orders);
+	if (r == 0)
+		r = guard_set_cuts(host->guard, &table);
+	free(table.entry);
+	if (r < 0)
+		return r;
+	r = orders_keep(host, &orders);
+	host_tell(host, "cut-ended", RECORD_MEDIUM,
+		  (struct record_field[]){{"target", ended.target, 0}, {"by", ended.by, 0}}, 2,
+		  "cut c%" PRIu64 " (%s) ended: its time is over", id, ended.target);
+	return r;
+}
+
+uint64_t host_end_cuts(struct host *host)
+{
+	uint64_t id, next = 0;
+	int r = guard_lock(host->guard);
+
+	if (r < 0)
+		return 0;
+	r = host_refresh_orders(host);
+	while (r == 0 && (id = orders_expired(&host->orders, host_wall(host))) != 0)
+		r = end_cut(host, id);
+	/* What could not be ended (a full disk) is tried again later: it only holds longer. */
+	next = r < 0 ? host_wall(host) + 10 * UINT64_C(1000000000) : orders_next_end(&host->orders);
+	guard_unlock(host->guard);
+	return next;
+}
