@@ -44,7 +44,7 @@ void compile_limits(const struct budget *budget, struct weir_limits *limits);
 int compile_fault(struct compile *c, struct position at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static inline bool class_has(const uint64_t words[WEIR_CLASS_WORDS], uint32_t bit)
+static inline bool class_has(const __u64 words[WEIR_CLASS_WORDS], uint32_t bit)
 {
 	return words[bit / 64] >> (bit % 64) & 1;
 }

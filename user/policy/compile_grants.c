@@ -41,14 +41,14 @@ struct grants_build {
 
 	struct list by_class[64 * WEIR_CLASS_WORDS]; /* grants that select partners by this class */
 	struct list for_any;
-	uint64_t used_classes[WEIR_CLASS_WORDS];
+	__u64 used_classes[WEIR_CLASS_WORDS];
 	struct named *named;
 	size_t named_count;
 	struct named *by_partner; /* the same, by partner and then grant */
 	uint32_t *first_of;	  /* by partner: index into by_partner; one more at the end */
 
-	uint64_t (*masks)[WEIR_CLASS_WORDS]; /* by partner: its classes & used_classes */
-	struct table group_of;		     /* mask -> group */
+	__u64 (*masks)[WEIR_CLASS_WORDS]; /* by partner: its classes & used_classes */
+	struct table group_of;		  /* mask -> group */
 	struct group *groups;
 	size_t group_count;
 
@@ -173,7 +173,7 @@ static void finish_list(struct grants_build *build)
 }
 
 /* The grants that select partners with these classes, by class or any. */
-static int make_group(struct grants_build *build, const uint64_t mask[WEIR_CLASS_WORDS])
+static int make_group(struct grants_build *build, const __u64 mask[WEIR_CLASS_WORDS])
 {
 	struct group *group = ARRAY_ADD(build->groups, build->group_count);
 
@@ -201,7 +201,7 @@ static int make_group(struct grants_build *build, const uint64_t mask[WEIR_CLASS
 
 static int find_group(struct grants_build *build, uint32_t partner, struct group **group)
 {
-	uint64_t *mask = build->masks[partner];
+	__u64 *mask = build->masks[partner];
 	uint32_t found;
 	int r;
 

@@ -52,7 +52,7 @@ static bool selects(const struct compile *c, const struct selector *selector, ui
 		return service == named;
 	if (selector->kind == SELECT_ANY)
 		return true;
-	return class_has((const uint64_t *)c->image->services[service].classes,
+	return class_has(c->image->services[service].classes,
 			 image_class(c->image, selector->name));
 }
 

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * explain.c - the decision in user space: the twin of bpf/verdict.bpf.h.
+ *
+ * The same steps in the same order over the same tables, so that what people are told is what the
+ * kernel does. A test asks both. Whoever changes one changes the other.
+ */
+#include <string.h>
+
+#include "user/policy/image.h"
+
+#define FOREVER UINT64_MAX
+
+/* ---- which grant
+ * -------------------------------------------------------------------------------*/
+
+struct grant_search {
+	const struct image *image;
+	const struct weir_question *question;
+	uint64_t wall_ns;
+	uint64_t edge_ns; /* the next opening or closing that may change the answer */
+	bool is_expired;  /* the partner's from/until: nothing may match */
+	bool hours_closed;
+};
+
+/* Whether `wall_ns` lies in one of the grant's intervals; *edge gets the next change. */
+static bool hours_are_open(const struct image *image, const struct weir_grant *grant,
+			   uint64_t wall_ns, uint64_t *edge)
+{
+	const struct weir_interval *hours = image->hours + grant->hours_first;
+	uint32_t low = 0, high = grant->hours_count;
+
+	*edge = FOREVER;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (hours[middle].until_ns > wall_ns)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (low == grant->hours_count)
+		return false;
+	*edge = hours[low].from_ns > wall_ns ? hours[low].from_ns : hours[low].until_ns;
+	return hours[low].from_ns <= wall_ns;
+}
+
+static bool rule_matches(const struct weir_rule *rule, const struct weir_question *question)
+{
+	if (rule->protocol != question->protocol || question->port < rule->port_first ||
+	    question->port > rule->port_last)
+		return false;
+	if (rule->direction == WEIR_CALLS_BACK)
+		return question->direction == WEIR_CALLS && question->is_held;
+	return rule->direction == question->direction;
+}
+
+/* One rule. True when it ends the search. */
+static bool try_rule(struct grant_search *s, const struct weir_rule *rule,
+		     struct weir_answer *answer)
+{
+	const struct weir_grant *grant = &s->image->grants[rule->grant];
+	uint64_t edge;
+
+	if (!rule_matches(rule, s->question))
+		return false;
+	if (s->is_expired) {
+		answer->reason = WEIR_REASON_EXPIRED;
+		return true;
+	}
+	if (grant->hours_count) {
+		bool is_open = hours_are_open(s->image, grant, s->wall_ns, &edge);
+
+		if (edge < s->edge_ns)
+			s->edge_ns = edge;
+		if (!is_open || s->hours_closed) {
+			answer->reason = WEIR_REASON_HOURS;
+			return false;
+		}
+	}
+	if (grant->mode == WEIR_OBSERVE) {
+		if (answer->shadow == WEIR_NO_GRANT)
+			answer->shadow = rule->grant;
+		return false;
+	}
+	answer->grant = rule->grant;
+	answer->direction = rule->direction;
+	answer->reason = WEIR_REASON_GRANT;
+	return true;
+}
+
+/* Fills in grant, shadow, direction, reason. Returns the next change. */
+static uint64_t find_grant(struct grant_search *s, struct weir_answer *answer)
+{
+	const struct weir_partner *partner = &s->image->partners[answer->partner];
+	struct weir_span span;
+
+	answer->reason = WEIR_REASON_STRANGER;
+	if (answer->partner == WEIR_NO_PARTNER)
+		return FOREVER;
+	answer->reason = WEIR_REASON_NO_GRANT;
+	span = image_rules_of(s->image, answer->service, partner->profile);
+	if (!span.count)
+		return FOREVER;
+	s->edge_ns = partner->until_ns;
+	if (s->wall_ns < partner->from_ns) {
+		s->is_expired = true;
+		s->edge_ns = partner->from_ns;
+	} else if (s->wall_ns >= partner->until_ns) {
+		s->is_expired = true;
+		s->edge_ns = FOREVER;
+	}
+	for (uint32_t i = 0; i < span.count; i++) {
+		if (try_rule(s, &s->image->rules[span.first + i], answer))
+			break;
+	}
+	return s->edge_ns;
+}
+
+/* ---- cuts
+ * --------------------------------------------------------------------------------------*/
+
+/* By the bits alone: addr:::/0 covers IPv4 too, and a cut may only be stricter. */
+static bool prefix_holds(const struct weir_cut_entry *entry, const uint8_t peer[16])
+{
+	unsigned bytes = entry->prefix_bits / 8, rest = entry->prefix_bits % 8;
+
+	if (entry->prefix_bits > 128 || memcmp(entry->address, peer, bytes))
+		return false;
+	return !rest || !((entry->address[bytes] ^ peer[bytes]) >> (8 - rest));
+}
+
+static bool has_class(const struct image *image, const struct weir_answer *answer, uint32_t bit)
+{
+	uint32_t word = bit / 64;
+
+	if (word >= WEIR_CLASS_WORDS)
+		return false;
+	return (image->services[answer->service].classes[word] |
+		image->partners[answer->partner].classes[word] |
+		image->grants[answer->grant].classes[word]) >>
+		       (bit % 64) &
+	       1;
+}
+
+static bool entry_covers(const struct image *image, const struct weir_cut_entry *entry,
+			 const uint8_t peer[16], const struct weir_answer *answer)
+{
+	if (entry->service != WEIR_ANY && entry->service != answer->service)
+		return false;
+	switch (entry->target) {
+	case WEIR_TARGET_ALL:
+		return true;
+	case WEIR_TARGET_STRANGERS:
+		return answer->grant == WEIR_NO_GRANT;
+	case WEIR_TARGET_PARTNER:
+		return answer->partner == entry->index && answer->partner != WEIR_NO_PARTNER;
+	case WEIR_TARGET_SERVICE:
+		return answer->service == entry->index;
+	case WEIR_TARGET_GRANT:
+		return answer->grant == entry->index && answer->grant != WEIR_NO_GRANT;
+	case WEIR_TARGET_CLASS:
+		return has_class(image, answer, entry->index);
+	case WEIR_TARGET_ADDRESS:
+		return prefix_holds(entry, peer);
+	default:
+		return false;
+	}
+}
+
+/* The first cut that none of its exceptions lets back, or 0. */
+static uint64_t find_cut(const struct image *image, const struct cut_table *cuts,
+			 const uint8_t peer[16], const struct weir_answer *answer)
+{
+	uint64_t order = 0;
+	bool is_cut = false;
+
+	for (size_t i = 0; cuts && i < cuts->count; i++) {
+		const struct weir_cut_entry *entry = &cuts->entry[i];
+
+		if (entry->is_exception) {
+			if (is_cut && entry_covers(image, entry, peer, answer))
+				is_cut = false;
+			continue;
+		}
+		if (is_cut)
+			break;
+		is_cut = entry_covers(image, entry, peer, answer);
+		order = entry->order;
+	}
+	return is_cut ? order : 0;
+}
+
+/* ---- the lifeline
+ * ------------------------------------------------------------------------------*/
+
+static bool find_lifeline(const struct image *image, const struct weir_question *question,
+			  struct weir_answer *answer)
+{
+	struct weir_span span = image_lifeline_of(image, question->peer);
+
+	for (uint32_t i = 0; i < span.count; i++) {
+		const struct weir_lifeline_rule *rule = &image->lifeline_rules[span.first + i];
+
+		if (rule->service == question->service && rule->direction == question->direction &&
+		    rule->protocol == question->protocol && question->port >= rule->port_first &&
+		    question->port <= rule->port_last) {
+			answer->lifeline = span.first + i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- the decision
+ * ------------------------------------------------------------------------------*/
+
+static uint64_t account_group(const struct image *image, const struct weir_answer *answer)
+{
+	switch (answer->reason) {
+	case WEIR_REASON_LIFELINE:
+		return WEIR_KEY_LIFELINE;
+	case WEIR_REASON_CUT:
+		return WEIR_KEY_REFUSED;
+	case WEIR_REASON_STACK:
+		return WEIR_KEY_STACK;
+	case WEIR_REASON_GRANT:
+		return image->grants[answer->grant].key;
+	default:
+		return WEIR_KEY_STRANGERS;
+	}
+}
+
+static uint8_t stranger_verdict(const struct weir_service *service, uint8_t direction)
+{
+	uint8_t rule = direction == WEIR_SERVES ? service->strangers.serves_rule
+						: service->strangers.calls_rule;
+
+	return rule == WEIR_DENY ? WEIR_REFUSE : WEIR_PASS;
+}
+
+/* All below the lifeline. */
+static void decide_the_rest(const struct image *image, const struct cut_table *cuts,
+			    struct grant_search *search, struct weir_answer *answer)
+{
+	answer->valid_until_ns = find_grant(search, answer);
+	answer->order = find_cut(image, cuts, search->question->peer, answer);
+	if (answer->order) {
+		answer->reason = WEIR_REASON_CUT;
+		answer->observe = 0;
+	} else if (answer->service == WEIR_SERVICE_STACK) {
+		answer->verdict = WEIR_PASS;
+		answer->reason = WEIR_REASON_STACK;
+	} else if (answer->grant != WEIR_NO_GRANT) {
+		answer->verdict = WEIR_PASS;
+	} else {
+		answer->verdict = stranger_verdict(&image->services[answer->service],
+						   search->question->direction);
+	}
+}
+
+void explain_decide(const struct image *image, const struct cut_table *cuts,
+		    const struct weir_question *question, uint64_t wall_ns, bool hours_closed,
+		    struct weir_answer *answer)
+{
+	struct grant_search search = {
+		.image = image,
+		.question = question,
+		.wall_ns = wall_ns,
+		.hours_closed = hours_closed,
+	};
+	const struct weir_service *service;
+
+	*answer = (struct weir_answer){
+		.service = question->service,
+		.direction = question->direction,
+		.valid_until_ns = FOREVER,
+		.verdict = WEIR_REFUSE,
+		.reason = WEIR_REASON_UNCLASSIFIED,
+	};
+	if (question->service >= image->head.services)
+		return;
+	service = &image->services[question->service];
+	answer->partner = image_partner_of(image, question->peer);
+	answer->observe = image->head.mode == WEIR_OBSERVE || service->mode == WEIR_OBSERVE;
+	if (find_lifeline(image, question, answer)) {
+		answer->verdict = WEIR_PASS;
+		answer->reason = WEIR_REASON_LIFELINE;
+	} else {
+		decide_the_rest(image, cuts, &search, answer);
+	}
+	answer->account = weir_meter_key(account_group(image, answer), service->key,
+					 image->partners[answer->partner].key);
+}
