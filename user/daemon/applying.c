@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * applying.c - a new policy comes into force.
+ */
+#include "user/daemon/applying.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/orders_change.h"
+
+static const char applied_file[] = "applied.json";
+static const char previous_file[] = "previous.json";
+static const char trial_file[] = "trial.json";
+static const char new_file[] = "new.json";
+
+/* ---- is it one that can be applied?
+ * -------------------------------------------------------------*/
+
+static int compile_request(const struct host *host, const struct sources *sources,
+			   struct image *image, char **problem, char **details)
+{
+	struct faults faults = {0};
+	size_t length;
+	FILE *out;
+	int r = policy_to_image(sources, host_wall(host), image, &faults);
+
+	if (faults.count > 0) {
+		out = open_memstream(details, &length);
+		if (out) {
+			faults_print(&faults, sources, out);
+			if (fclose(out) != 0)
+				*details = NULL;
+		}
+	}
+	if (r < 0 && faults.errors)
+		tell_problem(problem, r, "%zu fault%s; the policy in force stays", faults.errors,
+			     faults.errors == 1 ? "" : "s");
+	else if (r < 0)
+		tell_problem(problem, r, "cannot compile the policy: %s", strerror(-r));
+	faults_free(&faults);
+	return r;
+}
+
+/* The path below the guarded cgroup, or NULL when the other is not inside it. */
+static const char *path_below(const struct host *host, const char *cgroup)
+{
+	const char *root = guard_cgroup_path(host->guard);
+	_cleanup_free_ char *mount = NULL;
+	size_t length;
+
+	if (!root || cgroup_mount_point(&mount) < 0)
+		return NULL;
+	if (strncmp(root, mount, strlen(mount)) == 0)
+		root += strlen(mount);
+	length = strlen(root);
+	if (length && root[length - 1] == '/')
+		length--;
+	if (strncmp(cgroup, root, length) != 0 || (cgroup[length] && cgroup[length] != '/'))
+		return NULL;
+	cgroup += length;
+	return cgroup + strspn(cgroup, "/");
+}
+
+static bool refuses_own(const struct host *host, const struct image *image,
+			const struct cut_table *cuts, const struct own_connection *own)
+{
+	struct weir_question question = {.protocol = IPPROTO_TCP,
+					 .direction = WEIR_SERVES,
+					 .port = own->port,
+					 .cut_slot = WEIR_ANY,
+					 .now_ns = boot_now()};
+	struct weir_answer answer;
+	const char *below = own->is_known ? path_below(host, own->cgroup) : NULL;
+
+	if (!below)
+		return false;
+	memcpy(question.peer, own->peer, sizeof(question.peer));
+	question.service = image_service_of(image, below);
+	explain_decide(image, cuts, &question, host_wall(host),
+		       guard_control(host->guard).hours_closed, &answer);
+	return answer.verdict == WEIR_REFUSE && !answer.observe;
+}
+
+static int check_own(const struct host *host, const struct image *image,
+		     const struct cut_table *cuts, const struct apply_request *request,
+		     char **problem)
+{
+	char peer[ADDRESS_TEXT];
+
+	if (request->is_agreed || !refuses_own(host, image, cuts, &request->own))
+		return 0;
+	address_format(request->own.peer, peer, sizeof(peer));
+	return tell_problem(
+		problem, -EPERM,
+		"it would cut your own connection from %s to port %u; --yes if it shall", peer,
+		request->own.port);
+}
+
+/* ---- what changes, in numbers
+ * -------------------------------------------------------------------*/
+
+struct change {
+	const char *what;
+	char *const *old_names, *const *new_names;
+	uint32_t old_count, new_count;
+	uint32_t (*find)(const struct image *image, const char *name);
+};
+
+static uint32_t count_missing(char *const *names, uint32_t count, const struct image *in,
+			      uint32_t (*find)(const struct image *image, const char *name))
+{
+	uint32_t missing = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (names[i][0] && find(in, names[i]) == WEIR_ANY)
+			missing++;
+	}
+	return missing;
+}
+
+static void put_changes(struct json_out *reply, const struct image *old, const struct image *new)
+{
+	const struct change changes[] = {
+		{"services", old->service_names, new->service_names, old->head.services,
+		 new->head.services, image_service},
+		{"partners", old->partner_names, new->partner_names, old->head.partners,
+		 new->head.partners, image_partner},
+		{"grants", old->grant_names, new->grant_names, old->head.grants, new->head.grants,
+		 image_grant},
+	};
+
+	json_open(reply, "changes", '{');
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		const struct change *c = &changes[i];
+
+		json_open(reply, c->what, '{');
+		json_put_uint(reply, "added",
+			      count_missing(c->new_names, c->new_count, old, c->find));
+		json_put_uint(reply, "removed",
+			      count_missing(c->old_names, c->old_count, new, c->find));
+		json_close(reply, '}');
+	}
+	json_close(reply, '}');
+}
+
+static void put_summary(struct json_out *reply, const struct image *image)
+{
+	char digest[2 * sizeof(image->head.digest) + 1];
+
+	for (size_t i = 0; i < sizeof(image->head.digest); i++)
+		snprintf(digest + 2 * i, 3, "%02x", image->head.digest[i]);
+	json_put_text(reply, "name", image->name);
+	json_put_text(reply, "digest", digest);
+	json_put_text(reply, "mode", image->head.mode == WEIR_OBSERVE ? "observe" : "enforce");
+	json_put_uint(reply, "services", image->head.services - WEIR_SERVICE_NAMED);
+	json_put_uint(reply, "partners", image->head.partners - 1);
+	json_put_uint(reply, "grants", image->head.grants - 1);
+	json_put_uint(reply, "prefixes", image->prefix_count);
+}
+
+/* ---- into force
+ * -----------------------------------------------------------------------------------*/
+
+static int rename_state(const struct host *host, const char *from, const char *to)
+{
+	if (host->state_dir < 0)
+		return -ENOENT;
+	return renameat(host->state_dir, from, host->state_dir, to) < 0 ? -errno : 0;
+}
+
+static void forget_trial(struct host *host)
+{
+	host->trial_until_ns = 0;
+	if (host->state_dir >= 0)
+		unlinkat(host->state_dir, trial_file, 0);
+}
+
+/* The new file becomes the applied one, and that the previous one. */
+static int promote(struct host *host, const char *file)
+{
+	int r = rename_state(host, applied_file, previous_file);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = rename_state(host, file, applied_file);
+	if (r == 0 && fsync(host->state_dir) < 0)
+		r = -errno;
+	return r;
+}
+
+/* The kernel takes it; from here on it judges, and gives the names. */
+static int switch_to(struct host *host, struct image *image, const struct applied *applied,
+		     const struct cut_table *cuts, char **problem)
+{
+	int r = guard_apply(host->guard, image, cuts, problem);
+
+	if (r < 0)
+		return r;
+	host->orders_active = guard_control(host->guard).active;
+	host->is_foreign = false;
+	return host_take_image(host, image, applied);
+}
+
+static int save_new(const struct host *host, const struct applied *applied, char **problem)
+{
+	_cleanup_free_ char *path = host_path(host, new_file);
+	int r = path ? applied_save(path, applied) : -ENOMEM;
+
+	if (r < 0)
+		return tell_problem(problem, r,
+				    "cannot save the policy: %s; the policy in force stays",
+				    strerror(-r));
+	return 0;
+}
+
+static void tell_applied(struct host *host, const char *kind, const char *by)
+{
+	struct record_field field[] = {{"by", by, 0}};
+
+	host_tell(host, kind, RECORD_LOW, field, 1, "%s: policy %s (%.12s), by %s", kind,
+		  host->image.name, host->digest, by);
+}
+
+static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
+			  const struct cut_table *cuts, char **problem)
+{
+	int r = save_new(host, &request->applied, problem);
+
+	if (r == 0)
+		r = switch_to(host, image, &request->applied, cuts, problem);
+	if (r < 0) {
+		unlinkat(host->state_dir, new_file, 0);
+		return r;
+	}
+	if (request->confirm_ns) {
+		host->trial_until_ns = boot_now() + request->confirm_ns;
+		r = rename_state(host, new_file, trial_file);
+	} else {
+		forget_trial(host);
+		r = promote(host, new_file);
+	}
+	tell_applied(host, request->confirm_ns ? "trial" : "apply", request->by);
+	if (r < 0)
+		return tell_problem(problem, -EIO, "the policy is in force, but not saved: %s",
+				    strerror(-r));
+	return 0;
+}
+
+static int apply_locked(struct host *host, struct apply_request *request, struct image *image,
+			struct json_out *reply, char **problem)
+{
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct cut_table cuts = {0};
+	int r = host_refresh_orders(host);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
+	r = host_compile_orders(image, &host->orders, &cuts, NULL, problem);
+	entry = cuts.entry;
+	if (r < 0)
+		return r;
+	r = check_own(host, image, &cuts, request, problem);
+	if (r < 0)
+		return r;
+	put_summary(reply, image);
+	put_changes(reply, &host->image, image);
+	json_put_bool(reply, "dry_run", request->is_dry_run);
+	if (request->is_dry_run)
+		return 0;
+	return put_into_force(host, request, image, &cuts, problem);
+}
+
+int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
+	       char **problem, char **details)
+{
+	struct image image = {0};
+	int r;
+
+	r = compile_request(host, &request->applied.sources, &image, problem, details);
+	if (r < 0)
+		return r;
+	request->applied.applied_ns = wall_now();
+	r = guard_lock(host->guard);
+	if (r < 0) {
+		tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+	} else {
+		r = apply_locked(host, request, &image, reply, problem);
+		guard_unlock(host->guard);
+	}
+	image_free(&image);
+	return r;
+}
+
+/* ---- trial, and back
+ * -----------------------------------------------------------------------------*/
+
+int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
+{
+	int r;
+
+	if (!host->trial_until_ns)
+		return tell_problem(problem, -ENOENT, "no policy is on trial");
+	r = promote(host, trial_file);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
+				    strerror(-r));
+	host->trial_until_ns = 0;
+	tell_applied(host, "confirm", by);
+	put_summary(reply, &host->image);
+	return 0;
+}
+
+/* Puts a policy from the state directory into force; `file` NULL: the built-in default. */
+static int return_to(struct host *host, const char *file, char **problem)
+{
+	_cleanup_free_ char *path = file ? host_path(host, file) : NULL;
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct applied applied = {0};
+	struct image image = {0};
+	struct faults faults = {0};
+	struct cut_table cuts = {0};
+	int r;
+
+	if (file) {
+		r = path ? applied_load(path, &applied) : -ENOMEM;
+		if (r == 0)
+			r = policy_to_image(&applied.sources, host_wall(host), &image, &faults);
+	} else {
+		r = default_image(host_wall(host), &image);
+	}
+	faults_free(&faults);
+	if (r < 0)
+		tell_problem(problem, r, "cannot read the policy to go back to: %s", strerror(-r));
+	if (r == 0)
+		r = host_compile_orders(&image, &host->orders, &cuts, NULL, problem);
+	entry = cuts.entry;
+	if (r == 0)
+		r = switch_to(host, &image, file ? &applied : NULL, &cuts, problem);
+	image_free(&image);
+	applied_free(&applied);
+	return r;
+}
+
+static bool has_file(const struct host *host, const char *file)
+{
+	return host->state_dir >= 0 && faccessat(host->state_dir, file, F_OK, 0) == 0;
+}
+
+/* The applied and the previous policy change places, so that a second rollback goes forward. */
+static int swap_with_previous(struct host *host)
+{
+	int r = rename_state(host, applied_file, new_file);
+
+	if (r == 0)
+		r = rename_state(host, previous_file, applied_file);
+	if (r == 0)
+		r = rename_state(host, new_file, previous_file);
+	return r;
+}
+
+static int rollback_locked(struct host *host, char **problem)
+{
+	int r = host_refresh_orders(host);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
+	if (host->trial_until_ns) {
+		r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, problem);
+		if (r == 0)
+			forget_trial(host);
+		return r;
+	}
+	if (!has_file(host, previous_file))
+		return tell_problem(problem, -ENOENT, "there is no policy before this one");
+	r = return_to(host, previous_file, problem);
+	if (r == 0) {
+		r = swap_with_previous(host);
+		if (r < 0)
+			tell_problem(problem, -EIO, "the policy is in force, but not saved: %s",
+				     strerror(-r));
+	}
+	return r;
+}
+
+int host_rollback(struct host *host, const char *by, struct json_out *reply, char **problem)
+{
+	int r = guard_lock(host->guard);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+	r = rollback_locked(host, problem);
+	guard_unlock(host->guard);
+	if (r < 0)
+		return r;
+	tell_applied(host, "rollback", by);
+	put_summary(reply, &host->image);
+	return 0;
+}
+
+int host_renew(struct host *host, char **problem)
+{
+	const char *file = host->trial_until_ns ? trial_file
+			   : host->applied_ns	? applied_file
+						: NULL;
+	int r = guard_lock(host->guard);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+	r = host_refresh_orders(host);
+	if (r == 0)
+		r = return_to(host, file, problem);
+	guard_unlock(host->guard);
+	return r;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * applying.h - a new policy comes into force, on trial or for good.
+ */
+#ifndef WEIR_APPLYING_H
+#define WEIR_APPLYING_H
+
+#include "user/base/json_out.h"
+#include "user/daemon/host.h"
+
+/* Who asks, as far as it is known: the connection that must not be cut off unasked. */
+struct own_connection {
+	bool is_known;
+	uint8_t peer[16];
+	uint16_t port; /* ours */
+	const char
+		*cgroup; /* of the listener, from the root of the hierarchy: "/system.slice/..." */
+};
+
+struct apply_request {
+	struct applied applied; /* the policy; taken over */
+	struct own_connection own;
+	const char *by;
+	uint64_t confirm_ns; /* 0: for good; else it goes back unless confirmed within this time */
+	bool is_dry_run;
+	bool is_agreed; /* --yes */
+};
+
+/*
+ * Reads, checks, compiles; refuses a policy that lacks the object of an active cut, and without
+ * agreement one that would refuse the caller's own connection. On disk under another name first,
+ * then in the kernel, then renamed. 0; or -errno with `problem` (and `details`: several lines about
+ * the faults, or NULL), and the policy in force stays. Writes into an open object of `reply`.
+ */
+int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
+	       char **problem, char **details);
+
+/* The policy on trial becomes the applied one. -ENOENT: none is. */
+int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem);
+/* Back from a trial to the applied policy, or else from that to the one before it. */
+int host_rollback(struct host *host, const char *by, struct json_out *reply, char **problem);
+
+/* The same policy once more, with hours from now on for two years. */
+int host_renew(struct host *host, char **problem);
+
+#endif

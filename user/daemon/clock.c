@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * clock.c - notices steps of the wall clock, and keeps hours closed until somebody confirms.
+ */
+#include "user/daemon/clock.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <time.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/base/units.h"
+
+static const int64_t tolerated_ns = 60 * (int64_t)NS_PER_SECOND;
+
+/* Read twice around the other clock, so that being scheduled away does not look like a step. */
+static int64_t offset_now(void)
+{
+	int64_t best = 0;
+	uint64_t narrowest = UINT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		uint64_t before = boot_now(), wall = wall_now(), after = boot_now();
+
+		if (after - before < narrowest) {
+			narrowest = after - before;
+			best = (int64_t)(wall - before - (after - before) / 2);
+		}
+	}
+	return best;
+}
+
+static int64_t step_of(const struct host *host)
+{
+	return offset_now() - (int64_t)guard_control(host->guard).wall_offset_ns;
+}
+
+static bool is_step(int64_t step)
+{
+	return step > tolerated_ns || step < -tolerated_ns;
+}
+
+static void format_step(int64_t step, char *text, size_t size)
+{
+	char span[SPAN_TEXT];
+
+	span_format(step < 0 ? -step : step, span, sizeof(span));
+	snprintf(text, size, "%s%s", step < 0 ? "-" : "+", span);
+}
+
+static uint64_t read_uint(json_object *root, const char *key)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(root, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+bool clock_needs_confirmation(const struct host *host)
+{
+	_cleanup_free_ char *path = host_path(host, "clock.json");
+	_cleanup_free_ char *text = NULL;
+	json_object *root, *closed;
+	bool needs = false;
+	size_t length;
+
+	if (!path || file_read(path, 4096, &text, &length) < 0)
+		return false;
+	root = json_tokener_parse(text);
+	if (!root)
+		return false;
+	needs = json_object_object_get_ex(root, "hours_closed", &closed) &&
+		json_object_get_boolean(closed);
+	if (read_uint(root, "wall_ns") > wall_now() + tolerated_ns)
+		needs = true;
+	json_object_put(root);
+	return needs;
+}
+
+/* The guard's time, not the system's: a clock set far ahead must not make the present look like the
+ * past after a reboot. */
+static int save_as(const struct host *host, int64_t offset_ns, bool hours_closed)
+{
+	_cleanup_free_ char *path = host_path(host, "clock.json");
+	char text[160];
+	int length;
+
+	if (host->state_dir < 0)
+		return -ENOENT;
+	length = snprintf(text, sizeof(text),
+			  "{\"wall_ns\":%" PRIu64 ",\"offset_ns\":%" PRId64
+			  ",\"hours_closed\":%s}\n",
+			  boot_now() + offset_ns, offset_ns, hours_closed ? "true" : "false");
+	return path ? file_write_atomic(path, text, length, 0640) : -ENOMEM;
+}
+
+int clock_save(const struct host *host)
+{
+	struct weir_control control = guard_control(host->guard);
+
+	return save_as(host, control.wall_offset_ns, control.hours_closed);
+}
+
+bool clock_check(struct host *host)
+{
+	struct weir_control control = guard_control(host->guard);
+	int64_t step = step_of(host);
+	char text[SPAN_TEXT + 2];
+	struct record_field field[] = {{"step", text, 0}};
+
+	if (!is_step(step) || control.hours_closed)
+		return false;
+	format_step(step, text, sizeof(text));
+	guard_set_clock(host->guard, control.wall_offset_ns, true);
+	clock_save(host);
+	host_tell(host, "clock-step", RECORD_HIGH, field, 1,
+		  "the clock stepped by %s: hours are closed until `weir confirm clock`", text);
+	return true;
+}
+
+int clock_confirm(struct host *host, const char *by, const char *reason, struct json_out *reply,
+		  char **problem)
+{
+	struct weir_control control = guard_control(host->guard);
+	int64_t step = step_of(host);
+	char text[SPAN_TEXT + 2];
+	struct record_field field[] = {
+		{"step", text, 0}, {"by", by, 0}, {"order_reason", reason, 0}};
+	int r;
+
+	format_step(step, text, sizeof(text));
+	r = save_as(host, offset, false);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot save it, so it is not done: %s",
+				    strerror(-r));
+	r = guard_set_clock(host->guard, offset, false);
+	if (r < 0) {
+		clock_save(host);
+		return tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
+	}
+	host_tell(host, "clock-confirmed", RECORD_MEDIUM, field, 3,
+		  "the clock was confirmed (%s), by %s: %s", text, by, reason);
+	json_put_text(reply, "step", text);
+	json_put_bool(reply, "were_closed", control.hours_closed);
+	return 0;
+}
+
+void clock_put(const struct host *host, struct json_out *reply)
+{
+	struct weir_control control = guard_control(host->guard);
+	int64_t step = step_of(host);
+
+	json_open(reply, "clock", '{');
+	json_put_bool(reply, "hours_closed", control.hours_closed);
+	json_put_int(reply, "step_seconds", step / (int64_t)NS_PER_SECOND);
+	json_put_bool(reply, "is_confirmed", !control.hours_closed && !is_step(step));
+	json_put_uint(reply, "wall_ns", host_wall(host));
+	json_close(reply, '}');
+}

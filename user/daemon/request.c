@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * request.c - what may be asked of a host.
+ */
+#include "user/daemon/request.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
+#include "user/base/json_out.h"
+#include "user/base/units.h"
+#include "user/daemon/applying.h"
+#include "user/daemon/clock.h"
+#include "user/daemon/cutting.h"
+#include "user/daemon/status.h"
+
+enum { CODE_DONE = 0, CODE_REFUSED = 1, CODE_USAGE = 2, CODE_NO_DAEMON = 3 };
+
+struct call {
+	struct host *host;
+	json_object *request;
+	const char *by;
+	struct json_out reply;
+	char *problem;
+	char *details;
+};
+
+/* ---- reading a request
+ * --------------------------------------------------------------------------*/
+
+/* -EPROTO stands for a malformed request throughout. */
+static int malformed(struct call *call, const char *key)
+{
+	return tell_problem(&call->problem, -EPROTO, "malformed request: \"%s\"", key);
+}
+
+/* NULL in *text when it is not there and not `required`. */
+static int get_text(struct call *call, json_object *object, const char *key, bool required,
+		    const char **text)
+{
+	json_object *value;
+
+	*text = NULL;
+	if (!json_object_object_get_ex(object, key, &value) || !value)
+		return required ? malformed(call, key) : 0;
+	if (!json_object_is_type(value, json_type_string) ||
+	    strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+		return malformed(call, key);
+	*text = json_object_get_string(value);
+	return 0;
+}
+
+static int get_bool(struct call *call, const char *key, bool *flag)
+{
+	json_object *value;
+
+	*flag = false;
+	if (!json_object_object_get_ex(call->request, key, &value))
+		return 0;
+	if (!json_object_is_type(value, json_type_boolean))
+		return malformed(call, key);
+	*flag = json_object_get_boolean(value);
+	return 0;
+}
+
+/* A span in whole seconds, up to a century. */
+static int get_seconds(struct call *call, const char *key, uint64_t *ns)
+{
+	json_object *value;
+	int64_t seconds;
+
+	*ns = 0;
+	if (!json_object_object_get_ex(call->request, key, &value))
+		return 0;
+	seconds = json_object_get_int64(value);
+	if (!json_object_is_type(value, json_type_int) || seconds < 1 ||
+	    seconds > INT64_C(100) * 366 * 86400)
+		return malformed(call, key);
+	*ns = seconds * NS_PER_SECOND;
+	return 0;
+}
+
+static int get_targets(struct call *call, bool required, const char **target, size_t *count)
+{
+	json_object *list;
+
+	*count = 0;
+	if (!json_object_object_get_ex(call->request, "targets", &list))
+		return required ? malformed(call, "targets") : 0;
+	if (!json_object_is_type(list, json_type_array) ||
+	    json_object_array_length(list) > REQUEST_MAX_TARGETS ||
+	    (required && json_object_array_length(list) == 0))
+		return malformed(call, "targets");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		json_object *value = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(value, json_type_string) ||
+		    strlen(json_object_get_string(value)) !=
+			    (size_t)json_object_get_string_len(value))
+			return malformed(call, "targets");
+		target[(*count)++] = json_object_get_string(value);
+	}
+	return 0;
+}
+
+/* ---- the requests
+ * --------------------------------------------------------------------------------*/
+
+static int do_status(struct call *call)
+{
+	return host_status(call->host, &call->reply, &call->problem);
+}
+
+static int do_services(struct call *call)
+{
+	return host_services(call->host, &call->reply, &call->problem);
+}
+
+static int do_cut(struct call *call)
+{
+	const char *target[REQUEST_MAX_TARGETS];
+	struct order_request order = {.target = target, .by = call->by};
+	int r = get_targets(call, true, target, &order.target_count);
+
+	if (r == 0)
+		r = get_text(call, call->request, "reason", true, &order.reason);
+	if (r == 0)
+		r = get_seconds(call, "for_seconds", &order.for_ns);
+	if (r == 0)
+		r = get_bool(call, "dry_run", &order.is_dry_run);
+	if (r < 0)
+		return r;
+	return host_cut(call->host, &order, &call->reply, &call->problem);
+}
+
+static int do_reopen(struct call *call)
+{
+	const char *target[REQUEST_MAX_TARGETS];
+	struct order_request order = {.target = target, .by = call->by};
+	int r = get_text(call, call->request, "order", false, &order.order);
+
+	if (r == 0)
+		r = get_targets(call, !order.order, target, &order.target_count);
+	if (r == 0)
+		r = get_text(call, call->request, "reason", true, &order.reason);
+	if (r < 0)
+		return r;
+	return host_reopen(call->host, &order, &call->reply, &call->problem);
+}
+
+/* Optional: {"peer":"192.0.2.1","port":22,"cgroup":"/system.slice/ssh.service"} */
+static int get_own(struct call *call, struct own_connection *own)
+{
+	json_object *object, *port;
+	const char *peer;
+	int r;
+
+	if (!json_object_object_get_ex(call->request, "own", &object))
+		return 0;
+	if (!json_object_is_type(object, json_type_object))
+		return malformed(call, "own");
+	r = get_text(call, object, "peer", true, &peer);
+	if (r == 0)
+		r = get_text(call, object, "cgroup", true, &own->cgroup);
+	if (r < 0)
+		return r;
+	if (!json_object_object_get_ex(object, "port", &port) ||
+	    !json_object_is_type(port, json_type_int) || json_object_get_int(port) < 1 ||
+	    json_object_get_int(port) > 65535 || address_parse(peer, own->peer) < 0)
+		return malformed(call, "own");
+	own->port = json_object_get_int(port);
+	own->is_known = true;
+	return 0;
+}
+
+static int get_policy(struct call *call, struct apply_request *apply)
+{
+	const char *path;
+	json_object *files;
+	int r = get_text(call, call->request, "path", false, &path);
+
+	if (r < 0)
+		return r;
+	if (path) {
+		apply->applied.path = strdup(path);
+		if (!apply->applied.path)
+			return -ENOMEM;
+	}
+	if (!json_object_object_get_ex(call->request, "files", &files) ||
+	    !json_object_is_type(files, json_type_array))
+		return malformed(call, "files");
+	r = sources_from_json(files, &apply->applied.sources);
+	return r == -EBADMSG ? malformed(call, "files") : r;
+}
+
+static int do_apply(struct call *call)
+{
+	struct apply_request apply = {.by = call->by};
+	int r = get_policy(call, &apply);
+
+	if (r == 0)
+		r = get_own(call, &apply.own);
+	if (r == 0)
+		r = get_bool(call, "dry_run", &apply.is_dry_run);
+	if (r == 0)
+		r = get_bool(call, "agreed", &apply.is_agreed);
+	if (r == 0)
+		r = get_seconds(call, "confirm_seconds", &apply.confirm_ns);
+	if (r == 0)
+		r = host_apply(call->host, &apply, &call->reply, &call->problem, &call->details);
+	applied_free(&apply.applied);
+	return r;
+}
+
+static int do_confirm(struct call *call)
+{
+	return host_confirm(call->host, call->by, &call->reply, &call->problem);
+}
+
+static int do_rollback(struct call *call)
+{
+	return host_rollback(call->host, call->by, &call->reply, &call->problem);
+}
+
+static int do_confirm_clock(struct call *call)
+{
+	const char *reason;
+	int r = get_text(call, call->request, "reason", true, &reason);
+
+	if (r < 0)
+		return r;
+	return clock_confirm(call->host, call->by, reason, &call->reply, &call->problem);
+}
+
+static int do_unload(struct call *call)
+{
+	struct record_field field[] = {{"by", call->by, 0}};
+	int r = guard_unload(call->host->instance, &call->problem);
+
+	if (r < 0)
+		return r;
+	call->host->has_ended = true;
+	host_tell(call->host, "unload", RECORD_HIGH, field, 1, "the guard was taken off, by %s",
+		  call->by);
+	json_put_bool(&call->reply, "unloaded", true);
+	return 0;
+}
+
+static const struct request {
+	const char *name;
+	int (*run)(struct call *call);
+	bool needs_daemon;
+} requests[] = {
+	{"status", do_status, false},	 {"services", do_services, false},
+	{"cut", do_cut, false},		 {"reopen", do_reopen, false},
+	{"apply", do_apply, true},	 {"confirm", do_confirm, true},
+	{"rollback", do_rollback, true}, {"confirm-clock", do_confirm_clock, false},
+	{"unload", do_unload, false},
+};
+
+/* ---- answering
+ * -----------------------------------------------------------------------------------*/
+
+static int run(struct call *call)
+{
+	const char *name;
+	int r = get_text(call, call->request, "request", true, &name);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (strcmp(requests[i].name, name) != 0)
+			continue;
+		if (requests[i].needs_daemon && !call->host->is_daemon)
+			return tell_problem(&call->problem, -ESRCH, "no daemon answers");
+		return requests[i].run(call);
+	}
+	return malformed(call, "request");
+}
+
+static int code_of(int error)
+{
+	switch (error) {
+	case 0:
+		return CODE_DONE;
+	case -EPROTO:
+		return CODE_USAGE;
+	case -ESRCH:
+		return CODE_NO_DAEMON;
+	}
+	return CODE_REFUSED;
+}
+
+static void put_end(struct json_out *reply, int error, const char *problem, const char *details)
+{
+	json_put_uint(reply, "code", code_of(error));
+	if (error < 0)
+		json_put_text(reply, "problem", problem ? problem : strerror(-error));
+	if (details)
+		json_put_text(reply, "details", details);
+	json_close(reply, '}');
+	fputc('\n', reply->out);
+}
+
+static char *refusal(int error, const char *problem, const char *details)
+{
+	char *text = NULL;
+	size_t length;
+	struct json_out reply = {.out = open_memstream(&text, &length)};
+
+	if (!reply.out)
+		return NULL;
+	json_open(&reply, NULL, '{');
+	put_end(&reply, error, problem, details);
+	if (fclose(reply.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+char *request_refusal(int code, const char *problem)
+{
+	return refusal(code == CODE_USAGE ? -EPROTO : -EIO, problem, NULL);
+}
+
+/* What a request wrote before it failed is thrown away, but not when it was done in part (-EIO). */
+static char *answer(struct call *call)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	int r;
+
+	call->reply = (struct json_out){.out = open_memstream(&text, &length)};
+	if (!call->reply.out)
+		return NULL;
+	json_open(&call->reply, NULL, '{');
+	r = run(call);
+	put_end(&call->reply, r, call->problem, call->details);
+	if (fclose(call->reply.out) != 0)
+		return NULL;
+	if (r < 0 && r != -EIO)
+		return refusal(r, call->problem, call->details);
+	return TAKE_PTR(text);
+}
+
+/* One object and nothing behind it, in UTF-8, not deep. */
+static json_object *parse(const char *line, size_t length)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(REQUEST_DEPTH);
+	json_object *object;
+	bool is_whole;
+
+	if (!tokener)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	object = json_tokener_parse_ex(tokener, line, length);
+	is_whole = json_tokener_get_error(tokener) == json_tokener_success &&
+		   json_tokener_get_parse_end(tokener) == length;
+	json_tokener_free(tokener);
+	if (is_whole && json_object_is_type(object, json_type_object))
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+char *request_answer(struct host *host, const char *by, const char *line, size_t length)
+{
+	struct call call = {.host = host, .by = by};
+	char *text;
+
+	if (length > REQUEST_MAX_BYTES)
+		return request_refusal(CODE_USAGE, "the request is too long");
+	call.request = parse(line, length);
+	if (!call.request)
+		return request_refusal(CODE_USAGE, "the request is not a JSON object");
+	text = answer(&call);
+	json_object_put(call.request);
+	free(call.problem);
+	free(call.details);
+	return text;
+}

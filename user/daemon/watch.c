@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * watch.c - the kernel's events, and what user space owes to them.
+ */
+#include "user/daemon/watch.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/units.h"
+#include "user/daemon/fit.h"
+#include "user/policy/words.h"
+
+static const uint64_t longest_hold_ns = 60 * NS_PER_SECOND;
+static const uint64_t between_scans_ns = NS_PER_SECOND / 5;
+
+struct watching {
+	struct watch *watch;
+	struct host *host;
+};
+
+/* The meter whose window refused; 0 for a stranger's slot, which has no key. */
+static uint64_t refusing_meter(const struct weir_event *event)
+{
+	switch (event->reason) {
+	case WEIR_REASON_BUDGET:
+		return event->account;
+	case WEIR_REASON_SERVICE_BUDGET:
+		return weir_meter_key(WEIR_KEY_CEILING, event->service_key, 0);
+	case WEIR_REASON_PARTNER_BUDGET:
+		return weir_meter_key(WEIR_KEY_CEILING, 0, event->partner_key);
+	case WEIR_REASON_TOTAL_BUDGET:
+		return weir_meter_key(WEIR_KEY_TOTAL, event->service_key, 0);
+	}
+	return 0;
+}
+
+/*
+ * Whether what is held will be so for more than a minute. All connections of a stranger's service
+ * share one account, so one stranger over its own budget must not end the others: those are left to
+ * TCP's patience.
+ */
+static bool is_held_for_long(const struct host *host, const struct weir_event *event)
+{
+	uint64_t key = refusing_meter(event), now = boot_now(), at;
+	struct weir_meter meter;
+
+	if (!key || guard_meter(host->guard, key, &meter) < 0)
+		return false;
+	for (unsigned i = 0; i < WEIR_WINDOWS; i++) {
+		if (meter.window[i].window_ns != event->window_ns)
+			continue;
+		at = window_fits_at(&meter.window[i], event->limit_bytes, event->bytes, now);
+		return at - now > longest_hold_ns;
+	}
+	return false;
+}
+
+static void collect_account(struct watch *watch, uint64_t account)
+{
+	for (size_t i = 0; i < watch->account_count; i++) {
+		if (watch->account[i] == account)
+			return;
+	}
+	if (watch->account_count < WATCH_ACCOUNTS)
+		watch->account[watch->account_count++] = account;
+}
+
+static void write_event(struct host *host, const struct weir_event *event)
+{
+	char protocol[PROTOCOL_NAME_BYTES];
+	struct record_origin origin = host_origin(host);
+	struct record_names names = {
+		.service = names_service(&host->names, event->service_key),
+		.partner = names_partner(&host->names, event->partner_key),
+		.grant = names_grant(&host->names, event->grant_key),
+		.reason = reason_name(event->reason),
+		.direction = direction_name(event->direction),
+		.protocol = protocol_name(event->protocol, protocol),
+	};
+	_cleanup_free_ char *line = record_event(&origin, &names, event);
+
+	sink_write(&host->sink, line);
+}
+
+static void take(const struct weir_event *event, void *data)
+{
+	struct watching *watching = data;
+
+	write_event(watching->host, event);
+	if (event->kind == WEIR_EVENT_SEVERED)
+		watching->watch->wants_cut_scan = true;
+	else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
+		 is_held_for_long(watching->host, event))
+		collect_account(watching->watch, event->account);
+}
+
+void watch_events(struct watch *watch, struct host *host)
+{
+	struct watching watching = {watch, host};
+
+	guard_events_consume(host->guard, take, &watching);
+}
+
+static void end_held(struct host *host, uint64_t account)
+{
+	struct weir_sever_request request = {
+		.mode = WEIR_SEVER_ACCOUNT, .account = account, .cut_slot = WEIR_ANY};
+	_cleanup_free_ char *problem = NULL;
+	struct sever_result result = {0};
+	char id[20];
+
+	if (guard_sever(host->guard, &request, false, NULL, NULL, &result, &problem) < 0 ||
+	    result.ended == 0)
+		return;
+	host->held_severed += result.ended;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)account);
+	host_tell(host, "held-ended", RECORD_MEDIUM,
+		  (struct record_field[]){{"account", id, 0},
+					  {"ended_connections", NULL, result.ended}},
+		  2, "ended %zu connections whose budget is used up for more than a minute",
+		  result.ended);
+}
+
+static void end_severed(struct host *host)
+{
+	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+	_cleanup_free_ char *problem = NULL;
+	struct sever_result result = {0};
+	struct record_field field[] = {{"ended_connections", NULL, 0}};
+
+	if (guard_sever(host->guard, &request, false, NULL, NULL, &result, &problem) < 0)
+		return;
+	field[0].number = result.ended;
+	host_tell(host, "severed-ended", RECORD_MEDIUM, field, 1,
+		  "ended %zu connections of what was severed", result.ended);
+}
+
+uint64_t watch_scan(struct watch *watch, struct host *host)
+{
+	uint64_t now = boot_now();
+
+	if (!watch->wants_cut_scan && watch->account_count == 0)
+		return 0;
+	if (watch->scanned_ns && now < watch->scanned_ns + between_scans_ns)
+		return watch->scanned_ns + between_scans_ns;
+	if (watch->wants_cut_scan) {
+		watch->wants_cut_scan = false;
+		end_severed(host);
+	} else {
+		end_held(host, watch->account[--watch->account_count]);
+	}
+	watch->scanned_ns = boot_now();
+	return watch->wants_cut_scan || watch->account_count ? watch->scanned_ns + between_scans_ns
+							     : 0;
+}
+
+void watch_losses(struct watch *watch, struct host *host, bool is_first)
+{
+	uint64_t losses[WEIR_LOSSES];
+
+	if (guard_losses(host->guard, losses) < 0)
+		return;
+	for (unsigned i = 0; i < WEIR_LOSSES; i++) {
+		uint64_t more = losses[i] - watch->losses[i];
+		struct record_field field[] = {{"loss", loss_name(i), 0},
+					       {"count", NULL, more},
+					       {"total", NULL, losses[i]}};
+
+		if (losses[i] > watch->losses[i] && !is_first)
+			host_tell(host, "loss", RECORD_MEDIUM, field, 3,
+				  "%llu more lost or uncertain: %s", (unsigned long long)more,
+				  loss_name(i));
+		watch->losses[i] = losses[i];
+	}
+	if (host->sink.unwritten > watch->unwritten) {
+		struct record_field field[] = {{"loss", "events_unwritten", 0},
+					       {"total", NULL, host->sink.unwritten}};
+
+		watch->unwritten = host->sink.unwritten;
+		host_tell(host, "loss", RECORD_MEDIUM, field, 2,
+			  "events could not be written to the file");
+		if (host->sink.unwritten > watch->unwritten) /* this line could not either */
+			watch->unwritten = host->sink.unwritten;
+	}
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * watch.h - the kernel's events: into the file, and what user space owes to them: ending the
+ * sockets of an account that was severed, or that is held for more than a minute.
+ *
+ * Scans of all sockets are dear, so they are collected and done at most five times a second.
+ */
+#ifndef WEIR_WATCH_H
+#define WEIR_WATCH_H
+
+#include "user/daemon/host.h"
+
+enum { WATCH_ACCOUNTS = 64 }; /* more than these wait for their next event, a second later */
+
+struct watch {
+	bool wants_cut_scan; /* something was latched */
+	uint64_t account[WATCH_ACCOUNTS];
+	size_t account_count;
+	uint64_t scanned_ns; /* boot; the last scan */
+	uint64_t losses[WEIR_LOSSES];
+	uint64_t unwritten;
+};
+
+/* Takes all that waits in the ring. */
+void watch_events(struct watch *watch, struct host *host);
+
+/* Does the scans that are due. Returns the boot time at which the next one is, 0 when none is. */
+uint64_t watch_scan(struct watch *watch, struct host *host);
+
+/* Tells of losses since the last call. The first call only takes note of them. */
+void watch_losses(struct watch *watch, struct host *host, bool is_first);
+
+#endif
