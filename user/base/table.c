@@ -32,9 +32,9 @@ static struct table_slot *find(const struct table *table, const void *key, size_
 	}
 }
 
-static int grow(struct table *table)
+static int resize(struct table *table, size_t size)
 {
-	struct table larger = {.size = table->size ? table->size * 2 : 64, .count = table->count};
+	struct table larger = {.size = size, .count = table->count};
 	size_t i;
 
 	larger.slot = calloc(larger.size, sizeof(*larger.slot));
@@ -48,13 +48,22 @@ static int grow(struct table *table)
 	return 0;
 }
 
+int table_reserve(struct table *table, size_t count)
+{
+	size_t size = table->size ? table->size : 64;
+
+	while (size / 2 < count && size < SIZE_MAX / 4)
+		size *= 2;
+	return size > table->size ? resize(table, size) : 0;
+}
+
 int table_put(struct table *table, const void *key, size_t length, uint32_t value, uint32_t *found)
 {
 	struct table_slot *slot;
 	int r;
 
 	if (table->count >= table->size / 2) {
-		r = grow(table);
+		r = resize(table, table->size ? table->size * 2 : 64);
 		if (r < 0)
 			return r;
 	}

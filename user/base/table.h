@@ -21,6 +21,9 @@ struct table {
 	size_t count;
 };
 
+/* Makes room for `count` keys at once: spares moving them again and again. 0 or -ENOMEM. */
+int table_reserve(struct table *table, size_t count);
+
 /*
  * Puts `value` under a key that is not there yet. When the key is there, its value stands and goes
  * to `*found`; else `*found` is TABLE_NONE. 0 or -ENOMEM.

@@ -23,11 +23,8 @@ static void add(struct faults *faults, enum severity severity, struct position a
 	_cleanup_free_ char *text = NULL;
 	struct fault *fault;
 
-	if (severity == SEVERITY_ERROR)
-		faults->errors++;
-	else
-		faults->warnings++;
-	if (faults->count == FAULTS_MAX)
+	if (severity == SEVERITY_ERROR ? faults->errors++ >= FAULTS_MAX_ERRORS
+				       : faults->warnings++ >= FAULTS_MAX_WARNINGS)
 		return;
 	/* Without memory the fault still counts: the policy is refused. */
 	if (vasprintf(&text, format, arguments) < 0) {

@@ -48,13 +48,14 @@ struct fault {
 	char *text; /* one line, no full stop */
 };
 
-/* Beyond FAULTS_MAX they are only counted. */
-#define FAULTS_MAX 10000
+/* Beyond these they are only counted. */
+#define FAULTS_MAX_ERRORS   10000
+#define FAULTS_MAX_WARNINGS 1000
 
 struct faults {
 	struct fault *item;
 	size_t count;
-	size_t errors;	 /* of all, also of those that are not kept */
+	size_t errors; /* of all, also of those that are not kept */
 	size_t warnings; /* likewise */
 };
 
