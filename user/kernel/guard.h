@@ -20,13 +20,18 @@ struct guard;
 
 struct guard_options {
 	const char *instance;
-	const char *cgroup;   /* directory; NULL: the root of the cgroup v2 hierarchy */
-	char **uplinks;	      /* interface names, in the network namespace of the caller */
+	const char *cgroup; /* directory; NULL: the root of the cgroup v2 hierarchy */
+	char **uplinks;	    /* interface names, in the network namespace of the caller */
 	size_t uplink_count;
 	bool observe;
+	/* guard_load() only: cuts (compiled against the image) and orders that are in force from
+	 * the first packet on. NULL and 0: none. */
+	const struct cut_table *cuts;
+	const struct weir_order *orders;
+	size_t order_count;
 };
 
-/* ---- life --------------------------------------------------------------------------------------*/
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Loads, fills, attaches and pins a new guard: all or nothing. -EEXIST when one is pinned. */
 int guard_load(const struct guard_options *options, const struct image *image, struct guard **ret,
@@ -44,7 +49,14 @@ int guard_unload(const char *instance, char **problem);
 bool guard_is_pinned(const char *instance);
 void guard_close(struct guard *guard);
 
-/* ---- changes; each takes the guard's lock, and ends with one write of control.active ----------*/
+/*
+ * Holds the guard's lock over several calls, so that no other process comes between reading
+ * (orders, control, policy head) and changing. Nests. -ENOENT: the guard was taken off meanwhile.
+ */
+int guard_lock(struct guard *guard);
+void guard_unlock(struct guard *guard);
+
+/* ---- changes; each takes the guard's lock, and ends with one write of control.active --------- */
 
 /* A new policy, with the cuts compiled against it. */
 int guard_apply(struct guard *guard, const struct image *image, const struct cut_table *cuts,
@@ -58,7 +70,8 @@ int guard_raise(struct guard *guard);
 /* Wall clock and hours: offset = wall - boot. Raises the generation. */
 int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_closed);
 int guard_set_observe(struct guard *guard, bool observe);
-/* Opens a latch again. -ENOENT: no such account, or not latched. */
+/* Opens a latch again; WEIR_KEY_PEER: those of all strangers' slots. -ENOENT: no such account, or
+ * not latched. */
 int guard_clear_latch(struct guard *guard, uint64_t account);
 
 /* Orders' texts: all that are in use, in order of id; malloc'd. */
@@ -66,7 +79,7 @@ int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count);
 /* Replaces all texts. -ENOSPC: more than WEIR_MAX_ORDERS. */
 int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_t count);
 
-/* ---- ending sockets ----------------------------------------------------------------------------*/
+/* ---- ending sockets -------------------------------------------------------------------------- */
 
 struct sever_result {
 	size_t ended;
@@ -84,7 +97,7 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 		void (*each)(const struct weir_selected *selected, void *data), void *data,
 		struct sever_result *result, char **problem);
 
-/* ---- reading -----------------------------------------------------------------------------------*/
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct weir_control guard_control(const struct guard *guard);
 int guard_policy_head(struct guard *guard, struct weir_policy_head *head);
@@ -111,7 +124,7 @@ struct guard_hook {
 int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count);
 const char *guard_cgroup_path(const struct guard *guard);
 
-/* ---- events ------------------------------------------------------------------------------------*/
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* For poll(); readable when events wait. */
 int guard_events_fd(struct guard *guard);
@@ -119,7 +132,7 @@ int guard_events_fd(struct guard *guard);
 int guard_events_consume(struct guard *guard,
 			 void (*each)(const struct weir_event *event, void *data), void *data);
 
-/* ---- what this kernel can do, found by trying ---------------------------------------------------*/
+/* ---- what this kernel can do, found by trying ------------------------------------------------ */
 
 struct probe {
 	const char *what;

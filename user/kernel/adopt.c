@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * adopt.c - this build's programs take over a pinned guard, without a moment that has none.
+ *
+ * All programs are loaded on the pinned maps first. What is missing is attached next; both can
+ * fail, and then nothing has changed. Only then the running links get the new programs, each by one
+ * atomic update.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+
+struct adoption {
+	struct guard *guard;
+	const struct guard_options *options;
+	struct bpf_object *object;
+	int cgroup_fd;
+	struct links fresh;   /* attached now, not pinned yet */
+	struct links running; /* pinned; get the new program */
+	char **problem;
+};
+
+static int keep_running(struct adoption *adoption, const char *pin, int *fd)
+{
+	struct links *running = &adoption->running;
+	struct link *item = reallocarray(running->item, running->count + 1, sizeof(*item));
+
+	if (!item)
+		return -ENOMEM;
+	running->item = item;
+	item += running->count++;
+	snprintf(item->pin, sizeof(item->pin), "%s", pin);
+	item->fd = TAKE_FD(*fd);
+	return 0;
+}
+
+/* The pinned link if it still holds its place; *fd stays -1 when it does not. */
+static int open_running(struct adoption *adoption, const char *pin, int *fd)
+{
+	_cleanup_free_ char *path = pin_path(adoption->guard->instance, pin);
+	_cleanup_close_ int link = path ? bpf_obj_get(path) : -1;
+	struct link_place place;
+
+	if (!path)
+		return -ENOMEM;
+	if (link < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!link_place(link, &place) && place.is_attached)
+		*fd = TAKE_FD(link);
+	return 0;
+}
+
+static int adopt_hook(struct adoption *adoption, const struct hook *hook)
+{
+	_cleanup_close_ int fd = -1;
+	char pin[64];
+	int err;
+
+	snprintf(pin, sizeof(pin), PIN_LINK "%s", hook->name);
+	err = open_running(adoption, pin, &fd);
+	if (err)
+		return err;
+	if (fd < 0)
+		return attach_hook(adoption->object, hook, adoption->cgroup_fd, &adoption->fresh,
+				   adoption->problem);
+	return keep_running(adoption, pin, &fd);
+}
+
+static int adopt_edge(struct adoption *adoption, const char *ifname)
+{
+	_cleanup_close_ int fd = -1;
+	char pin[64];
+	int err;
+
+	pin_edge_name(ifname, pin);
+	err = open_running(adoption, pin, &fd);
+	if (err)
+		return err;
+	if (fd < 0)
+		return attach_edge(adoption->object, ifname, &adoption->fresh, adoption->problem);
+	return keep_running(adoption, pin, &fd);
+}
+
+static const char *program_of(const char *pin)
+{
+	for (size_t i = 0; i < hook_count; i++)
+		if (!strcmp(pin + strlen(PIN_LINK), hooks[i].name))
+			return hooks[i].program;
+	return "weir_edge";
+}
+
+static int update_running(struct adoption *adoption)
+{
+	for (size_t i = 0; i < adoption->running.count; i++) {
+		const struct link *link = &adoption->running.item[i];
+		const char *name = program_of(link->pin);
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(adoption->object, name);
+
+		if (bpf_link_update(link->fd, bpf_program__fd(program), NULL))
+			return problem_set(adoption->problem, -errno, "cannot replace %s: %s", name,
+					   strerror(errno));
+	}
+	return 0;
+}
+
+/* Dead links' pins make room for the fresh ones. */
+static int pin_fresh(struct adoption *adoption)
+{
+	for (size_t i = 0; i < adoption->fresh.count; i++)
+		if (unlinkat(adoption->guard->dir_fd, adoption->fresh.item[i].pin, 0) &&
+		    errno != ENOENT)
+			return -errno;
+	return links_pin(&adoption->fresh, adoption->guard->instance, adoption->problem);
+}
+
+/* An uplink that the options do not name any more. */
+static int drop_edge(const char *name, void *data)
+{
+	struct adoption *adoption = data;
+	char pin[64];
+
+	if (strncmp(name, PIN_EDGE, strlen(PIN_EDGE)))
+		return 0;
+	for (size_t i = 0; i < adoption->options->uplink_count; i++) {
+		pin_edge_name(adoption->options->uplinks[i], pin);
+		if (!strcmp(name, pin))
+			return 0;
+	}
+	return unlinkat(adoption->guard->dir_fd, name, 0) ? -errno : 0;
+}
+
+static int take_over(struct adoption *adoption)
+{
+	const struct guard_options *options = adoption->options;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < options->uplink_count; i++)
+		err = adopt_edge(adoption, options->uplinks[i]);
+	for (size_t i = 0; !err && i < hook_count; i++)
+		err = adopt_hook(adoption, &hooks[i]);
+	if (!err)
+		err = pin_fresh(adoption);
+	if (!err)
+		err = update_running(adoption);
+	if (!err)
+		err = pins_each(adoption->guard->dir_fd, drop_edge, adoption);
+	return err;
+}
+
+/* Another cgroup is another guard, unless the guarded one is gone and was made again. */
+static int check_cgroup(struct guard *guard, const struct guard_options *options, int *fd,
+			char **problem)
+{
+	_cleanup_free_ char *path = NULL;
+	uint64_t id;
+	int err = cgroup_open(options->cgroup, fd, &path, &id, problem);
+
+	if (err)
+		return err;
+	if (id == guard->control->root_cgroup)
+		return 0;
+	if (guard->cgroup_path)
+		return problem_set(problem, -EBUSY,
+				   "the pinned guard is on %s, not on %s; take it off with `weir "
+				   "unload` first",
+				   guard->cgroup_path, path);
+	guard->control->root_cgroup = id;
+	guard->cgroup_path = TAKE_PTR(path);
+	return 0;
+}
+
+static int adopt_locked(struct guard *guard, const struct guard_options *options, char **problem)
+{
+	_cleanup_object_ struct bpf_object *object = NULL;
+	_cleanup_close_ int cgroup_fd = -1;
+	struct adoption adoption = {.guard = guard, .options = options, .problem = problem};
+	int err = uplinks_check(options, problem);
+
+	if (!err)
+		err = check_cgroup(guard, options, &cgroup_fd, problem);
+	if (!err)
+		err = object_load(guard->instance, options->uplink_count > 0, &object, problem);
+	if (err)
+		return err;
+	adoption.object = object;
+	adoption.cgroup_fd = cgroup_fd;
+	err = take_over(&adoption);
+	links_close(&adoption.fresh);
+	links_close(&adoption.running);
+	if (err)
+		return err;
+	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
+	return guard_raise(guard);
+}
+
+int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem)
+{
+	int err = guard_lock(guard);
+
+	if (err)
+		return problem_set(problem, err, "the guard was taken off");
+	err = adopt_locked(guard, options, problem);
+	guard_unlock(guard);
+	if (err && problem && !*problem)
+		problem_set(problem, err, "cannot take the guard over: %s", strerror(-err));
+	return err;
+}

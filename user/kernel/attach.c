@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * attach.c - links between programs and the places where they run.
+ *
+ * Cgroup links stand beside other programs (each has its say), as systemd's own need it. An
+ * interface takes one XDP program: a foreign one is left alone and named.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+const struct hook hooks[] = {
+	{"sock_create", "weir_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
+	{"sock_ops", "weir_sock_ops", BPF_CGROUP_SOCK_OPS},
+	{"ingress", "weir_ingress", BPF_CGROUP_INET_INGRESS},
+	{"egress", "weir_egress", BPF_CGROUP_INET_EGRESS},
+	{"connect4", "weir_connect4", BPF_CGROUP_INET4_CONNECT},
+	{"connect6", "weir_connect6", BPF_CGROUP_INET6_CONNECT},
+	{"sendmsg4", "weir_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
+	{"sendmsg6", "weir_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
+};
+const size_t hook_count = sizeof(hooks) / sizeof(*hooks);
+
+static int program_fd(struct bpf_object *object, const char *name, char **problem)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+	int fd = program ? bpf_program__fd(program) : -ENOENT;
+
+	return fd < 0 ? problem_set(problem, -ENOENT, "this build has no program %s", name) : fd;
+}
+
+static int links_add(struct links *links, const char *pin, int fd)
+{
+	struct link *item = reallocarray(links->item, links->count + 1, sizeof(*item));
+
+	if (!item)
+		return -ENOMEM;
+	links->item = item;
+	item += links->count++;
+	snprintf(item->pin, sizeof(item->pin), "%s", pin);
+	item->fd = fd;
+	return 0;
+}
+
+int attach_hook(struct bpf_object *object, const struct hook *hook, int cgroup_fd,
+		struct links *links, char **problem)
+{
+	_cleanup_close_ int fd = -1;
+	char pin[64];
+	int err, program = program_fd(object, hook->program, problem);
+
+	if (program < 0)
+		return program;
+	fd = bpf_link_create(program, cgroup_fd, hook->type, NULL);
+	if (fd < 0)
+		return problem_set(problem, -errno, "cannot attach %s to the cgroup: %s",
+				   hook->name, strerror(errno));
+	snprintf(pin, sizeof(pin), PIN_LINK "%s", hook->name);
+	err = links_add(links, pin, fd);
+	if (!err)
+		TAKE_FD(fd);
+	return err;
+}
+
+static uint32_t foreign_xdp(int ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, options);
+
+	if (bpf_xdp_query(ifindex, 0, &options))
+		return 0;
+	return options.prog_id	     ? options.prog_id
+	       : options.drv_prog_id ? options.drv_prog_id
+				     : options.skb_prog_id;
+}
+
+static int xdp_link(int program, int ifindex)
+{
+	static const uint32_t modes[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
+	int fd = -1;
+
+	for (size_t i = 0; i < 2 && fd < 0; i++) {
+		LIBBPF_OPTS(bpf_link_create_opts, options, .flags = modes[i]);
+
+		fd = bpf_link_create(program, ifindex, BPF_XDP, &options);
+		if (fd < 0 && (errno == EBUSY || errno == EEXIST))
+			return -EBUSY;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int attach_edge(struct bpf_object *object, const char *ifname, struct links *links, char **problem)
+{
+	_cleanup_close_ int fd = -1;
+	int err, program = program_fd(object, "weir_edge", problem);
+	int ifindex = if_nametoindex(ifname);
+	char pin[64];
+
+	if (program < 0)
+		return program;
+	if (!ifindex)
+		return problem_set(problem, -ENODEV, "no such interface: %s", ifname);
+	fd = xdp_link(program, ifindex);
+	if (fd == -EBUSY)
+		return problem_set(problem, fd, "%s carries another XDP program (id %u)", ifname,
+				   foreign_xdp(ifindex));
+	if (fd < 0)
+		return problem_set(problem, fd, "cannot attach XDP to %s: %s", ifname,
+				   strerror(-fd));
+	pin_edge_name(ifname, pin);
+	err = links_add(links, pin, fd);
+	if (!err)
+		TAKE_FD(fd);
+	return err;
+}
+
+int uplinks_check(const struct guard_options *options, char **problem)
+{
+	for (size_t i = 0; i < options->uplink_count; i++) {
+		if (!if_nametoindex(options->uplinks[i]))
+			return problem_set(problem, -ENODEV, "no such interface: %s",
+					   options->uplinks[i]);
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(options->uplinks[i], options->uplinks[j]))
+				return problem_set(problem, -EINVAL, "uplink %s is named twice",
+						   options->uplinks[i]);
+	}
+	return 0;
+}
+
+int links_pin(const struct links *links, const char *instance, char **problem)
+{
+	for (size_t i = 0; i < links->count; i++) {
+		_cleanup_free_ char *path = pin_path(instance, links->item[i].pin);
+
+		if (!path)
+			return -ENOMEM;
+		if (bpf_obj_pin(links->item[i].fd, path))
+			return problem_set(problem, -errno, "cannot pin %s: %s", path,
+					   strerror(errno));
+	}
+	return 0;
+}
+
+void links_close(struct links *links)
+{
+	while (links->count)
+		cleanup_close(&links->item[--links->count].fd);
+	free(links->item);
+	links->item = NULL;
+}
+
+int link_place(int link_fd, struct link_place *place)
+{
+	struct bpf_link_info info = {};
+	uint32_t length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(link_fd, &info, &length))
+		return -errno;
+	memset(place, 0, sizeof(*place));
+	if (info.type == BPF_LINK_TYPE_XDP)
+		place->ifindex = info.xdp.ifindex;
+	else if (info.type == BPF_LINK_TYPE_CGROUP)
+		place->cgroup_id = info.cgroup.cgroup_id;
+	/* a detached link keeps its program and loses its place */
+	place->is_attached = place->ifindex || place->cgroup_id;
+	return 0;
+}

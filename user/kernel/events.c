@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * events.c - the ring buffer that the programs write events into.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+
+static int on_sample(void *data, void *sample, size_t size)
+{
+	struct guard *guard = data;
+
+	/* a record of another size is of another build: its fields would mislead */
+	if (size == sizeof(struct weir_event) && guard->event_each)
+		guard->event_each(sample, guard->event_data);
+	return 0;
+}
+
+static int ring_open(struct guard *guard)
+{
+	if (guard->ring)
+		return 0;
+	guard->ring = ring_buffer__new(guard->map_fd[MAP_EVENTS], on_sample, guard, NULL);
+	return guard->ring ? 0 : -errno;
+}
+
+int guard_events_fd(struct guard *guard)
+{
+	int err = ring_open(guard);
+
+	return err ? err : ring_buffer__epoll_fd(guard->ring);
+}
+
+int guard_events_consume(struct guard *guard,
+			 void (*each)(const struct weir_event *event, void *data), void *data)
+{
+	int err = ring_open(guard);
+
+	if (err)
+		return err;
+	guard->event_each = each;
+	guard->event_data = data;
+	return ring_buffer__consume(guard->ring);
+}

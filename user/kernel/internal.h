@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * internal.h - what the files of user/kernel/ share with each other, and with nobody else.
+ */
+#ifndef WEIR_KERNEL_INTERNAL_H
+#define WEIR_KERNEL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "user/base/cleanup.h"
+#include "user/kernel/guard.h"
+
+/* ---- problem.c: one line for people ---------------------------------------------------------- */
+
+/* Sets *problem (unless NULL) to one line and returns `err`, so that it can end a function. */
+int problem_set(char **problem, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* libbpf's messages of this thread are kept instead of printed from here on. */
+void libbpf_capture(void);
+/* The same as problem_set() with the culprit that libbpf named: program and last line of the
+ * verifier's log, or its first complaint. */
+int problem_libbpf(char **problem, int err, const char *doing);
+
+/* ---- pins.c: /sys/fs/bpf/weir/INSTANCE/ ------------------------------------------------------ */
+
+#define PIN_ROOT   "/sys/fs/bpf"
+#define PIN_HOME   PIN_ROOT "/weir"
+#define PIN_LINK   "link_"
+#define PIN_EDGE   "link_edge_"
+#define PIN_MARKER "control" /* pinned last, unpinned last: where it is, there is a guard */
+
+/* A name that can be a directory of bpffs (which reserves the dot) and a socket's. */
+bool instance_is_valid(const char *instance);
+/* malloc'd; `name` NULL: the directory itself. */
+char *pin_path(const char *instance, const char *name);
+/* The pin of an uplink's link: a dot in the interface's name becomes a colon, which no interface
+ * can have. And back. */
+void pin_edge_name(const char *ifname, char name[64]);
+void pin_edge_ifname(const char *name, char ifname[16]);
+
+/* The instance's directory, opened. pins_create() mounts bpffs when it must and makes the
+ * directory. -ENOENT from pins_open() when there is none. */
+int pins_create(const char *instance, int *dir_fd, char **problem);
+int pins_open(const char *instance, int *dir_fd);
+/* Calls `each` for every pin; a non-zero return ends the walk. */
+int pins_each(int dir_fd, int (*each)(const char *name, void *data), void *data);
+/* Unpins everything in it, links first and the marker last, and removes the directory. */
+int pins_remove(const char *instance, int dir_fd);
+
+/* ---- maps.c: the maps that user space reads or writes ---------------------------------------- */
+
+enum guard_map {
+	/* the slotted ones first, in the order in which they are filled */
+	MAP_SERVICES,
+	MAP_PARTNERS,
+	MAP_GRANTS,
+	MAP_RULES,
+	MAP_HOURS,
+	MAP_LIFELINES,
+	MAP_PREFIXES4,
+	MAP_PREFIXES6,
+	MAP_LIFELINE4,
+	MAP_LIFELINE6,
+	MAP_PATHS,
+	MAP_PAIRS,
+	MAPS_SLOTTED,
+	MAP_CONTROL = MAPS_SLOTTED,
+	MAP_POLICY_HEADS,
+	MAP_CUT_HEADS,
+	MAP_CUTS,
+	MAP_ORDERS,
+	MAP_METERS,
+	MAP_STRANGERS,
+	MAP_CGROUPS,
+	MAP_EVENTS,
+	MAP_LOSSES,
+	MAPS
+};
+
+struct map_layout {
+	const char *name;
+	uint32_t type; /* of the inner map for a slotted one */
+	uint32_t flags;
+	uint32_t key_size;
+	uint32_t value_size;
+};
+
+extern const struct map_layout map_layouts[MAPS];
+
+/* Opens the pinned maps into fd[MAPS] (-1 where not yet open). -EPROTO when one has another
+ * layout or is missing. */
+int maps_open(const char *instance, int fd[MAPS], char **problem);
+/* The same from a loaded object. */
+int maps_take(struct bpf_object *object, int fd[MAPS], char **problem);
+/* Makes a not yet loaded object use the pinned maps; `private` (may be NULL) stays its own. */
+int maps_reuse(struct bpf_object *object, const char *instance, const char *private,
+	       char **problem);
+/* Writes n entries, in batches where the kernel has them. */
+int map_fill(int fd, const void *keys, uint32_t key_size, const void *values, uint32_t value_size,
+	     size_t count);
+/* Entries first..first+count-1 of an array map. */
+int map_fill_array(int fd, uint32_t first, const void *values, uint32_t value_size, size_t count);
+int map_read_array(int fd, uint32_t first, void *values, uint32_t value_size, size_t count);
+
+/* ---- the guard ------------------------------------------------------------------------------- */
+
+struct sever;
+
+/* Work that goes on behind a call that has returned; one at a time. */
+struct task {
+	pthread_t thread;
+	bool is_running;
+};
+
+struct guard {
+	char *instance;
+	int dir_fd; /* of the pins; the flock is on it */
+	int map_fd[MAPS];
+	struct weir_control *control; /* mmap of MAP_CONTROL */
+	char *cgroup_path;	      /* NULL: the guarded cgroup is gone */
+
+	/* lock.c */
+	pthread_mutex_t mutex;
+	int lock_depth;
+	bool is_quiescing; /* a grace period runs; the flock is held until it ends */
+	struct task quiesce;
+	int grace_outer, grace_inner;
+
+	struct task drain; /* retire.c */
+	struct ring_buffer *ring;
+	struct sever *sever;
+	void (*event_each)(const struct weir_event *event, void *data);
+	void *event_data;
+};
+
+int guard_new(const char *instance, struct guard **ret, char **problem);
+/* Maps the control word and finds the guarded cgroup's path, once map_fd[] is there. */
+int guard_map_control(struct guard *guard, char **problem);
+
+static inline void cleanup_guard(struct guard **guard)
+{
+	guard_close(*guard);
+}
+#define _cleanup_guard_ _cleanup_(cleanup_guard)
+
+static inline void task_join(struct task *task)
+{
+	if (task->is_running)
+		pthread_join(task->thread, NULL);
+	task->is_running = false;
+}
+
+/* ---- lock.c ---------------------------------------------------------------------------------- */
+
+/* guard_lock(), and no grace period under way: needed before a slot is written. */
+int lock_quiet(struct guard *guard);
+/* Returns when no packet runs any longer in what was active before. About 8 ms. */
+int grace_wait(struct guard *guard);
+/* The same behind the caller's back, with the flock held until it is over. */
+void grace_begin(struct guard *guard);
+int grace_open(int *outer, int *inner);
+
+static inline void cleanup_lock(struct guard **guard)
+{
+	if (*guard)
+		guard_unlock(*guard);
+}
+#define _cleanup_lock_ _cleanup_(cleanup_lock)
+
+/* ---- object.c: the programs ------------------------------------------------------------------ */
+
+/* Opens and loads the guard's programs; `instance` non-NULL: on its pinned maps. weir_edge only
+ * when wanted. */
+int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, char **problem);
+
+static inline void cleanup_object(struct bpf_object **object)
+{
+	bpf_object__close(*object);
+}
+#define _cleanup_object_ _cleanup_(cleanup_object)
+
+/* ---- attach.c: links ------------------------------------------------------------------------- */
+
+struct hook {
+	const char *name; /* its pin is link_NAME */
+	const char *program;
+	enum bpf_attach_type type;
+};
+
+/* The cgroup's hooks in the order in which they are attached: what gathers knowledge comes before
+ * what judges. */
+extern const struct hook hooks[];
+extern const size_t hook_count;
+
+struct link {
+	char pin[64];
+	int fd;
+};
+
+struct links {
+	struct link *item;
+	size_t count;
+};
+
+int attach_hook(struct bpf_object *object, const struct hook *hook, int cgroup_fd,
+		struct links *links, char **problem);
+int attach_edge(struct bpf_object *object, const char *ifname, struct links *links, char **problem);
+int links_pin(const struct links *links, const char *instance, char **problem);
+/* Closes them, which detaches what is not pinned. */
+void links_close(struct links *links);
+#define _cleanup_links_ _cleanup_(links_close)
+
+/* Each uplink must be there before anything is touched. */
+int uplinks_check(const struct guard_options *options, char **problem);
+
+/* Whether a link still holds its place (the kernel says), and where. */
+struct link_place {
+	bool is_attached;
+	uint32_t ifindex;   /* XDP */
+	uint64_t cgroup_id; /* cgroup */
+};
+int link_place(int link_fd, struct link_place *place);
+
+/* ---- apply.c --------------------------------------------------------------------------------- */
+
+/* Fresh inner maps with the image's content. */
+struct tables {
+	int fd[MAPS_SLOTTED];
+};
+int tables_build(const struct image *image, struct tables *tables, char **problem);
+/* Puts them and the head into a policy slot that nobody uses. */
+int tables_install(struct guard *guard, const struct tables *tables,
+		   const struct weir_policy_head *head, uint32_t slot, char **problem);
+void tables_close(struct tables *tables);
+#define _cleanup_tables_ _cleanup_(tables_close)
+
+/* Fills a cut slot that nobody uses. -ENOSPC: more than WEIR_CUT_ENTRIES. */
+int cuts_fill(struct guard *guard, const struct cut_table *cuts, uint32_t slot);
+/* The write that commits: the generation rises. The caller holds the lock. */
+void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot);
+
+/* ---- retire.c: the end of tries -------------------------------------------------------------- */
+
+/* Descriptors of the tries in a policy slot; fewer than 2 when the kernel will not give them. */
+size_t retire_open(const int map_fd[MAPS], uint32_t slot, int trie_fd[2]);
+/* Empties tries in small steps, since dropping a full one can stall a CPU for seconds; closes them.
+ */
+void retire_drain(int trie_fd[2], size_t count);
+void retire_begin(struct guard *guard, int trie_fd[2], size_t count);
+
+/* ---- cgroup.c -------------------------------------------------------------------------------- */
+
+/* Opens a directory of the cgroup v2 hierarchy; `path` NULL: its root. *id is its cgroup id. */
+int cgroup_open(const char *path, int *fd, char **real_path, uint64_t *id, char **problem);
+/* Walks the hierarchy below `path`, itself included; `below` is relative ("" for itself). */
+int cgroup_walk(const char *path, int (*each)(int fd, const char *below, uint64_t id, void *data),
+		void *data);
+/* Path of a cgroup by its id, searched below `root`; malloc'd. -ENOENT when it is gone. */
+int cgroup_path_of(const char *root, uint64_t id, char **path);
+
+/* ---- sever.c, sock_diag.c, netns.c ----------------------------------------------------------- */
+
+/* Loads the iterators once. */
+int sever_load(struct guard *guard, char **problem);
+void sever_free(struct sever *sever);
+
+struct selection {
+	struct weir_selected *item;
+	size_t count;
+};
+
+/* Ends by SOCK_DESTROY what is not ended yet, in the network namespace of the calling thread.
+ * -EOPNOTSUPP: this kernel cannot. */
+int sock_diag_end(struct weir_selected *item, size_t count);
+
+struct namespaces {
+	int *fd;
+	uint64_t *id;
+	size_t count;
+};
+/* The network namespaces of all processes below the cgroup, and the caller's own; each once. */
+int namespaces_find(const char *cgroup, struct namespaces *namespaces);
+void namespaces_close(struct namespaces *namespaces);
+
+#endif

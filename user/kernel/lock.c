@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * lock.c - one process at a time changes a guard, and no slot is written that a packet still reads.
+ *
+ * The lock is an flock on the directory of the pins. It nests within a process. Whoever switches
+ * slots keeps it until a grace period is over: then each slot that is not active is quiet whenever
+ * the lock is free, also for the next process. Since a cut must not take longer for that, the
+ * waiting goes on in a thread, and the same guard may meanwhile change what is not a slot.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* A pinned guard's directory has a link; `weir unload` in another process took it away. */
+static int check_still_there(const struct guard *guard)
+{
+	struct stat st;
+
+	if (fstat(guard->dir_fd, &st))
+		return -errno;
+	return st.st_nlink ? 0 : -ENOENT;
+}
+
+static int flock_take(int fd)
+{
+	while (flock(fd, LOCK_EX))
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* The mutex is held while waiting for another process: the thread of grace_begin() needs it only
+ * while the flock is ours. */
+int guard_lock(struct guard *guard)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&guard->mutex);
+	if (!guard->lock_depth && !guard->is_quiescing)
+		err = flock_take(guard->dir_fd);
+	if (!err)
+		guard->lock_depth++;
+	pthread_mutex_unlock(&guard->mutex);
+	if (err)
+		return err;
+	err = check_still_there(guard);
+	if (err)
+		guard_unlock(guard);
+	return err;
+}
+
+void guard_unlock(struct guard *guard)
+{
+	pthread_mutex_lock(&guard->mutex);
+	if (!--guard->lock_depth && !guard->is_quiescing)
+		flock(guard->dir_fd, LOCK_UN);
+	pthread_mutex_unlock(&guard->mutex);
+}
+
+int lock_quiet(struct guard *guard)
+{
+	int err = guard_lock(guard);
+
+	if (!err)
+		task_join(&guard->quiesce);
+	return err;
+}
+
+/*
+ * An update of an array of maps returns after synchronize_rcu(): kernel/bpf/syscall.c,
+ * maybe_wait_bpf_programs(), "so that userspace, when we return to it, knows that all non-sleepable
+ * programs that could be running use the new map value". A map of our own serves for that.
+ */
+int grace_open(int *outer, int *inner)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options);
+	_cleanup_close_ int in = bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", 4, 4, 1, NULL);
+	int out;
+
+	if (in < 0)
+		return -errno;
+	options.inner_map_fd = in;
+	out = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace", 4, 4, 1, &options);
+	if (out < 0)
+		return -errno;
+	*outer = out;
+	*inner = TAKE_FD(in);
+	return 0;
+}
+
+int grace_wait(struct guard *guard)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(guard->grace_outer, &zero, &guard->grace_inner, BPF_ANY) ? -errno
+											    : 0;
+}
+
+static void *quiesce(void *data)
+{
+	struct guard *guard = data;
+
+	grace_wait(guard);
+	pthread_mutex_lock(&guard->mutex);
+	guard->is_quiescing = false;
+	if (!guard->lock_depth)
+		flock(guard->dir_fd, LOCK_UN);
+	pthread_mutex_unlock(&guard->mutex);
+	return NULL;
+}
+
+void grace_begin(struct guard *guard)
+{
+	task_join(&guard->quiesce);
+	guard->is_quiescing = true; /* the caller holds the lock, and no thread runs */
+	if (pthread_create(&guard->quiesce.thread, NULL, quiesce, guard))
+		quiesce(guard);
+	else
+		guard->quiesce.is_running = true;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * orders.c - cuts, their texts, and the other words that an order changes.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+
+/* Whether an entry can cut by the address alone, so that XDP has to look. A class may be a
+ * service's only; asking for nothing costs time, missing one would cost a cut. */
+static bool touches_edge(const struct weir_cut_entry *entry)
+{
+	return !entry->is_exception && entry->service == WEIR_ANY &&
+	       entry->target != WEIR_TARGET_NOTHING && entry->target != WEIR_TARGET_SERVICE &&
+	       entry->target != WEIR_TARGET_GRANT;
+}
+
+int cuts_fill(struct guard *guard, const struct cut_table *cuts, uint32_t slot)
+{
+	struct weir_cut_head head = {.entries = cuts ? cuts->count : 0};
+	int err;
+
+	if (head.entries > WEIR_CUT_ENTRIES || (cuts && cuts->count > WEIR_CUT_ENTRIES))
+		return -ENOSPC;
+	for (size_t i = 0; i < head.entries; i++)
+		head.touches_edge |= touches_edge(&cuts->entry[i]);
+	err = head.entries ? map_fill_array(guard->map_fd[MAP_CUTS], slot * WEIR_CUT_ENTRIES,
+					    cuts->entry, sizeof(*cuts->entry), head.entries)
+			   : 0;
+	if (err)
+		return err;
+	return bpf_map_update_elem(guard->map_fd[MAP_CUT_HEADS], &slot, &head, BPF_ANY) ? -errno
+											: 0;
+}
+
+/*
+ * A grace period of the cut before may still run. It is for the slot that was active then; the next
+ * one has been quiet since an earlier grace period, so nothing has to be waited for before the
+ * write that cuts. grace_begin() waits, after it: there is never more than one under way.
+ */
+int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
+{
+	uint64_t active;
+	uint32_t slot;
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	active = guard->control->active;
+	slot = (weir_cut_slot(active) + 1) % WEIR_CUT_SLOTS;
+	err = cuts_fill(guard, cuts, slot);
+	if (!err) {
+		commit(guard, weir_policy_slot(active), slot);
+		grace_begin(guard);
+	}
+	guard_unlock(guard);
+	return err;
+}
+
+/* The slot whose turn comes last, so that it holds still while the dry run reads it. */
+int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t *slot)
+{
+	uint32_t spare;
+	int err = lock_quiet(guard);
+
+	if (err)
+		return err;
+	spare = (weir_cut_slot(guard->control->active) + WEIR_CUT_SLOTS - 1) % WEIR_CUT_SLOTS;
+	err = cuts_fill(guard, cuts, spare);
+	guard_unlock(guard);
+	if (!err)
+		*slot = spare;
+	return err;
+}
+
+int guard_raise(struct guard *guard)
+{
+	uint64_t active;
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	active = guard->control->active;
+	commit(guard, weir_policy_slot(active), weir_cut_slot(active));
+	guard_unlock(guard);
+	return 0;
+}
+
+int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_closed)
+{
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	/* what closes comes before the new time, what opens after it */
+	if (hours_closed)
+		__atomic_store_n(&guard->control->hours_closed, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&guard->control->wall_offset_ns, wall_offset_ns, __ATOMIC_SEQ_CST);
+	if (!hours_closed)
+		__atomic_store_n(&guard->control->hours_closed, 0, __ATOMIC_SEQ_CST);
+	err = guard_raise(guard);
+	guard_unlock(guard);
+	return err;
+}
+
+int guard_set_observe(struct guard *guard, bool observe)
+{
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	__atomic_store_n(&guard->control->observe, observe, __ATOMIC_SEQ_CST);
+	err = guard_raise(guard);
+	guard_unlock(guard);
+	return err;
+}
+
+/* ---- latches --------------------------------------------------------------------------------- */
+
+/*
+ * Only the word is cleared that refuses. The rest is written back as it was read: a latched account
+ * is charged nothing, so at most a count of refusals from these microseconds is lost.
+ */
+static int clear_one(int fd, const void *key)
+{
+	struct weir_meter meter;
+
+	if (bpf_map_lookup_elem(fd, key, &meter))
+		return -errno;
+	if (!meter.severed_ns)
+		return -ENOENT;
+	meter.severed_ns = 0;
+	return bpf_map_update_elem(fd, key, &meter, BPF_EXIST) ? -errno : 0;
+}
+
+static int clear_strangers(struct guard *guard)
+{
+	int fd = guard->map_fd[MAP_STRANGERS], err = -ENOENT;
+
+	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++) {
+		int one = clear_one(fd, &slot);
+
+		if (one && one != -ENOENT)
+			return one;
+		if (!one)
+			err = 0;
+	}
+	return err;
+}
+
+int guard_clear_latch(struct guard *guard, uint64_t account)
+{
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	err = account == WEIR_KEY_PEER ? clear_strangers(guard)
+				       : clear_one(guard->map_fd[MAP_METERS], &account);
+	if (!err)
+		err = guard_raise(guard);
+	guard_unlock(guard);
+	return err;
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+static int order_by_id(const void *a, const void *b)
+{
+	const struct weir_order *left = a, *right = b;
+
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+/* All places of the map; *used is one behind the last that holds an order. */
+static int orders_read(struct guard *guard, struct weir_order **ret, size_t *used)
+{
+	_cleanup_free_ struct weir_order *all = calloc(WEIR_MAX_ORDERS, sizeof(*all));
+	int err;
+
+	if (!all)
+		return -ENOMEM;
+	err = map_read_array(guard->map_fd[MAP_ORDERS], 0, all, sizeof(*all), WEIR_MAX_ORDERS);
+	if (err)
+		return err;
+	*used = WEIR_MAX_ORDERS;
+	while (*used && !all[*used - 1].id)
+		--*used;
+	*ret = TAKE_PTR(all);
+	return 0;
+}
+
+int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count)
+{
+	_cleanup_free_ struct weir_order *all = NULL;
+	size_t used = 0, kept = 0;
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	err = orders_read(guard, &all, &used);
+	guard_unlock(guard);
+	if (err)
+		return err;
+	for (size_t i = 0; i < used; i++) {
+		if (!all[i].id)
+			continue;
+		all[i].target[sizeof(all->target) - 1] = 0;
+		all[i].reason[sizeof(all->reason) - 1] = 0;
+		all[i].by[sizeof(all->by) - 1] = 0;
+		all[kept++] = all[i];
+	}
+	qsort(all, kept, sizeof(*all), order_by_id);
+	*count = kept;
+	*ret = TAKE_PTR(all);
+	return 0;
+}
+
+static int orders_write(struct guard *guard, const struct weir_order *orders, size_t count)
+{
+	_cleanup_free_ struct weir_order *all = NULL;
+	size_t used = 0;
+	int err = orders_read(guard, &all, &used);
+
+	if (err)
+		return err;
+	/* places that are not needed any more become free */
+	if (used < count)
+		used = count;
+	memset(all, 0, used * sizeof(*all));
+	if (count)
+		memcpy(all, orders, count * sizeof(*all));
+	return map_fill_array(guard->map_fd[MAP_ORDERS], 0, all, sizeof(*all), used);
+}
+
+int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_t count)
+{
+	int err;
+
+	if (count > WEIR_MAX_ORDERS)
+		return -ENOSPC;
+	err = guard_lock(guard);
+	if (err)
+		return err;
+	err = orders_write(guard, orders, count);
+	guard_unlock(guard);
+	return err;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * read.c - what the guard has counted.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+
+#include "user/base/array.h"
+
+#define BATCH 1024u
+
+struct weir_control guard_control(const struct guard *guard)
+{
+	struct weir_control control = *guard->control;
+
+	control.active = __atomic_load_n(&guard->control->active, __ATOMIC_SEQ_CST);
+	return control;
+}
+
+int guard_policy_head(struct guard *guard, struct weir_policy_head *head)
+{
+	uint32_t slot = weir_policy_slot(guard_control(guard).active);
+	struct weir_policy_head found;
+
+	if (bpf_map_lookup_elem(guard->map_fd[MAP_POLICY_HEADS], &slot, &found))
+		return -errno;
+	*head = found;
+	return 0;
+}
+
+int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES])
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ uint64_t *values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+	uint64_t sum[WEIR_LOSSES] = {};
+
+	if (!values)
+		return cpus < 0 ? cpus : -ENOMEM;
+	for (uint32_t loss = 0; loss < WEIR_LOSSES; loss++) {
+		if (bpf_map_lookup_elem(guard->map_fd[MAP_LOSSES], &loss, values))
+			return -errno;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			sum[loss] += values[cpu];
+	}
+	memcpy(losses, sum, sizeof(sum));
+	return 0;
+}
+
+/*
+ * Walks all entries of a map, in batches. Entries that come or go meanwhile may be missed. `key` is
+ * the place for the batch's position: 4 bytes for hashes and arrays.
+ */
+struct map_walk {
+	int fd;
+	uint32_t key_size, value_size;
+	int (*each)(const void *key, const void *value, void *data);
+	void *data;
+};
+
+static int walk_batches(const struct map_walk *walk, char *keys, char *values)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, options);
+	uint32_t capacity = BATCH, position[2], *in = NULL;
+	bool is_end = false;
+
+	while (!is_end) {
+		uint32_t n = capacity;
+		int err;
+
+		if (bpf_map_lookup_batch(walk->fd, in, position, keys, values, &n, &options)) {
+			if (errno != ENOENT)
+				return -errno;
+			is_end = true;
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			err = walk->each(keys + i * walk->key_size, values + i * walk->value_size,
+					 walk->data);
+			if (err)
+				return err;
+		}
+		in = position;
+	}
+	return 0;
+}
+
+static int map_walk(const struct map_walk *walk)
+{
+	_cleanup_free_ char *keys = calloc(BATCH, walk->key_size);
+	_cleanup_free_ char *values = calloc(BATCH, walk->value_size);
+
+	return keys && values ? walk_batches(walk, keys, values) : -ENOMEM;
+}
+
+struct meter_walk {
+	int (*each)(uint64_t key, const struct weir_meter *meter, void *data);
+	void *data;
+};
+
+static int each_meter(const void *key, const void *value, void *data)
+{
+	struct meter_walk *walk = data;
+	struct weir_meter meter;
+	uint64_t account;
+
+	memcpy(&account, key, sizeof(account));
+	memcpy(&meter, value, sizeof(meter));
+	return walk->each(account, &meter, walk->data);
+}
+
+static int each_stranger(const void *key, const void *value, void *data)
+{
+	struct meter_walk *walk = data;
+	struct weir_meter meter;
+
+	(void)key;
+	memcpy(&meter, value, sizeof(meter));
+	return meter.service_key ? walk->each(WEIR_KEY_PEER, &meter, walk->data) : 0;
+}
+
+int guard_meters(struct guard *guard,
+		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data)
+{
+	struct meter_walk walk = {.each = each, .data = data};
+	const struct map_walk accounts = {.fd = guard->map_fd[MAP_METERS],
+					  .key_size = sizeof(uint64_t),
+					  .value_size = sizeof(struct weir_meter),
+					  .each = each_meter,
+					  .data = &walk};
+	const struct map_walk strangers = {.fd = guard->map_fd[MAP_STRANGERS],
+					   .key_size = sizeof(uint32_t),
+					   .value_size = sizeof(struct weir_meter),
+					   .each = each_stranger,
+					   .data = &walk};
+	int err = map_walk(&accounts);
+
+	return err ? err : map_walk(&strangers);
+}
+
+int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)
+{
+	struct weir_meter found;
+
+	if (bpf_map_lookup_elem(guard->map_fd[MAP_METERS], &key, &found))
+		return -errno;
+	*meter = found;
+	return 0;
+}
+
+/* ---- cgroups --------------------------------------------------------------------------------- */
+
+struct cgroup_list {
+	struct guard_cgroup *item;
+	size_t count;
+};
+
+static void cgroup_list_free(struct cgroup_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->item[i].path);
+	free(list->item);
+}
+
+static int each_cgroup(const void *key, const void *value, void *data)
+{
+	struct cgroup_list *list = data;
+	struct guard_cgroup *item = ARRAY_ADD(list->item, list->count);
+
+	if (!item)
+		return -ENOMEM;
+	list->count++;
+	memcpy(&item->id, key, sizeof(item->id));
+	memcpy(&item->traffic, value, sizeof(item->traffic));
+	return 0;
+}
+
+static int cgroup_by_id(const void *a, const void *b)
+{
+	const struct guard_cgroup *left = a, *right = b;
+
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int name_cgroup(int fd, const char *below, uint64_t id, void *data)
+{
+	struct cgroup_list *list = data;
+	struct guard_cgroup wanted = {.id = id}, *found;
+
+	(void)fd;
+	found = bsearch(&wanted, list->item, list->count, sizeof(wanted), cgroup_by_id);
+	if (!found || found->path)
+		return 0;
+	found->path = strdup(below);
+	return found->path ? 0 : -ENOMEM;
+}
+
+int guard_cgroups(struct guard *guard, struct guard_cgroup **ret, size_t *count)
+{
+	_cleanup_(cgroup_list_free) struct cgroup_list list = {};
+	const struct map_walk walk = {.fd = guard->map_fd[MAP_CGROUPS],
+				      .key_size = sizeof(uint64_t),
+				      .value_size = sizeof(struct weir_cgroup),
+				      .each = each_cgroup,
+				      .data = &list};
+	int err = map_walk(&walk);
+
+	if (!err && list.count)
+		qsort(list.item, list.count, sizeof(*list.item), cgroup_by_id);
+	if (!err && list.count && guard->cgroup_path)
+		err = cgroup_walk(guard->cgroup_path, name_cgroup, &list);
+	if (err)
+		return err;
+	*count = list.count;
+	*ret = TAKE_PTR(list.item);
+	list.count = 0;
+	return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * retire.c - emptying the tries of a policy that no packet uses any more.
+ *
+ * The kernel frees a trie in one go (kernel/bpf/lpm_trie.c, trie_free()), which can stall a CPU for
+ * seconds when it holds millions of entries. So its entries are deleted first, some at a time, in a
+ * thread that nobody waits for. Only the tries are worth it; other tables are freed at once.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+
+#define STEP 1024u /* entries at a time */
+
+static int trie_open(int outer_fd, uint32_t slot)
+{
+	uint32_t id;
+
+	if (outer_fd < 0 || bpf_map_lookup_elem(outer_fd, &slot, &id))
+		return -1;
+	return bpf_map_get_fd_by_id(id);
+}
+
+size_t retire_open(const int map_fd[MAPS], uint32_t slot, int trie_fd[2])
+{
+	static const enum guard_map tries[] = {MAP_PREFIXES4, MAP_PREFIXES6};
+	size_t count = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		int fd = trie_open(map_fd[tries[i]], slot);
+
+		if (fd >= 0)
+			trie_fd[count++] = fd;
+	}
+	return count;
+}
+
+static void drain_in_batches(int fd)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, options);
+	_cleanup_free_ struct weir_prefix6 *keys = calloc(STEP, sizeof(*keys));
+	_cleanup_free_ uint32_t *values = calloc(STEP, sizeof(*values));
+	struct weir_prefix6 next;
+
+	while (keys && values) {
+		uint32_t n = STEP;
+
+		if (bpf_map_lookup_batch(fd, NULL, &next, keys, values, &n, &options) &&
+		    errno != ENOENT)
+			return;
+		if (!n || bpf_map_delete_batch(fd, keys, &n, &options))
+			return;
+	}
+}
+
+/* What is left where the kernel has no batches for tries. */
+static void drain_one_by_one(int fd)
+{
+	struct weir_prefix6 key; /* the larger of the two */
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		if (bpf_map_delete_elem(fd, &key))
+			return;
+}
+
+void retire_drain(int trie_fd[2], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		drain_in_batches(trie_fd[i]);
+		drain_one_by_one(trie_fd[i]);
+		close(trie_fd[i]);
+	}
+}
+
+struct drain {
+	int trie_fd[2];
+	size_t count;
+};
+
+static void *drain(void *data)
+{
+	struct drain *work = data;
+
+	retire_drain(work->trie_fd, work->count);
+	free(work);
+	return NULL;
+}
+
+void retire_begin(struct guard *guard, int trie_fd[2], size_t count)
+{
+	struct drain *work = malloc(sizeof(*work));
+
+	task_join(&guard->drain);
+	if (work) {
+		memcpy(work->trie_fd, trie_fd, count * sizeof(*trie_fd));
+		work->count = count;
+		if (!pthread_create(&guard->drain.thread, NULL, drain, work)) {
+			guard->drain.is_running = true;
+			return;
+		}
+		free(work);
+	}
+	retire_drain(trie_fd, count);
+}

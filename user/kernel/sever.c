@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * sever.c - ends the sockets that a cut or a latch refuses, in each network namespace.
+ *
+ * The kernel's socket iterators select, and end at once where the kernel has bpf_sock_destroy();
+ * elsewhere SOCK_DESTROY ends what they selected. An iterator sees the network namespace of the
+ * thread that opens it, so each namespace gets a thread that enters it.
+ *
+ * The request goes through a map of this process's own: two processes that end sockets at once do
+ * not meet, and no lock is needed.
+ */
+#include "user/kernel/internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "sever.skel.h"
+
+enum iterator { SEVER_TCP, SEVER_UDP, SELECT_TCP, SELECT_UDP, ITERATORS };
+
+static const char *const iterator_names[ITERATORS] = {"weir_sever_tcp", "weir_sever_udp",
+						      "weir_select_tcp", "weir_select_udp"};
+
+struct sever {
+	struct sever_bpf *skeleton;
+	struct bpf_link *link[ITERATORS]; /* NULL: this kernel cannot */
+	bool has_destroy;
+};
+
+/* ---- the programs ---------------------------------------------------------------------------- */
+
+void sever_free(struct sever *sever)
+{
+	if (!sever)
+		return;
+	for (size_t i = 0; i < ITERATORS; i++)
+		bpf_link__destroy(sever->link[i]);
+	sever_bpf__destroy(sever->skeleton);
+	free(sever);
+}
+
+static void cleanup_sever(struct sever **sever)
+{
+	sever_free(*sever);
+}
+
+static struct bpf_program *iterator_program(struct sever *sever, enum iterator iterator)
+{
+	return bpf_object__find_program_by_name(sever->skeleton->obj, iterator_names[iterator]);
+}
+
+static int iterators_attach(struct sever *sever)
+{
+	for (size_t i = sever->has_destroy ? 0 : SELECT_TCP; i < ITERATORS; i++) {
+		struct bpf_program *program = iterator_program(sever, i);
+
+		sever->link[i] = program ? bpf_program__attach_iter(program, NULL) : NULL;
+		if (!sever->link[i])
+			return program ? -errno : -ENOENT;
+	}
+	return 0;
+}
+
+static int try_load(const struct guard *guard, bool has_destroy, struct sever **ret, char **problem)
+{
+	_cleanup_(cleanup_sever) struct sever *sever = calloc(1, sizeof(*sever));
+	int err;
+
+	if (!sever)
+		return -ENOMEM;
+	libbpf_capture();
+	sever->has_destroy = has_destroy;
+	sever->skeleton = sever_bpf__open();
+	if (!sever->skeleton)
+		return problem_libbpf(problem, -errno, "cannot read the socket iterators");
+	for (size_t i = SEVER_TCP; i <= SEVER_UDP; i++)
+		if (iterator_program(sever, i))
+			bpf_program__set_autoload(iterator_program(sever, i), has_destroy);
+	err = maps_reuse(sever->skeleton->obj, guard->instance, "sever_request", problem);
+	if (err)
+		return err;
+	err = bpf_object__load(sever->skeleton->obj) ?: iterators_attach(sever);
+	if (err)
+		return problem_libbpf(problem, err, "cannot load the socket iterators");
+	*ret = TAKE_PTR(sever);
+	return 0;
+}
+
+int sever_load(struct guard *guard, char **problem)
+{
+	if (guard->sever)
+		return 0;
+	if (!try_load(guard, true, &guard->sever, NULL))
+		return 0;
+	return try_load(guard, false, &guard->sever, problem);
+}
+
+/* ---- one run --------------------------------------------------------------------------------- */
+
+struct run {
+	const struct sever *sever;
+	bool dry_run;
+	int namespace_fd;
+	struct weir_selected *item;
+	size_t count, capacity;
+	int err;
+};
+
+static int room_for(struct run *run, size_t more)
+{
+	struct weir_selected *item;
+	size_t capacity = run->capacity ?: 1024;
+
+	while (capacity < run->count + more)
+		capacity *= 2;
+	if (capacity == run->capacity)
+		return 0;
+	item = reallocarray(run->item, capacity, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	run->item = item;
+	run->capacity = capacity;
+	return 0;
+}
+
+/* Reads an iterator to its end; reading is what makes it run. */
+static int iterate(struct run *run, enum iterator iterator)
+{
+	const size_t step = 512;
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(run->sever->link[iterator]));
+	size_t part = 0; /* bytes of a record that was cut in two */
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		int err = room_for(run, step + 1);
+		ssize_t got;
+
+		if (err)
+			return err;
+		got = read(fd, (char *)(run->item + run->count) + part, step * sizeof(*run->item));
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (got <= 0)
+			return got ? -errno : 0;
+		part += got;
+		run->count += part / sizeof(*run->item);
+		part %= sizeof(*run->item);
+	}
+}
+
+static int run_inside(struct run *run)
+{
+	bool by_iterator = !run->dry_run && run->sever->has_destroy;
+	size_t first = run->count; /* those before are of other namespaces */
+	int err = iterate(run, by_iterator ? SEVER_TCP : SELECT_TCP);
+
+	if (!err)
+		err = iterate(run, by_iterator ? SEVER_UDP : SELECT_UDP);
+	if (err || run->dry_run)
+		return err;
+	err = sock_diag_end(run->item + first, run->count - first);
+	return by_iterator ? 0 : err; /* a second try there; what was not ended is told */
+}
+
+static void *run_thread(void *data)
+{
+	struct run *run = data;
+
+	run->err = setns(run->namespace_fd, CLONE_NEWNET) ? -errno : run_inside(run);
+	return NULL;
+}
+
+/* A thread of its own: entering a namespace must not move the caller. */
+static int run_in(struct run *run, int namespace_fd)
+{
+	pthread_t thread;
+	int err;
+
+	run->namespace_fd = namespace_fd;
+	err = pthread_create(&thread, NULL, run_thread, run);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	return run->err;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int put_request(const struct sever *sever, const struct weir_sever_request *request)
+{
+	int fd = bpf_object__find_map_fd_by_name(sever->skeleton->obj, "sever_request");
+	uint32_t zero = 0;
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &zero, request, BPF_ANY) ? -errno : 0;
+}
+
+/* One namespace that cannot be entered (it is going away) must not keep the others' sockets alive:
+ * all are tried, the first error is told. */
+static int run_all(struct guard *guard, struct run *run, size_t *namespaces_count)
+{
+	struct namespaces namespaces = {};
+	int err = namespaces_find(guard->cgroup_path, &namespaces);
+
+	*namespaces_count = namespaces.count;
+	for (size_t i = 0; i < namespaces.count; i++) {
+		int one = run_in(run, namespaces.fd[i]);
+
+		if (one && !err)
+			err = one;
+	}
+	namespaces_close(&namespaces);
+	return err;
+}
+
+int guard_sever(struct guard *guard, const struct weir_sever_request *request, bool dry_run,
+		void (*each)(const struct weir_selected *selected, void *data), void *data,
+		struct sever_result *result, char **problem)
+{
+	uint64_t began = now_ns();
+	struct run run = {.dry_run = dry_run};
+	struct sever_result sum = {};
+	int err = sever_load(guard, problem);
+
+	if (!err)
+		err = put_request(guard->sever, request);
+	if (err)
+		return err;
+	run.sever = guard->sever;
+	err = run_all(guard, &run, &sum.namespaces);
+	for (size_t i = 0; i < run.count; i++) {
+		sum.ended += run.item[i].is_ended;
+		if (each)
+			each(&run.item[i], data);
+	}
+	free(run.item);
+	sum.selected = run.count;
+	sum.by_iterator = guard->sever->has_destroy;
+	sum.took_ns = now_ns() - began;
+	if (result)
+		*result = sum;
+	if (err)
+		return problem_set(problem, err, "not all sockets could be ended: %s",
+				   strerror(-err));
+	return 0;
+}
