@@ -29,6 +29,8 @@ struct guard_options {
 	const struct cut_table *cuts;
 	const struct weir_order *orders;
 	size_t order_count;
+	bool hours_closed; /* guard_load() only: grants with hours stay closed from the first packet
+			      on */
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */

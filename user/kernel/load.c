@@ -26,6 +26,7 @@ static int fill_control(struct guard *guard, const struct guard_options *options
 	control->wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	control->root_cgroup = cgroup;
 	control->observe = options->observe;
+	control->hours_closed = options->hours_closed;
 	control->abi = WEIR_ABI_VERSION;
 	__atomic_store_n(&control->active, weir_active(1, 0, 0), __ATOMIC_SEQ_CST);
 	return 0;
