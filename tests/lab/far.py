@@ -21,6 +21,7 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 HUB = {family: HOSTS["hub"][0 if family == 4 else 3][0] for family in (4, 6)}
 ADMIN = {family: HOSTS["hub"][0 if family == 4 else 3][1] for family in (4, 6)}
 CHUNK = bytes(1 << 16)
+PLENTY = 64 << 20  # bytes after which a client without a limit stops
 
 
 def family_of(address):
@@ -143,8 +144,9 @@ def _count(shared, only):
 
 def tcp_take(address, port, source=None, seconds=3.0, request=b"go\n", limit=None):
     """Connects, asks, and counts bytes until the end, an error, `limit`, or `seconds` without any.
+    A server that never ends is left after PLENTY.
     Returns (bytes, how it ended): "eof", "quiet", "limit" or the name of an errno."""
-    got = 0
+    got, limit = 0, limit or PLENTY
     try:
         with socket.socket(family_of(address), socket.SOCK_STREAM) as client:
             client.settimeout(seconds)
@@ -152,7 +154,7 @@ def tcp_take(address, port, source=None, seconds=3.0, request=b"go\n", limit=Non
                 client.bind((source, 0))
             client.connect((address, port))
             client.sendall(request)
-            while limit is None or got < limit:
+            while got < limit:
                 part = client.recv(1 << 18)
                 if not part:
                     return got, "eof"
@@ -179,7 +181,7 @@ def tcp_take_many(address, port, source, number, seconds=3.0):
         except OSError:
             client.close()
     got, last = 0, time.monotonic()
-    while clients and time.monotonic() - last < seconds:
+    while clients and time.monotonic() - last < seconds and got < PLENTY:
         for client in select.select(clients, [], [], 0.1)[0]:
             try:
                 part = client.recv(1 << 18)
@@ -244,16 +246,17 @@ def _add(shared, place, value):
 class Sink:
     """sink() or udp_sink() on a host: .bytes and .connections (datagrams) so far."""
 
-    def __init__(self, lab, host, address, port, udp=False, protocol=0):
-        self.shared = mmap.mmap(-1, 4096)
+    def __init__(self, lab, host, address, port, udp=False, protocol=0, service=None):
+        self.shared, self.port = mmap.mmap(-1, 4096), port
         if udp:
-            self.task = lab.start(udp_sink, address, port, self.shared, protocol, host=host)
+            self.task = lab.start(udp_sink, address, port, self.shared, protocol, host=host,
+                                  service=service)
             while not struct.unpack_from("Q", self.shared, 24)[0]:
                 if not self.task.is_running():
                     self.task.result(1)
                 time.sleep(0.002)
         else:
-            self.task = lab.start(sink, address, port, self.shared, host=host)
+            self.task = lab.start(sink, address, port, self.shared, host=host, service=service)
             wait_listening(lab, host, address, port)
 
     @property
@@ -481,3 +484,27 @@ def lftp_get(lab, host, name, address=HUB[4], passive=True, timeout=30.0):
               % ("on" if passive else "off", in_url(address), name, path))
     done = lab.run(["lftp", "--norc", "-c", script], host, timeout=timeout)
     return done.returncode, _size(path)
+
+
+def _has_udp(port):
+    for table in ("/proc/self/net/udp", "/proc/self/net/udp6", "/proc/self/net/udplite",
+                  "/proc/self/net/udplite6"):
+        if os.path.exists(table):
+            with open(table, encoding="ascii") as lines:
+                if any(line.split()[1].endswith(":%04X" % port) for line in lines.readlines()[1:]):
+                    return True
+    return False
+
+
+def wait_for_udp(lab, host, port, timeout=10.0):
+    end = time.monotonic() + timeout
+    while not lab.call(_has_udp, port, host=host):
+        if time.monotonic() > end:
+            raise TimeoutError("nobody has UDP port %d" % port)
+        time.sleep(0.01)
+
+
+def servers_data():
+    """Size of the file `night`."""
+    import servers
+    return servers.DATA
