@@ -45,6 +45,17 @@ static int reserve(void *array_pointer, size_t *room, size_t count, size_t more,
 /* ---- the services of each grant
  * ----------------------------------------------------------------*/
 
+/* By its own name, also `other` and `forwarded`, which `any` and classes never mean. */
+static int find_service(struct compile *c, const struct selector *selector, uint32_t *service)
+{
+	uint32_t found = image_service(c->image, selector->name);
+
+	if (found == WEIR_ANY || found == WEIR_SERVICE_STACK)
+		return compile_fault(c, selector->at, "no service \"%s\"", selector->name);
+	*service = found;
+	return 0;
+}
+
 static bool selects(const struct compile *c, const struct selector *selector, uint32_t service,
 		    uint32_t named)
 {
@@ -62,9 +73,10 @@ static int mark_services(struct compile *c, const struct selector *selector, uin
 	uint32_t first = WEIR_SERVICE_NAMED, last = c->image->head.services, named = WEIR_ANY;
 
 	if (selector->kind == SELECT_NAME) {
-		named = image_service(c->image, selector->name);
-		if (named == WEIR_ANY || named < WEIR_SERVICE_NAMED)
-			return compile_fault(c, selector->at, "no service \"%s\"", selector->name);
+		int r = find_service(c, selector, &named);
+
+		if (r)
+			return r;
 		first = named;
 		last = named + 1;
 	}
@@ -79,11 +91,11 @@ static int mark_services(struct compile *c, const struct selector *selector, uin
 static int resolve_single(struct rules_build *build, const struct grant *grant, uint32_t index)
 {
 	const struct selector *selector = &grant->services.item[0];
-	uint32_t service = image_service(build->c->image, selector->name);
-	int r;
+	uint32_t service;
+	int r = find_service(build->c, selector, &service);
 
-	if (service == WEIR_ANY || service < WEIR_SERVICE_NAMED)
-		return compile_fault(build->c, selector->at, "no service \"%s\"", selector->name);
+	if (r)
+		return r;
 	r = reserve(&build->services, &build->services_room, build->services_count, 1,
 		    sizeof(*build->services));
 	if (r)
@@ -109,7 +121,7 @@ static int resolve_many(struct rules_build *build, const struct grant *grant, ui
 	if (r)
 		return r;
 	span->first = build->services_count;
-	for (uint32_t i = WEIR_SERVICE_NAMED; i < services; i++) {
+	for (uint32_t i = 0; i < services; i++) {
 		if (kinds[i] != 0xff)
 			build->services[build->services_count++] = (struct selected){i, kinds[i]};
 	}
