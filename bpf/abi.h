@@ -21,18 +21,18 @@
 #define WEIR_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
 
 enum {
-	WEIR_WINDOWS = 3,	     /* windows of one budget */
-	WEIR_SLICES = 17,	     /* W/16 each: 16 whole ones and the running one cover W */
-	WEIR_CLASS_WORDS = 4,	     /* 256 classes in one policy */
-	WEIR_PATH_NAME = 96,	     /* bytes of one cgroup path component that take part in matching */
-	WEIR_PATH_DEPTH = 16,	     /* components of a service's path */
-	WEIR_MAX_SERVICES = 4096,    /* in one policy, the built-in ones included */
-	WEIR_RULES_PER_PAIR = 64,    /* rules for one (service, profile) */
-	WEIR_LIFELINE_RULES = 64,    /* lifeline rules that cover one address */
+	WEIR_WINDOWS = 3,     /* windows of one budget */
+	WEIR_SLICES = 17,     /* W/16 each: 16 whole ones and the running one cover W */
+	WEIR_CLASS_WORDS = 4, /* 256 classes in one policy */
+	WEIR_PATH_NAME = 96,  /* bytes of one cgroup path component that take part in matching */
+	WEIR_PATH_DEPTH = 8,  /* components of a service's path; a power of two */
+	WEIR_MAX_SERVICES = 4096, /* in one policy, the built-in ones included */
+	WEIR_RULES_PER_PAIR = 64, /* rules for one (service, profile) */
+	WEIR_LIFELINE_RULES = 64, /* lifeline rules that cover one address */
 	WEIR_POLICY_SLOTS = 2,
 	WEIR_CUT_SLOTS = 4,
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
-	WEIR_MAX_ORDERS = 4096,      /* texts of cuts and exceptions */
+	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts and exceptions */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
 	WEIR_SPOKE_SLOTS = 65536,    /* power of two; half for partners, half for strangers */
 	WEIR_HOLDERS = 65536,
@@ -53,20 +53,22 @@ enum weir_builtin_service {
 
 /* Partner 0 and grant 0 exist in every policy and mean "none". */
 #define WEIR_NO_PARTNER 0u
-#define WEIR_NO_GRANT 0u
+#define WEIR_NO_GRANT	0u
 
 /* Keys of accounts that belong to no grant. User space never hands out a key below 256. */
 enum weir_pseudo_key {
 	WEIR_KEY_NONE = 0,
-	WEIR_KEY_STRANGERS = 1,	    /* (strangers, service, partner or 0): counters of who has no grant */
-	WEIR_KEY_LIFELINE = 2,	    /* (lifeline, service, partner or 0) */
-	WEIR_KEY_STACK = 3,	    /* (stack, stack, partner or 0) */
-	WEIR_KEY_REFUSED = 4,	    /* (refused, service, partner): cut, or not to be classified */
-	WEIR_KEY_EDGE = 5,	    /* (edge, 0, partner): dropped before the stack */
-	WEIR_KEY_CEILING = 6,	    /* (ceiling, service, 0) or (ceiling, 0, partner) */
-	WEIR_KEY_TOTAL = 7,	    /* (total, service, 0): all strangers of a service */
-	WEIR_KEY_PEER = 8,	    /* a slot of the strangers' array */
-	WEIR_KEY_HANDSHAKE = 9,	    /* (handshake, service, partner or 0): no payload, not established */
+	WEIR_KEY_STRANGERS =
+		1, /* (strangers, service, partner or 0): counters of who has no grant */
+	WEIR_KEY_LIFELINE = 2, /* (lifeline, service, partner or 0) */
+	WEIR_KEY_STACK = 3,    /* (stack, stack, partner or 0) */
+	WEIR_KEY_REFUSED = 4,  /* (refused, service, partner): cut, or not to be classified */
+	WEIR_KEY_EDGE = 5,     /* (edge, 0, partner): dropped before the stack */
+	WEIR_KEY_CEILING = 6,  /* (ceiling, service, 0) or (ceiling, 0, partner) */
+	WEIR_KEY_TOTAL = 7,    /* (total, service, 0): all strangers of a service */
+	WEIR_KEY_PEER = 8,     /* a slot of the strangers' array */
+	WEIR_KEY_HANDSHAKE =
+		9, /* (handshake, service, partner or 0): no payload, not established */
 	WEIR_KEY_DHCP = 10,
 	WEIR_KEY_SERVICE_OTHER = 32, /* keys of the built-in services */
 	WEIR_KEY_SERVICE_STACK = 33,
@@ -87,16 +89,16 @@ enum weir_verdict { WEIR_PASS = 0, WEIR_REFUSE = 1 };
 
 /* Why. Every verdict carries one; the names that people see are in user/event/reason.c. */
 enum weir_reason {
-	WEIR_REASON_GRANT = 0,	    /* passes: by a grant, inside its budgets */
-	WEIR_REASON_LIFELINE,	    /* passes: above everything */
-	WEIR_REASON_STRANGER,	    /* no partner: inside the strangers' budget, or refused for it */
-	WEIR_REASON_NO_GRANT,	    /* a partner without a grant for this: treated as a stranger */
-	WEIR_REASON_HOURS,	    /* a grant matches, but not at this hour */
-	WEIR_REASON_EXPIRED,	    /* the partner's from/until */
-	WEIR_REASON_STACK,	    /* the kernel's own packet */
-	WEIR_REASON_CUT,	    /* an order */
-	WEIR_REASON_SEVERED,	    /* a latch: the guard's own cut after a breach */
-	WEIR_REASON_BUDGET,	    /* the grant's budget */
+	WEIR_REASON_GRANT = 0, /* passes: by a grant, inside its budgets */
+	WEIR_REASON_LIFELINE,  /* passes: above everything */
+	WEIR_REASON_STRANGER,  /* no partner: inside the strangers' budget, or refused for it */
+	WEIR_REASON_NO_GRANT,  /* a partner without a grant for this: treated as a stranger */
+	WEIR_REASON_HOURS,     /* a grant matches, but not at this hour */
+	WEIR_REASON_EXPIRED,   /* the partner's from/until */
+	WEIR_REASON_STACK,     /* the kernel's own packet */
+	WEIR_REASON_CUT,       /* an order */
+	WEIR_REASON_SEVERED,   /* a latch: the guard's own cut after a breach */
+	WEIR_REASON_BUDGET,    /* the grant's budget */
 	WEIR_REASON_SERVICE_BUDGET, /* the service's ceiling */
 	WEIR_REASON_PARTNER_BUDGET, /* the partner's ceiling */
 	WEIR_REASON_PEER_BUDGET,    /* the strangers' budget of one address */
@@ -128,12 +130,13 @@ struct weir_window {
 	__u64 slice_ns;
 	__u64 slice_start_ns; /* boot */
 	__u64 used_bytes;
-	__u64 warned_until_ns; /* boot; the warning at 80 % was given in this window */
+	__u64 warned_until_ns;	/* boot; no second warning at 80 % before */
+	__u64 alerted_until_ns; /* boot; no second alert before */
 	__u32 head;
 	__u32 pad;
 	__u64 slice[WEIR_SLICES];
 };
-WEIR_SIZE(struct weir_window, 184);
+WEIR_SIZE(struct weir_window, 192);
 
 /*
  * The account of one (grant or pseudo key, service, partner), found by weir_meter_key().
@@ -156,7 +159,7 @@ struct weir_meter {
 	__u64 severed_ns;   /* boot; 0: not latched */
 	struct weir_window window[WEIR_WINDOWS];
 };
-WEIR_SIZE(struct weir_meter, 136 + 3 * 184);
+WEIR_SIZE(struct weir_meter, 136 + 3 * 192);
 
 static inline __attribute__((always_inline)) __u64 weir_mix(__u64 h)
 {
@@ -358,7 +361,8 @@ struct weir_order {
 };
 WEIR_SIZE(struct weir_order, 416);
 
-/* ---- the guard's state -------------------------------------------------------------------------*/
+/* ---- the guard's state
+ * -------------------------------------------------------------------------*/
 
 /*
  * Written by user space through mmap, word by word. `active` is the commit point of every change:
@@ -366,7 +370,8 @@ WEIR_SIZE(struct weir_order, 416);
  */
 struct weir_control {
 	__u64 active;
-	__s64 wall_offset_ns; /* wall = boot + this; set by the daemon or an order, never by a step */
+	__s64 wall_offset_ns; /* wall = boot + this; set by the daemon or an order, never by a step
+			       */
 	__u64 root_cgroup;    /* id of the guarded cgroup; service paths start below it */
 	__u64 secret[2];      /* keys of the hashes; not readable but by root */
 	__u64 hours_closed;   /* the clock stepped: hours stay closed until somebody confirms */
@@ -401,8 +406,7 @@ static inline __attribute__((always_inline)) __u32 weir_cut_slot(__u64 active)
 struct weir_cgroup {
 	__u64 sent_bytes;
 	__u64 sent_packets;
-	__u32 generation;
-	__u32 service;
+	__u64 stamp; /* generation << 32 | index of the service */
 };
 WEIR_SIZE(struct weir_cgroup, 24);
 
@@ -416,23 +420,23 @@ enum weir_loss {
 	WEIR_LOST_SPOKE_EVICTED,  /* a UDP peer's place was taken: its answers count as calls */
 	WEIR_LOST_CGROUP_UNREAD,  /* the cgroup's path could not be read: service `other` */
 	WEIR_LOST_OPENER_UNKNOWN, /* a TCP connection older than the guard: counts as called */
-	WEIR_LOST_EDGE_UNREAD,	  /* XDP could not read a header of a packet while something is cut */
-	WEIR_LOST_HOOK,		  /* a hook could not find its own tables: refused */
+	WEIR_LOST_EDGE_UNREAD, /* XDP could not read a header of a packet while something is cut */
+	WEIR_LOST_HOOK,	       /* a hook could not find its own tables: refused */
 	WEIR_LOSSES
 };
 
 /* ---- the decision: question and answer -------------------------------------------------------*/
 
 struct weir_question {
-	__u8 peer[16];
+	__u8 peer[16]; /* first, so that it is aligned */
 	__u32 service;
-	__u16 port;	  /* ours for WEIR_SERVES, theirs for WEIR_CALLS; 0 without ports */
+	__u16 port; /* ours for WEIR_SERVES, theirs for WEIR_CALLS; 0 without ports */
 	__u8 protocol;
-	__u8 direction;	  /* WEIR_SERVES or WEIR_CALLS */
-	__u8 is_held;	  /* the peer holds a connection that this service accepted */
+	__u8 direction; /* WEIR_SERVES or WEIR_CALLS */
+	__u8 is_held;	/* the peer holds a connection that this service accepted */
 	__u8 pad[3];
-	__u32 cut_slot;	  /* which cuts; WEIR_ANY: the active ones */
-	__u64 now_ns;	  /* boot */
+	__u32 cut_slot; /* which cuts; WEIR_ANY: the active ones */
+	__u64 now_ns;	/* boot */
 };
 WEIR_SIZE(struct weir_question, 40);
 
@@ -450,21 +454,23 @@ struct weir_answer {
 	__u8 verdict;
 	__u8 reason;
 	__u8 direction; /* WEIR_CALLS_BACK when such a rule matched */
-	__u8 observe;	/* host or service in observe: refusals are recorded, not done (not for cuts) */
+	__u8 observe; /* host or service in observe: refusals are recorded, not done (not for cuts)
+		       */
 };
 WEIR_SIZE(struct weir_answer, 56);
 
 /* ---- events ----------------------------------------------------------------------------------*/
 
 enum weir_event_kind {
-	WEIR_EVENT_REFUSED = 1, /* first refusal of a socket or account, then at most one a second */
+	WEIR_EVENT_REFUSED =
+		1, /* first refusal of a socket or account, then at most one a second */
 	WEIR_EVENT_WOULD_REFUSE, /* the same in observe */
-	WEIR_EVENT_WARNING,	/* 80 % of a budget */
-	WEIR_EVENT_ALERT,	/* over a budget whose breach only tells */
-	WEIR_EVENT_HELD,	/* over a budget that holds */
-	WEIR_EVENT_SEVERED,	/* latched */
-	WEIR_EVENT_OPENED,	/* a TCP connection was established */
-	WEIR_EVENT_CLOSED,	/* it ended: bytes and acked_bytes are its totals */
+	WEIR_EVENT_WARNING,	 /* 80 % of a budget */
+	WEIR_EVENT_ALERT,	 /* over a budget whose breach only tells */
+	WEIR_EVENT_HELD,	 /* over a budget that holds */
+	WEIR_EVENT_SEVERED,	 /* latched */
+	WEIR_EVENT_OPENED,	 /* a TCP connection was established */
+	WEIR_EVENT_CLOSED,	 /* it ended: bytes and acked_bytes are its totals */
 };
 
 struct weir_event {

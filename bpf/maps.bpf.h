@@ -40,13 +40,14 @@ struct {
 		__array(values, struct inner);                                                     \
 	} name WEIR_MAP
 
+/* Sizes and not types: clang 14 leaves the types of an inner map incomplete in BTF. */
 #define WEIR_INNER_ARRAY(inner, value_type)                                                        \
 	struct inner {                                                                             \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
 		__uint(max_entries, 1);                                                            \
 		__uint(map_flags, BPF_F_INNER_MAP);                                                \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
+		__uint(key_size, sizeof(__u32));                                                   \
+		__uint(value_size, sizeof(value_type));                                            \
 	}
 
 #define WEIR_INNER_TRIE(inner, key_type, value_type)                                               \
@@ -54,8 +55,8 @@ struct {
 		__uint(type, BPF_MAP_TYPE_LPM_TRIE);                                               \
 		__uint(max_entries, 1);                                                            \
 		__uint(map_flags, BPF_F_NO_PREALLOC);                                              \
-		__type(key, key_type);                                                             \
-		__type(value, value_type);                                                         \
+		__uint(key_size, sizeof(key_type));                                                \
+		__uint(value_size, sizeof(value_type));                                            \
 	}
 
 WEIR_INNER_ARRAY(inner_services, struct weir_service);
@@ -75,8 +76,8 @@ struct inner_pairs {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct weir_pair);
-	__type(value, struct weir_span);
+	__uint(key_size, sizeof(struct weir_pair));
+	__uint(value_size, sizeof(struct weir_span));
 };
 
 WEIR_SLOTTED(services, inner_services);
@@ -105,7 +106,7 @@ struct {
 /* cut slot * WEIR_CUT_ENTRIES + position. Full: user space refuses the order. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, WEIR_CUT_SLOTS * WEIR_CUT_ENTRIES);
+	__uint(max_entries, WEIR_CUT_SLOTS *WEIR_CUT_ENTRIES);
 	__type(key, __u32);
 	__type(value, struct weir_cut_entry);
 } cuts WEIR_MAP;
@@ -118,12 +119,17 @@ struct {
 	__type(value, struct weir_order);
 } orders WEIR_MAP;
 
-/* ---- meters -------------------------------------------------------------------------------------*/
+/* ---- meters
+ * -------------------------------------------------------------------------------------*/
 
 /* One lock for all windows and counters, so that a packet is charged to all its meters or to none.
- * It is held for some tens of nanoseconds with interrupts off. */
+ * It is held for some tens of nanoseconds with interrupts off. The rest belongs to who holds it. */
 struct lock_value {
 	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct weir_window scratch;
+	struct weir_limits limits[WEIR_CLAIMS];
+	struct charge_note note;
 };
 
 struct {
@@ -160,7 +166,16 @@ struct {
 	__type(value, struct weir_meter);
 } blank_meter WEIR_MAP;
 
-/* ---- sockets -----------------------------------------------------------------------------------*/
+/* Limits of what has none. Nobody writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_limits);
+} no_limits WEIR_MAP;
+
+/* ---- sockets
+ * -----------------------------------------------------------------------------------*/
 
 /* The answer kept with a socket. No room (option memory): judged the full way each time. */
 struct {
@@ -170,8 +185,8 @@ struct {
 	__type(value, struct weir_socket);
 } sockets WEIR_MAP;
 
-/* Socket cookie -> who opened it (enum opener), for TCP sockets that got no storage. Full: the least
- * recently used one goes, and counts as called. */
+/* Socket cookie -> who opened it (enum opener), for TCP sockets that got no storage. Full: the
+ * least recently used one goes, and counts as called. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -200,7 +215,8 @@ struct {
 	__type(value, __u64);
 } holders WEIR_MAP;
 
-/* Cgroup id -> service and traffic. Full: the least recently used goes; its service is read again. */
+/* Cgroup id -> service and traffic. Full: the least recently used goes; its service is read again.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, WEIR_CGROUPS);
@@ -208,7 +224,8 @@ struct {
 	__type(value, struct weir_cgroup);
 } cgroups WEIR_MAP;
 
-/* ---- edge ---------------------------------------------------------------------------------------*/
+/* ---- edge
+ * ---------------------------------------------------------------------------------------*/
 
 /* Source address -> drop or pass, stamped with its generation. Full: the oldest is judged again. */
 struct {

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * charge.bpf.h - an answer and a packet's bytes -> the meters they meet, charged all or none.
+ */
+#ifndef WEIR_CHARGE_BPF_H
+#define WEIR_CHARGE_BPF_H
+
+#include "hash.bpf.h"
+#include "meter.bpf.h"
+#include "emit.bpf.h"
+#include "verdict.bpf.h"
+
+/* Segments without payload: on an established connection per socket, before that per account. */
+#define BARE_BYTES (64 * 1024)
+#define BARE_SHARE 32
+/* What passes without a budget has a rate: handshakes, the kernel's own packets, DHCP. */
+#define RATE_BYTES     (1024 * 1024)
+#define RATE_WINDOW_NS (10 * NS_PER_SECOND)
+#define DHCP_BYTES     (64 * 1024)
+#define DHCP_WINDOW_NS (600 * NS_PER_SECOND)
+
+/* A stranger's slot: IPv4 /32 or IPv6 /56. */
+static __always_inline struct weir_meter *peer_slot(const struct weir_answer *a, __u64 service_key,
+						    const struct weir_address *peer)
+{
+	__u64 high = address_high(peer), low = address_low(peer);
+	__u32 index;
+
+	if (!address_is4(peer)) {
+		high &= ~0xffULL;
+		low = 0;
+	}
+	index = (__u32)keyed_hash(service_key, high, low, a->direction != WEIR_SERVES) &
+		(WEIR_STRANGER_SLOTS - 1);
+	return bpf_map_lookup_elem(&strangers, &index);
+}
+
+static __always_inline bool limits_are_set(const struct weir_limits *l)
+{
+	return l->window[0].window_ns != 0;
+}
+
+static __always_inline void claim_set(struct claim *k, struct weir_meter *meter,
+				      const struct weir_limits *limits, __u8 on_breach, __u8 reason)
+{
+	k->meter = meter;
+	k->limits = limits;
+	k->refuses = on_breach != WEIR_ALERT;
+	k->on_breach = on_breach;
+	k->reason = reason;
+}
+
+/* False: a meter that a limit needs could not be had. */
+static __always_inline bool claim_own(struct charge *c, const struct weir_answer *a,
+				      const struct weir_service *service,
+				      const struct weir_address *peer)
+{
+	const struct weir_strangers *s = &service->strangers;
+	const struct weir_limits *l;
+	struct weir_meter *meter;
+	const struct weir_grant *grant;
+
+	if (a->reason == WEIR_REASON_LIFELINE) {
+		const struct weir_lifeline_rule *rule = lifeline_get(a->policy_slot, a->lifeline);
+
+		if (rule && limits_are_set(&rule->warn))
+			claim_set(&c->claim[CLAIM_OWN], c->account, &rule->warn, WEIR_ALERT,
+				  WEIR_REASON_LIFELINE);
+		return true;
+	}
+	if (a->reason == WEIR_REASON_GRANT) {
+		grant = grant_get(a->policy_slot, a->grant);
+		if (!grant)
+			return false;
+		/* Without a budget it still has a latch. */
+		claim_set(&c->claim[CLAIM_OWN], c->account, &grant->budget, grant->on_breach,
+			  WEIR_REASON_BUDGET);
+		return true;
+	}
+	meter = peer_slot(a, service->key, peer);
+	if (!meter)
+		return false;
+	c->telling = meter;
+	meter->service_key = service->key;
+	meter->grant_key = WEIR_KEY_PEER;
+	l = a->direction == WEIR_SERVES ? &s->serves : &s->calls;
+	if (limits_are_set(l)) {
+		claim_set(&c->claim[CLAIM_OWN], meter, l, s->on_breach, WEIR_REASON_PEER_BUDGET);
+		c->claim[CLAIM_OWN].is_shared = 1;
+	}
+	if (limits_are_set(&s->total)) {
+		meter = meter_of(WEIR_KEY_TOTAL, service->key, 0);
+		if (!meter)
+			return false;
+		claim_set(&c->claim[CLAIM_TOTAL], meter, &s->total, s->on_breach,
+			  WEIR_REASON_TOTAL_BUDGET);
+	}
+	return true;
+}
+
+static __always_inline bool claim_ceilings(struct charge *c, const struct weir_service *service,
+					   const struct weir_partner *partner)
+{
+	struct weir_meter *meter;
+
+	if (limits_are_set(&service->ceiling)) {
+		meter = meter_of(WEIR_KEY_CEILING, service->key, 0);
+		if (!meter)
+			return false;
+		claim_set(&c->claim[CLAIM_SERVICE], meter, &service->ceiling, WEIR_HOLD,
+			  WEIR_REASON_SERVICE_BUDGET);
+	}
+	if (limits_are_set(&partner->ceiling)) {
+		meter = meter_of(WEIR_KEY_CEILING, 0, partner->key);
+		if (!meter)
+			return false;
+		claim_set(&c->claim[CLAIM_PARTNER], meter, &partner->ceiling, WEIR_HOLD,
+			  WEIR_REASON_PARTNER_BUDGET);
+	}
+	return true;
+}
+
+static __always_inline void claims_fit(struct charge *c, __u32 generation)
+{
+#pragma unroll
+	for (int i = 0; i < WEIR_CLAIMS; i++)
+		if (limits_are_set(c->claim[i].limits))
+			meter_fit(c->claim[i].meter, c->claim[i].limits, c->claim[i].is_shared,
+				  c->now_ns, generation);
+}
+
+WEIR_FUNCTION int charge_tell(const struct charge_note *note, const struct weir_answer *a,
+			      const struct parcel *p, const struct weir_socket *socket)
+{
+	struct weir_event *e;
+
+	if (!note || !a || !p)
+		return 0;
+	e = event_reserve(a, note->event, p->now_ns);
+	if (!e)
+		return 0;
+	event_peer(e, &p->peer, p->peer_port, p->local_port, p->protocol);
+	__builtin_memcpy(e->local, &p->local, sizeof(e->local));
+	event_socket(e, socket);
+	e->bytes = p->bytes;
+	e->untold = note->untold;
+	e->reason = note->reason;
+	e->limit_bytes = note->limit_bytes;
+	e->window_ns = note->window_ns;
+	e->used_bytes = note->used_bytes;
+	if (note->event == WEIR_EVENT_REFUSED || note->event == WEIR_EVENT_HELD ||
+	    note->event == WEIR_EVENT_SEVERED)
+		e->verdict = WEIR_REFUSE;
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* Whether the parcel stays inside the rate of (group, service, partner): one fixed window. */
+WEIR_FUNCTION bool rate_passes(__u64 group, __u64 service_key, __u64 partner_key,
+			       const struct parcel *p)
+{
+	__u64 window_ns = group == WEIR_KEY_DHCP ? DHCP_WINDOW_NS : RATE_WINDOW_NS;
+	__u64 bytes = group == WEIR_KEY_DHCP ? DHCP_BYTES : RATE_BYTES;
+	struct weir_meter *meter = meter_of(group, service_key, partner_key);
+	struct lock_value *held = meter_lock_get();
+	struct weir_window *w;
+	bool passes;
+	__u32 head;
+
+	if (!meter || !held || !p)
+		return false;
+	w = &meter->window[0];
+	bpf_spin_lock(&held->lock);
+	if (w->window_ns != window_ns)
+		window_clear(w, window_ns, p->now_ns);
+	window_advance(w, p->now_ns);
+	head = w->head;
+	passes = w->used_bytes + p->bytes <= bytes;
+	if (passes && head < WEIR_SLICES) {
+		w->used_bytes += p->bytes;
+		w->slice[head] += p->bytes;
+	}
+	bpf_spin_unlock(&held->lock);
+	return passes;
+}
+
+/* Segments without payload and the kernel's own packets: in no budget, but not without end. */
+WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel *p, __u64 received,
+			       struct weir_socket *socket)
+{
+	const struct weir_service *service;
+	const struct weir_partner *partner;
+
+	if (!a || !p)
+		return false;
+	service = service_get(a->policy_slot, a->service);
+	partner = partner_get(a->policy_slot, a->partner);
+	if (!service || !partner)
+		return false;
+	if (a->reason == WEIR_REASON_LIFELINE)
+		return true;
+	if (a->reason == WEIR_REASON_STACK)
+		return rate_passes(WEIR_KEY_STACK, service->key, 0, p);
+	if (p->is_established && socket)
+		return __sync_fetch_and_add(&socket->bare_bytes, p->bytes) + p->bytes <=
+		       BARE_BYTES + received / BARE_SHARE;
+	return rate_passes(WEIR_KEY_HANDSHAKE, service->key, partner->key, p);
+}
+
+/* Whether the answer's account is latched. */
+static __always_inline bool answer_is_severed(const struct weir_answer *a)
+{
+	const struct weir_meter *meter = bpf_map_lookup_elem(&meters, &a->account);
+
+	return meter && meter->severed_ns;
+}
+
+/* What keeps a parcel from its budgets: refused already, or without payload. */
+static __always_inline void charge_bare(struct charge *c, const struct weir_answer *a,
+					const struct parcel *p, __u64 received,
+					struct weir_socket *socket)
+{
+	if (c->is_refused || p->is_urgent)
+		return;
+	if (c->account->severed_ns) { /* the connection is over */
+		c->is_refused = 1;
+		c->is_observed = 0;
+		c->reason = WEIR_REASON_SEVERED;
+	} else if (!bare_passes(a, p, received, socket)) {
+		c->is_refused = 1;
+		c->reason = WEIR_REASON_NO_PAYLOAD;
+	}
+}
+
+/* A grant in observe: its meter runs, and what it would have refused is told. Decides nothing. */
+WEIR_FUNCTION int charge_shadow(const struct weir_answer *a, const struct parcel *p,
+				const struct weir_socket *socket)
+{
+	const struct weir_service *service;
+	const struct weir_partner *partner;
+	const struct weir_grant *grant;
+	struct charge c = {};
+
+	if (!a || !p)
+		return 0;
+	service = service_get(a->policy_slot, a->service);
+	partner = partner_get(a->policy_slot, a->partner);
+	grant = grant_get(a->policy_slot, a->shadow);
+	if (!service || !partner || !grant)
+		return 0;
+	if (!charge_begin(&c, meter_of(grant->key, service->key, partner->key)))
+		return 0;
+	c.now_ns = p->now_ns;
+	c.bytes = p->bytes;
+	c.is_observed = 1;
+	c.is_shadow = 1;
+	claim_set(&c.claim[CLAIM_OWN], c.account, &grant->budget, WEIR_HOLD, WEIR_REASON_BUDGET);
+	claims_fit(&c, a->generation);
+	meter_charge(&c);
+	if (c.note.event)
+		charge_tell(&c.note, a, p, socket);
+	return 0;
+}
+
+/* The account of an answer, made on first use. */
+static __always_inline struct weir_meter *account_get(const struct weir_answer *a,
+						      const struct weir_service *service,
+						      const struct weir_partner *partner)
+{
+	struct weir_meter *meter = bpf_map_lookup_elem(&meters, &a->account);
+
+	return meter ? meter : meter_of(account_group(a), service->key, partner->key);
+}
+
+/*
+ * Charges a parcel under an answer, and tells what there is to tell. True: it passes.
+ * `received` is what the connection got so far (for segments without payload). A refusal that no
+ * packet stands for (connect, sendmsg) comes with no bytes.
+ */
+WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parcel *p,
+				 __u64 received, struct weir_socket *socket)
+{
+	const struct weir_service *service;
+	const struct weir_partner *partner;
+	struct charge c = {};
+	bool passes;
+
+	if (!a || !p)
+		return false;
+	service = service_get(a->policy_slot, a->service);
+	partner = partner_get(a->policy_slot, a->partner);
+	if (!service || !partner) {
+		loss_count(WEIR_LOST_HOOK);
+		return false;
+	}
+	c.now_ns = p->now_ns;
+	c.bytes = p->bytes;
+	c.direction = a->direction != WEIR_SERVES;
+	c.is_established = p->is_established;
+	c.is_observed = a->observe;
+	c.reason = a->reason;
+	c.is_refused = a->verdict == WEIR_REFUSE && !p->is_urgent;
+	if (!charge_begin(&c,
+			  account_get(a, service, partner))) /* counted in WEIR_LOST_METERS_FULL */
+		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
+
+	if (a->verdict == WEIR_REFUSE || p->is_bare || p->is_urgent ||
+	    a->reason == WEIR_REASON_STACK) {
+		charge_bare(&c, a, p, received, socket);
+	} else if (!claim_own(&c, a, service, &p->peer) ||
+		   (a->reason != WEIR_REASON_LIFELINE && !claim_ceilings(&c, service, partner))) {
+		c.is_refused = 1;
+		c.reason = WEIR_REASON_METERS_FULL;
+	}
+	claims_fit(&c, a->generation);
+	passes = meter_charge(&c);
+	if (c.note.event)
+		charge_tell(&c.note, a, p, socket);
+	return passes;
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * common.bpf.h - what each program needs: helpers, constants, and the records that never leave the
+ * kernel.
+ */
+#ifndef WEIR_COMMON_BPF_H
+#define WEIR_COMMON_BPF_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#include "abi.h"
+#include "vmlinux/kernel.h"
+
+#define READ_ONCE(x)	 (*(volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+/*
+ * A function that the verifier checks once, by itself, and not again for each caller: pointers to
+ * plain memory and numbers in, a number out; a pointer may be NULL. Weak, since several objects
+ * carry it. `static __noinline` is left for what takes or returns map values inside structs.
+ */
+#define WEIR_FUNCTION __weak __noinline
+
+#define NS_PER_SECOND 1000000000ULL
+#define FOREVER	      (~0ULL)
+
+/* uapi values that live in kernel headers only */
+enum {
+	AF_INET = 2,
+	AF_INET6 = 10,
+	SOCK_STREAM = 1,
+	SOCK_DGRAM = 2,
+	SOCK_RAW = 3,
+	LOOPBACK_IFINDEX = 1, /* include/net/flow.h: the same in each network namespace */
+};
+
+/* Who began a TCP connection. Unknown counts as called, the stricter of the two. */
+enum opener { OPENER_UNKNOWN = 0, OPENER_THEM = 1, OPENER_US = 2 };
+
+struct weir_address {
+	union {
+		__u8 byte[16];
+		__u32 word[4]; /* network order */
+	};
+};
+
+/*
+ * Kept with a socket. `answer` belongs to (peer, peer_port, protocol); it is valid while `sequence`
+ * is even and unchanged around the copy, since two CPUs may send on one UDP socket at once.
+ */
+struct weir_socket {
+	__u32 sequence;
+	__u8 opener;	/* enum opener */
+	__u8 is_holder; /* counted in `holders` */
+	__u8 is_based;	/* acked_base is set */
+	__u8 protocol;
+	struct weir_address peer;
+	__u16 peer_port;
+	__u16 pad2;
+	__u32 pid;
+	char program[16];
+	struct weir_answer answer;
+	__u64 cgroup;
+	__u64 acked_bytes; /* of tcp_sock.bytes_acked, already in the account */
+	__u64 acked_base;  /* bytes_acked when counting began: the SYN, or what left unguarded */
+	__u64 sent_bytes;
+	__u64 bare_bytes;     /* segments without payload since it was established */
+	__u64 holder_service; /* key, when is_holder */
+};
+
+/* What is sent, as far as the meters care. */
+struct parcel {
+	struct weir_address local;
+	struct weir_address peer;
+	__u64 now_ns;
+	__u64 cgroup; /* of the socket; 0: not looked up */
+	__u32 service;
+	__u32 bytes;	  /* IP bytes on the wire */
+	__u16 local_port; /* host order; 0 without ports */
+	__u16 peer_port;
+	__u8 protocol;
+	__u8 is_established; /* TCP after its handshake */
+	__u8 is_bare;	     /* a TCP segment without payload: in no budget */
+	__u8 is_urgent;	     /* neighbour discovery, the RST of an ended socket: never refused */
+};
+
+/* The meters that one packet can meet. */
+enum { CLAIM_OWN, CLAIM_TOTAL, CLAIM_SERVICE, CLAIM_PARTNER, WEIR_CLAIMS };
+
+/* What came of a charge: why it was refused, and what there is to tell (enum weir_event_kind; 0:
+ * nothing). */
+struct charge_note {
+	__u64 limit_bytes;
+	__u64 window_ns;
+	__u64 used_bytes;
+	__u64 untold;
+	__u32 reason;
+	__u32 event;
+};
+
+/* Who spoke first on a socket without connections. */
+struct weir_spoke {
+	__u64 tag; /* rest of the keyed hash; 0: free */
+	__u64 last_ns;
+	__u32 opener;
+	__u32 pad;
+};
+
+struct weir_holder {
+	__u64 service_key;
+	struct weir_address peer;
+};
+
+struct weir_edge {
+	__u64 active; /* control.active when it was judged */
+	__u32 partner;
+	__u32 is_cut;
+};
+
+/* What a cgroup hook returns: 1 lets pass, 0 refuses. The mask is for the verifier, which does not
+ * know that a function's bool is 0 or 1. */
+static __always_inline int hook_result(bool passes)
+{
+	int result = passes;
+
+	barrier_var(result);
+	return result & 1;
+}
+
+/*
+ * The address of a kernel object as a plain number, so that CO-RE reads may start from it. The
+ * verifier hides it behind a context type (bpf_sock, __sk_buff); reading the spilled register back
+ * through probe_read gives the number. Needs CAP_PERFMON, like every read of kernel memory.
+ */
+static __always_inline __u64 kernel_address(const void *object)
+{
+	const void *spilled = object;
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &spilled);
+	return address;
+}
+
+static __always_inline void address_from4(struct weir_address *to, __be32 v4)
+{
+	to->word[0] = 0;
+	to->word[1] = 0;
+	to->word[2] = bpf_htonl(0xffff);
+	to->word[3] = v4;
+}
+
+static __always_inline bool address_is4(const struct weir_address *a)
+{
+	return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool address_equal(const struct weir_address *a,
+					  const struct weir_address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+static __always_inline bool address_is_loopback(const struct weir_address *a)
+{
+	if (address_is4(a))
+		return a->byte[12] == 127;
+	return !a->word[0] && !a->word[1] && !a->word[2] && a->word[3] == bpf_htonl(1);
+}
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * ingress.bpf.c - cgroup_skb ingress: who spoke to us first, for sockets without connections. It
+ * refuses nothing.
+ */
+#include "socket.bpf.h"
+
+static __always_inline void ingress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct packet p = {};
+	bool is_partner;
+	__u64 hash;
+
+	if (skb->ifindex == LOOPBACK_IFINDEX || !sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->type == SOCK_STREAM || !packet_read(skb, false, &p))
+		return;
+	is_partner = partner_of(weir_policy_slot(active_read()), &p.parcel.peer) != WEIR_NO_PARTNER;
+	hash = spoke_hash(bpf_get_socket_cookie(skb), &p.parcel.peer, p.parcel.peer_port,
+			  p.parcel.protocol);
+	spoke_note(hash, is_partner, OPENER_THEM, bpf_ktime_get_boot_ns());
+}
+
+SEC("cgroup_skb/ingress")
+int weir_ingress(struct __sk_buff *skb)
+{
+	ingress(skb);
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

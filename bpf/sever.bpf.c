@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * sever.bpf.c - iterators over the sockets of a network namespace: select those that an order
+ * means, and end them.
+ *
+ * "Means" is the same decision that every packet meets, so what is ended is what is refused. Never
+ * a listening socket (it would never accept again), UDP only when connected. An object file of its
+ * own: bpf_sock_destroy (6.5) is missing on older kernels, where weir_select_* names the sockets
+ * and user space ends them through sock_diag. Each selected socket is written out as a struct
+ * weir_selected.
+ */
+#include "socket.bpf.h"
+
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym;
+
+#define TCP_ESTABLISHED 1
+#define TCP_CLOSE	7
+#define TCP_LISTEN	10
+
+static __always_inline void ends_read(const struct sock_common *sk, struct parcel *p)
+{
+	p->now_ns = bpf_ktime_get_boot_ns();
+	p->local_port = BPF_CORE_READ(sk, skc_num);
+	p->peer_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
+	if (BPF_CORE_READ(sk, skc_family) == AF_INET) {
+		address_from4(&p->local, BPF_CORE_READ(sk, skc_rcv_saddr));
+		address_from4(&p->peer, BPF_CORE_READ(sk, skc_daddr));
+		return;
+	}
+	BPF_CORE_READ_INTO(&p->local, sk, skc_v6_rcv_saddr);
+	BPF_CORE_READ_INTO(&p->peer, sk, skc_v6_daddr);
+}
+
+static __always_inline bool is_meant(const struct weir_sever_request *request,
+				     const struct weir_answer *a)
+{
+	if (request->mode == WEIR_SEVER_ACCOUNT)
+		return a->account == request->account;
+	return (a->verdict == WEIR_REFUSE && a->reason == WEIR_REASON_CUT) ||
+	       (a->reason == WEIR_REASON_GRANT && answer_is_severed(a));
+}
+
+/* Judges a socket as its next packet would be. True: the request means it; `out` describes it. */
+static __noinline bool select_socket(struct parcel *p, struct weir_question *q,
+				     const struct weir_socket *s, struct weir_selected *out)
+{
+	const struct weir_sever_request *request;
+	__u64 active = active_read();
+	struct weir_answer a = {};
+	__u32 zero = 0;
+
+	request = bpf_map_lookup_elem(&sever_request, &zero);
+	if (!request)
+		return false;
+	q->cut_slot = request->cut_slot;
+	verdict_decide(q, &a, active);
+	if (!is_meant(request, &a))
+		return false;
+	__builtin_memset(out, 0, sizeof(*out));
+	out->order = a.order;
+	out->service = a.service;
+	out->partner = a.partner;
+	__builtin_memcpy(out->local, &p->local, 16);
+	__builtin_memcpy(out->peer, &p->peer, 16);
+	out->local_port = p->local_port;
+	out->peer_port = p->peer_port;
+	out->protocol = p->protocol;
+	return true;
+}
+
+static __always_inline bool select_tcp(struct sock_common *common, struct weir_selected *out)
+{
+	struct weir_question q = {};
+	struct weir_socket *s;
+	struct parcel p = {};
+	struct tcp_sock *tcp;
+	__u64 cookie;
+	__u8 state;
+
+	if (!common)
+		return false;
+	state = BPF_CORE_READ(common, skc_state);
+	if (state == TCP_LISTEN || state == TCP_CLOSE)
+		return false;
+	tcp = bpf_skc_to_tcp_sock(common);
+	if (!tcp) /* TIME_WAIT, or a handshake under way */
+		return false;
+	s = bpf_sk_storage_get(&sockets, tcp, NULL, 0);
+	cookie = bpf_get_socket_cookie(tcp);
+	ends_read(common, &p);
+	p.protocol = IPPROTO_TCP;
+	p.service = service_of(kernel_address(tcp), active_read(), &p.cgroup);
+	question_set(&q, &p, p.service, tcp_direction(state, s, cookie), active_read());
+	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
+		return false;
+	out->cookie = cookie;
+	out->family = BPF_CORE_READ(common, skc_family);
+	return true;
+}
+
+static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selected *out)
+{
+	struct sock_common *common = (struct sock_common *)udp;
+	struct weir_question q = {};
+	struct weir_socket *s;
+	struct parcel p = {};
+	__u8 direction = WEIR_CALLS;
+
+	if (!udp || BPF_CORE_READ(common, skc_state) != TCP_ESTABLISHED)
+		return false;
+	s = bpf_sk_storage_get(&sockets, udp, NULL, 0);
+	ends_read(common, &p);
+	p.protocol = IPPROTO_UDP;
+	p.service = service_of(kernel_address(udp), active_read(), &p.cgroup);
+	if (s && s->answer.generation && s->answer.direction == WEIR_SERVES)
+		direction = WEIR_SERVES;
+	question_set(&q, &p, p.service, direction, active_read());
+	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
+		return false;
+	out->cookie = bpf_get_socket_cookie(udp);
+	out->family = BPF_CORE_READ(common, skc_family);
+	return true;
+}
+
+/* False: there was no room in the reader's buffer; the kernel comes back to this socket. */
+static __always_inline bool selected_write(struct bpf_iter_meta *meta, struct weir_selected *out,
+					   bool is_ended)
+{
+	out->is_ended = is_ended;
+	return !bpf_seq_write(meta->seq, out, sizeof(*out));
+}
+
+SEC("iter/tcp")
+int weir_select_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct weir_selected out;
+
+	if (select_tcp(ctx->sk_common, &out))
+		selected_write(ctx->meta, &out, false);
+	return 0;
+}
+
+SEC("iter/udp")
+int weir_select_udp(struct bpf_iter__udp *ctx)
+{
+	struct weir_selected out;
+
+	if (select_udp(ctx->udp_sk, &out))
+		selected_write(ctx->meta, &out, false);
+	return 0;
+}
+
+SEC("iter/tcp")
+int weir_sever_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+	struct weir_selected out;
+
+	if (sk && select_tcp(sk, &out) && selected_write(ctx->meta, &out, true))
+		bpf_sock_destroy(sk);
+	return 0;
+}
+
+SEC("iter/udp")
+int weir_sever_udp(struct bpf_iter__udp *ctx)
+{
+	struct udp_sock *udp = ctx->udp_sk;
+	struct weir_selected out;
+
+	if (udp && select_udp(udp, &out) && selected_write(ctx->meta, &out, true))
+		bpf_sock_destroy((struct sock_common *)udp);
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * socket.bpf.c - sock_create: storage before anybody can use up the socket's option memory, who
+ * made it, no MPTCP. sock_ops: who opened a TCP connection, what its peer acknowledged, its end.
+ */
+#include "socket.bpf.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+#define EPROTONOSUPPORT 93
+
+/*
+ * MPTCP's subflows are sockets of the kernel's own: they would escape attribution and the end of
+ * sockets. With this error applications fall back to TCP. Not in observe.
+ */
+static __noinline bool mptcp_refuse(__u64 sk_address)
+{
+	struct weir_question q = {.cut_slot = WEIR_ANY, .direction = WEIR_CALLS};
+	__u64 active = active_read();
+	struct weir_answer a = {};
+	struct parcel p = {};
+
+	p.now_ns = bpf_ktime_get_boot_ns();
+	p.protocol = IPPROTO_TCP;
+	p.service = service_of(sk_address, active, &p.cgroup);
+	q.service = p.service;
+	q.now_ns = p.now_ns;
+	verdict_decide(&q, &a, active);
+	a.verdict = WEIR_REFUSE;
+	a.reason = WEIR_REASON_MPTCP;
+	a.grant = WEIR_NO_GRANT;
+	return charge_parcel(&a, &p, 0, NULL);
+}
+
+SEC("cgroup/sock_create")
+int weir_sock_create(struct bpf_sock *sk)
+{
+	struct weir_socket *s;
+
+	if (sk->protocol == IPPROTO_MPTCP && !mptcp_refuse(kernel_address(sk))) {
+		bpf_set_retval(-EPROTONOSUPPORT);
+		return 0;
+	}
+	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (s) {
+		s->pid = bpf_get_current_pid_tgid() >> 32;
+		bpf_get_current_comm(s->program, sizeof(s->program));
+	} else {
+		loss_count(WEIR_LOST_STORAGE);
+	}
+	return 1;
+}
+
+/* Both ends as the kernel has them; ports of bpf_sock_ops: local in host order, remote in network.
+ */
+static __always_inline void parcel_of_ops(struct bpf_sock_ops *ops, struct parcel *p)
+{
+	__u32 local4 = ops->local_ip4, remote4 = ops->remote_ip4, family = ops->family;
+
+	/* Read here: clang would merge these with the reads below into one through a moved context
+	 * pointer, which the verifier refuses. */
+	barrier_var(local4);
+	barrier_var(remote4);
+	p->now_ns = bpf_ktime_get_boot_ns();
+	p->protocol = IPPROTO_TCP;
+	p->local_port = ops->local_port;
+	p->peer_port = bpf_ntohl(ops->remote_port);
+	p->is_established = 1;
+	p->peer.word[0] = ops->remote_ip6[0];
+	p->peer.word[1] = ops->remote_ip6[1];
+	p->peer.word[2] = ops->remote_ip6[2];
+	p->peer.word[3] = ops->remote_ip6[3];
+	p->local.word[0] = ops->local_ip6[0];
+	p->local.word[1] = ops->local_ip6[1];
+	p->local.word[2] = ops->local_ip6[2];
+	p->local.word[3] = ops->local_ip6[3];
+	if (family == AF_INET) {
+		address_from4(&p->peer, remote4);
+		address_from4(&p->local, local4);
+	}
+}
+
+static __noinline int connection_tell(const struct weir_answer *a, const struct parcel *p,
+				      const struct weir_socket *s, __u8 kind)
+{
+	struct weir_event *e;
+
+	if (!a || !p)
+		return 0;
+	e = event_reserve(a, kind, p->now_ns);
+	if (!e)
+		return 0;
+	event_peer(e, &p->peer, p->peer_port, p->local_port, p->protocol);
+	__builtin_memcpy(e->local, &p->local, sizeof(e->local));
+	if (s) {
+		event_socket(e, s);
+		e->bytes = s->sent_bytes;
+		e->acked_bytes = s->acked_bytes;
+	}
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* A connection that a service accepted under a grant lets it call back (FTP's data connection). */
+static __always_inline void holder_add(struct weir_socket *s, const struct weir_answer *a,
+				       const struct weir_address *peer)
+{
+	struct weir_holder key = {.peer = *peer};
+	__u64 zero = 0, *count;
+
+	if (!s || s->is_holder || a->direction != WEIR_SERVES || a->verdict != WEIR_PASS ||
+	    a->reason != WEIR_REASON_GRANT)
+		return;
+	key.service_key = service_key(a->policy_slot, a->service);
+	bpf_map_update_elem(&holders, &key, &zero, BPF_NOEXIST);
+	count = bpf_map_lookup_elem(&holders, &key);
+	if (!count) {
+		loss_count(WEIR_LOST_HOLDERS_FULL);
+		return;
+	}
+	__sync_fetch_and_add(count, 1);
+	s->is_holder = 1;
+	s->holder_service = key.service_key;
+}
+
+/* The entry stays at 0 and is used again: deleting it here would race with the next connection. */
+static __always_inline void holder_drop(struct weir_socket *s, const struct weir_address *peer)
+{
+	struct weir_holder key = {.service_key = s->holder_service, .peer = *peer};
+	__u64 *count;
+
+	if (!s->is_holder)
+		return;
+	s->is_holder = 0;
+	count = bpf_map_lookup_elem(&holders, &key);
+	if (count && *(volatile __u64 *)count)
+		__sync_fetch_and_add(count, -1);
+}
+
+static __always_inline void connection_opened(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+					      struct weir_socket *s, __u32 opener)
+{
+	__u64 cookie = bpf_get_socket_cookie(ops), active = active_read();
+	struct weir_question q = {};
+	struct weir_answer a = {};
+	struct parcel p = {};
+
+	opener_set(s, cookie, opener);
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	if (s) {
+		/* An accepted socket begins as a copy of its listener's storage. */
+		s->is_holder = 0;
+		s->sent_bytes = 0;
+		s->bare_bytes = 0;
+		s->acked_bytes = 0;
+		s->acked_base = ops->bytes_acked;
+		s->is_based = 1;
+	}
+	parcel_of_ops(ops, &p);
+	p.service = service_of(kernel_address(sk), active, &p.cgroup);
+	if (s)
+		s->cgroup = p.cgroup;
+	question_set(&q, &p, p.service, opener == OPENER_THEM ? WEIR_SERVES : WEIR_CALLS, active);
+	verdict_decide(&q, &a, active);
+	holder_add(s, &a, &p.peer);
+	connection_tell(&a, &p, s, WEIR_EVENT_OPENED);
+}
+
+/* The last acknowledgements. One byte less: the FIN may be among them. */
+static __always_inline void connection_closed(struct bpf_sock_ops *ops, struct weir_socket *s)
+{
+	struct weir_meter *account;
+	struct parcel p = {};
+	__u64 acked;
+
+	parcel_of_ops(ops, &p);
+	holder_drop(s, &p.peer);
+	acked = ops->bytes_acked - s->acked_base;
+	if (s->is_based && acked > s->acked_bytes + 1) {
+		acked--;
+		account = bpf_map_lookup_elem(&meters, &s->answer.account);
+		if (account)
+			__sync_fetch_and_add(
+				&account->acked_bytes[s->answer.direction != WEIR_SERVES],
+				acked - s->acked_bytes);
+		s->acked_bytes = acked;
+	}
+	if (s->answer.generation)
+		connection_tell(&s->answer, &p, s, WEIR_EVENT_CLOSED);
+}
+
+SEC("sockops")
+int weir_sock_ops(struct bpf_sock_ops *ops)
+{
+	struct bpf_sock *sk = ops->sk;
+	struct weir_socket *s;
+
+	if (!sk || (ops->family != AF_INET && ops->family != AF_INET6))
+		return 1;
+	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s)
+		loss_count(WEIR_LOST_STORAGE);
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		opener_set(s, bpf_get_socket_cookie(ops), OPENER_US);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		connection_opened(ops, sk, s, OPENER_US);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		connection_opened(ops, sk, s, OPENER_THEM);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (s && ops->args[1] == BPF_TCP_CLOSE)
+			connection_closed(ops, s);
+		break;
+	}
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

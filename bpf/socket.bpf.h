@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * socket.bpf.h - what is kept with a socket, and how a question is put for it.
+ */
+#ifndef WEIR_SOCKET_BPF_H
+#define WEIR_SOCKET_BPF_H
+
+#include "charge.bpf.h"
+#include "packet.bpf.h"
+#include "service.bpf.h"
+#include "spoke.bpf.h"
+#include "verdict.bpf.h"
+
+/* How long an answer about a socket without connections holds: its place in `spoke` is renewed
+ * well before it goes stale. */
+#define CALL_RENEW_NS (30 * NS_PER_SECOND)
+
+/* The answer kept with the socket, if it is about this peer, of this generation, and in time. */
+static __always_inline bool answer_recall(struct weir_socket *s, const struct parcel *p,
+					  __u64 active, struct weir_answer *a)
+{
+	__u32 sequence = READ_ONCE(s->sequence);
+
+	if (sequence & 1)
+		return false;
+	barrier();
+	if (s->answer.generation != weir_generation(active) || !address_equal(&s->peer, &p->peer) ||
+	    s->peer_port != p->peer_port || s->protocol != p->protocol ||
+	    p->now_ns >= s->answer.valid_until_ns)
+		return false;
+	*a = s->answer;
+	barrier();
+	return READ_ONCE(s->sequence) == sequence;
+}
+
+/* Keeps an answer. Another CPU at it: that one's stays, ours was used once. */
+static __always_inline void answer_keep(struct weir_socket *s, const struct parcel *p,
+					const struct weir_answer *a)
+{
+	__u32 sequence = READ_ONCE(s->sequence);
+
+	if (sequence & 1 ||
+	    __sync_val_compare_and_swap(&s->sequence, sequence, sequence + 1) != sequence)
+		return;
+	s->peer = p->peer;
+	s->peer_port = p->peer_port;
+	s->protocol = p->protocol;
+	s->answer = *a;
+	__sync_fetch_and_add(&s->sequence, 1); /* a full barrier */
+}
+
+static __always_inline void opener_set(struct weir_socket *s, __u64 cookie, __u32 opener)
+{
+	if (s)
+		s->opener = opener;
+	else
+		bpf_map_update_elem(&openers, &cookie, &opener, BPF_ANY);
+}
+
+static __always_inline __u32 opener_get(const struct weir_socket *s, __u64 cookie)
+{
+	const __u32 *noted;
+
+	if (s && s->opener != OPENER_UNKNOWN)
+		return s->opener;
+	noted = bpf_map_lookup_elem(&openers, &cookie);
+	return noted ? *noted : OPENER_UNKNOWN;
+}
+
+static __always_inline __u64 service_key(__u32 slot, __u32 index)
+{
+	const struct weir_service *service = service_get(slot, index);
+
+	return service ? service->key : 0;
+}
+
+/* Whether the peer holds a connection that this service accepted under a grant (FTP's control). */
+static __always_inline bool peer_holds(__u64 key, const struct weir_address *peer)
+{
+	struct weir_holder holder = {.service_key = key, .peer = *peer};
+	const __u64 *count = bpf_map_lookup_elem(&holders, &holder);
+
+	return count && *(volatile const __u64 *)count;
+}
+
+/* The direction of a TCP socket, from its state or from who opened it. */
+static __always_inline __u8 tcp_direction(__u32 state, const struct weir_socket *s, __u64 cookie)
+{
+	switch (state) {
+	case BPF_TCP_LISTEN: /* a SYN-ACK goes out in the listener's name */
+	case BPF_TCP_SYN_RECV:
+		return WEIR_SERVES;
+	case BPF_TCP_SYN_SENT:
+		return WEIR_CALLS;
+	}
+	switch (opener_get(s, cookie)) {
+	case OPENER_THEM:
+		return WEIR_SERVES;
+	case OPENER_US:
+		return WEIR_CALLS;
+	}
+	loss_count(WEIR_LOST_OPENER_UNKNOWN);
+	return WEIR_CALLS;
+}
+
+/* Puts the question for `p` in the given direction. */
+static __always_inline void question_set(struct weir_question *q, const struct parcel *p,
+					 __u32 service, __u8 direction, __u64 active)
+{
+	__builtin_memcpy(q->peer, &p->peer, sizeof(q->peer));
+	q->service = service;
+	q->direction = direction;
+	q->port = direction == WEIR_SERVES ? p->local_port : p->peer_port;
+	q->protocol = p->protocol;
+	q->cut_slot = WEIR_ANY;
+	q->now_ns = p->now_ns;
+	if (direction == WEIR_CALLS && p->protocol == IPPROTO_TCP)
+		q->is_held = peer_holds(service_key(weir_policy_slot(active), service), &p->peer);
+}
+
+/*
+ * Judges a datagram (or anything else without connections): an answer to who spoke first, else a
+ * call, which is then noted as ours. *renew_ns gets until when this holds.
+ */
+static __always_inline void datagram_decide(const struct parcel *p, __u32 service, __u64 cookie,
+					    __u64 active, struct weir_question *q,
+					    struct weir_answer *a)
+{
+	__u64 hash = spoke_hash(cookie, &p->peer, p->peer_port, p->protocol);
+	bool is_partner = partner_of(weir_policy_slot(active), &p->peer) != WEIR_NO_PARTNER;
+	__u64 heard = spoke_heard(hash, is_partner, p->now_ns);
+	__u64 until = heard ? heard + SPOKE_NS : p->now_ns + CALL_RENEW_NS;
+
+	question_set(q, p, service, heard ? WEIR_SERVES : WEIR_CALLS, active);
+	verdict_decide(q, a, active);
+	if (!heard && (a->verdict == WEIR_PASS || a->observe))
+		spoke_note(hash, is_partner, OPENER_US, p->now_ns);
+	if (until < a->valid_until_ns)
+		a->valid_until_ns = until;
+}
+
+#endif

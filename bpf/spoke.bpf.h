@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * spoke.bpf.h - who spoke first on a socket without connections (UDP, SCTP, raw).
+ *
+ * A datagram counts as an answer only towards an address and port that spoke to this socket within
+ * the last two minutes, and to which the socket had not spoken before. The strangers' half of the
+ * table is apart, so that a flood from many addresses cannot push a partner out.
+ */
+#ifndef WEIR_SPOKE_BPF_H
+#define WEIR_SPOKE_BPF_H
+
+#include "hash.bpf.h"
+
+#define SPOKE_NS   (120 * NS_PER_SECOND)
+#define SPOKE_WAYS 4
+
+static __always_inline bool spoke_is_fresh(const struct weir_spoke *s, __u64 now)
+{
+	return s->tag && now - s->last_ns < SPOKE_NS;
+}
+
+/* The entry of (socket, peer); with `make`, a free or stale place for it if there is none. */
+static __noinline struct weir_spoke *spoke_find(__u64 hash, bool is_partner, bool make, __u64 now)
+{
+	__u32 base = (__u32)hash & (WEIR_SPOKE_SLOTS / 2 - 1) & ~(SPOKE_WAYS - 1);
+	struct weir_spoke *spare = NULL;
+	__u64 tag = hash | 1;
+
+	if (!is_partner)
+		base += WEIR_SPOKE_SLOTS / 2;
+	for (__u32 way = 0; way < SPOKE_WAYS; way++) {
+		__u32 index = base + way;
+		struct weir_spoke *s = bpf_map_lookup_elem(&spoke, &index);
+
+		if (!s)
+			return NULL;
+		if (s->tag == tag)
+			return s;
+		if (!spare && !spoke_is_fresh(s, now))
+			spare = s;
+	}
+	return make ? spare : NULL;
+}
+
+static __always_inline __u64 spoke_hash(__u64 cookie, const struct weir_address *peer, __u16 port,
+					__u8 protocol)
+{
+	return keyed_hash(cookie, address_high(peer), address_low(peer),
+			  (__u64)protocol << 16 | port);
+}
+
+/* Notes that `who` spoke. What they send keeps our own call alive; what we send keeps only ours. */
+WEIR_FUNCTION int spoke_note(__u64 hash, bool is_partner, __u32 who, __u64 now)
+{
+	struct weir_spoke *s = spoke_find(hash, is_partner, true, now);
+
+	if (!s) {
+		loss_count(WEIR_LOST_SPOKE_EVICTED);
+		return 0;
+	}
+	if (s->tag == (hash | 1) && spoke_is_fresh(s, now)) {
+		if (s->opener == who || s->opener == OPENER_US)
+			s->last_ns = now;
+		return 0;
+	}
+	s->last_ns = now;
+	s->opener = who;
+	s->tag = hash | 1;
+	return 0;
+}
+
+/* When they last spoke to us first, or 0. */
+static __always_inline __u64 spoke_heard(__u64 hash, bool is_partner, __u64 now)
+{
+	const struct weir_spoke *s = spoke_find(hash, is_partner, false, now);
+
+	if (!s || !spoke_is_fresh(s, now) || s->opener != OPENER_THEM)
+		return 0;
+	return s->last_ns;
+}
+
+#endif
