@@ -244,8 +244,8 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 	}
 	tell_applied(host, request->confirm_ns ? "trial" : "apply", request->by);
 	if (r < 0)
-		return tell_problem(problem, -EIO, "the policy is in force, but not saved: %s",
-				    strerror(-r));
+		return tell_problem(problem, DONE_IN_PART,
+				    "the policy is in force, but not saved: %s", strerror(-r));
 	return 0;
 }
 
@@ -379,8 +379,8 @@ static int rollback_locked(struct host *host, char **problem)
 	if (r == 0) {
 		r = swap_with_previous(host);
 		if (r < 0)
-			tell_problem(problem, -EIO, "the policy is in force, but not saved: %s",
-				     strerror(-r));
+			tell_problem(problem, DONE_IN_PART,
+				     "the policy is in force, but not saved: %s", strerror(-r));
 	}
 	return r;
 }

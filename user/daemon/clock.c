@@ -123,7 +123,7 @@ int clock_confirm(struct host *host, const char *by, const char *reason, struct 
 		  char **problem)
 {
 	struct weir_control control = guard_control(host->guard);
-	int64_t step = step_of(host);
+	int64_t offset = offset_now(), step = offset - (int64_t)control.wall_offset_ns;
 	char text[SPAN_TEXT + 2];
 	struct record_field field[] = {
 		{"step", text, 0}, {"by", by, 0}, {"order_reason", reason, 0}};

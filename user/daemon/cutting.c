@@ -187,14 +187,14 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	tell_cuts(host, first, &result);
 	if (kept < 0)
 		return tell_problem(
-			problem, -EIO,
+			problem, DONE_IN_PART,
 			"the cut holds, but its text could not be kept in the kernel: %s",
 			strerror(-kept));
 	if (saved < 0)
-		return tell_problem(problem, -EIO, "the cut holds, but it is not saved: %s",
+		return tell_problem(problem, DONE_IN_PART, "the cut holds, but it is not saved: %s",
 				    strerror(-saved));
 	if (ended < 0)
-		return tell_problem(problem, -EIO,
+		return tell_problem(problem, DONE_IN_PART,
 				    "the cut holds, but sockets could not be ended: %s",
 				    sever_problem ? sever_problem : strerror(-ended));
 	return 0;

@@ -23,8 +23,8 @@ struct order_request {
 
 /*
  * Both write the fields of the answer into an open object of `reply`. 0; or -errno with `problem`:
- * nothing was done, except for -EIO from host_cut(): the cut holds but could not be saved or its
- * sockets not be ended, and `reply` tells the rest.
+ * nothing was done, except for DONE_IN_PART from host_cut(): the cut holds but could not be saved
+ * or its sockets not be ended, and `reply` tells the rest.
  */
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,
 	     char **problem);

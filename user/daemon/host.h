@@ -11,12 +11,18 @@
 #ifndef WEIR_HOST_H
 #define WEIR_HOST_H
 
+#include <errno.h>
+
 #include "user/daemon/applied.h"
 #include "user/daemon/names.h"
 #include "user/event/record.h"
 #include "user/event/sink.h"
 #include "user/kernel/guard.h"
 #include "user/order/orders.h"
+
+/* What an order returns when it is in force, but something of it failed: then `reply` is whole, and
+ * `problem` says what. */
+#define DONE_IN_PART (-EREMOTEIO)
 
 struct host {
 	char *instance;

@@ -325,7 +325,7 @@ char *request_refusal(int code, const char *problem)
 	return refusal(code == CODE_USAGE ? -EPROTO : -EIO, problem, NULL);
 }
 
-/* What a request wrote before it failed is thrown away, but not when it was done in part (-EIO). */
+/* What a request wrote before it failed is thrown away, but not when it was done in part. */
 static char *answer(struct call *call)
 {
 	_cleanup_free_ char *text = NULL;
@@ -340,7 +340,7 @@ static char *answer(struct call *call)
 	put_end(&call->reply, r, call->problem, call->details);
 	if (fclose(call->reply.out) != 0)
 		return NULL;
-	if (r < 0 && r != -EIO)
+	if (r < 0 && r != DONE_IN_PART)
 		return refusal(r, call->problem, call->details);
 	return TAKE_PTR(text);
 }

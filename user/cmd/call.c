@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * call.c - a command's request and its answer.
+ */
+#include "user/cmd/call.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "user/base/cleanup.h"
+#include "user/daemon/ask.h"
+
+json_object *call_new(const char *name)
+{
+	json_object *request = json_object_new_object();
+
+	call_put_text(request, "request", name);
+	return request;
+}
+
+void call_put_text(json_object *request, const char *key, const char *text)
+{
+	if (text)
+		json_object_object_add(request, key, json_object_new_string(text));
+}
+
+void call_put_targets(json_object *request, const struct arguments *arguments)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < arguments->count; i++)
+		json_object_array_add(list, json_object_new_string(arguments->item[i]));
+	json_object_object_add(request, "targets", list);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------
+ */
+
+static bool is_absent(int error)
+{
+	return error == -ECONNREFUSED || error == -ETIMEDOUT || error == -ECONNRESET;
+}
+
+static int no_answer(const struct arguments *arguments, int error)
+{
+	if (is_absent(error)) {
+		command_refuse(arguments, "no daemon answers for instance %s", arguments->instance);
+		return CMD_NO_DAEMON;
+	}
+	return command_refuse(arguments, "cannot ask the daemon: %s", strerror(-error));
+}
+
+static int ask(const struct arguments *arguments, const char *request, bool may_go_without,
+	       char **text, bool *by_daemon)
+{
+	_cleanup_free_ char *problem = NULL;
+	int r = ask_daemon(arguments->instance, request, text);
+
+	*by_daemon = r == 0;
+	if (r == 0)
+		return CMD_DONE;
+	if (!is_absent(r) || !may_go_without)
+		return no_answer(arguments, r);
+	r = ask_pinned(arguments->instance, request, text, &problem);
+	if (r == 0)
+		return CMD_DONE;
+	command_refuse(arguments, "no daemon answers, and no guard can be opened: %s",
+		       problem ? problem : strerror(-r));
+	return CMD_NO_DAEMON;
+}
+
+static void print_problems(const struct arguments *arguments, json_object *object)
+{
+	fputs(field_text(object, "details"), stderr);
+	if (field_text(object, "problem")[0])
+		command_refuse(arguments, "%s", field_text(object, "problem"));
+}
+
+int call_host(const struct arguments *arguments, json_object *request, bool may_go_without,
+	      struct answer *answer)
+{
+	_cleanup_free_ char *text = NULL;
+	int code;
+
+	*answer = (struct answer){0};
+	code = ask(arguments, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN),
+		   may_go_without, &text, &answer->by_daemon);
+	json_object_put(request);
+	if (code != CMD_DONE)
+		return code;
+	answer->object = json_tokener_parse(text);
+	if (!json_object_is_type(answer->object, json_type_object))
+		return command_refuse(arguments, "the daemon's answer cannot be read");
+	print_problems(arguments, answer->object);
+	return field_number(answer->object, "code");
+}
+
+void answer_free(struct answer *answer)
+{
+	json_object_put(answer->object);
+	*answer = (struct answer){0};
+}
+
+/* ---- reading
+ * ------------------------------------------------------------------------------------*/
+
+json_object *field_object(json_object *object, const char *key)
+{
+	json_object *value;
+
+	return object && json_object_object_get_ex(object, key, &value) ? value : NULL;
+}
+
+const char *field_text(json_object *object, const char *key)
+{
+	json_object *value = field_object(object, key);
+
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+uint64_t field_number(json_object *object, const char *key)
+{
+	return json_object_get_uint64(field_object(object, key));
+}
+
+double field_real(json_object *object, const char *key)
+{
+	return json_object_get_double(field_object(object, key));
+}
+
+bool field_is(json_object *object, const char *key)
+{
+	return json_object_get_boolean(field_object(object, key));
+}
+
+size_t field_count(json_object *object, const char *key)
+{
+	json_object *list = field_object(object, key);
+
+	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+json_object *field_item(json_object *object, const char *key, size_t index)
+{
+	return json_object_array_get_idx(field_object(object, key), index);
+}
+
+const char *time_text(uint64_t seconds, char *text)
+{
+	time_t time = seconds;
+	struct tm parts;
+
+	if (!localtime_r(&time, &parts) || strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts) == 0)
+		strcpy(text, "?");
+	return text;
+}

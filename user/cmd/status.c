@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * status.c - `weir status`: the daemon's JSON, or a page for people made from it.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "user/base/units.h"
+#include "user/cmd/call.h"
+
+enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
+
+static void print_policy(json_object *status)
+{
+	json_object *policy = field_object(status, "policy");
+	char when[32];
+
+	printf("policy    %s (%.12s), mode %s", field_text(policy, "name"),
+	       field_text(policy, "digest"), field_text(status, "mode"));
+	if (field_object(policy, "applied_at"))
+		printf(", applied %s", time_text(field_number(policy, "applied_at"), when));
+	putchar('\n');
+	if (field_is(policy, "file_differs"))
+		printf("          the file %s says something else\n", field_text(policy, "file"));
+	if (field_object(policy, "trial_seconds_left"))
+		printf("          on trial: goes back in %" PRIu64 " s unless `weir confirm`\n",
+		       field_number(policy, "trial_seconds_left"));
+	if (!field_is(policy, "names_known"))
+		puts("          it is none of those in the state directory: names are not known");
+}
+
+static void print_clock(json_object *status)
+{
+	json_object *clock = field_object(status, "clock");
+
+	if (!field_is(clock, "is_confirmed"))
+		printf("clock     stepped by %" PRId64 " s%s: `weir confirm clock --reason TEXT`\n",
+		       json_object_get_int64(field_object(clock, "step_seconds")),
+		       field_is(clock, "hours_closed") ? ", all hours are closed" : "");
+}
+
+static void print_hooks(json_object *status)
+{
+	size_t count = field_count(status, "hooks"), attached = 0;
+
+	for (size_t i = 0; i < count; i++)
+		attached += field_is(field_item(status, "hooks", i), "is_attached");
+	printf("guarding  %s, %zu of %zu hooks\n", field_text(status, "cgroup"), attached, count);
+	for (size_t i = 0; i < count; i++) {
+		json_object *hook = field_item(status, "hooks", i);
+
+		if (!field_is(hook, "is_attached"))
+			printf("          NOT GUARDED: %s at %s is not attached\n",
+			       field_text(hook, "name"), field_text(hook, "where"));
+	}
+}
+
+static void print_cuts(json_object *status)
+{
+	size_t count = field_count(status, "cuts");
+	char when[32];
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *cut = field_item(status, "cuts", i);
+
+		printf("cut       %s %s since %s by %s: %s\n", field_text(cut, "id"),
+		       field_text(cut, "target"), time_text(field_number(cut, "since"), when),
+		       field_text(cut, "by"), field_text(cut, "reason"));
+		for (size_t j = 0; j < field_count(cut, "except"); j++)
+			printf("          but not %s\n",
+			       json_object_get_string(field_item(cut, "except", j)));
+		if (field_object(cut, "until"))
+			printf("          until %s\n", time_text(field_number(cut, "until"), when));
+		if (field_object(cut, "has_object") && !field_is(cut, "has_object"))
+			puts("          covers nothing: the policy does not have it");
+	}
+}
+
+static void print_losses(json_object *status)
+{
+	json_object *lost = field_object(status, "lost");
+
+	if (!lost)
+		return;
+	json_object_object_foreach(lost, name, value)
+	{
+		if (json_object_get_uint64(value))
+			printf("lost      %s %" PRIu64 "\n", name, json_object_get_uint64(value));
+	}
+}
+
+static bool has_traffic(json_object *entry)
+{
+	return field_number(entry, "sent_bytes") || field_number(entry, "refused_packets") ||
+	       field_number(entry, "would_refuse_packets") ||
+	       field_number(entry, "edge_dropped_packets");
+}
+
+static void print_total(const char *name, json_object *entry)
+{
+	char sent[BYTES_TEXT], acked[BYTES_TEXT], refused[BYTES_TEXT];
+
+	bytes_format(field_number(entry, "sent_bytes"), sent, sizeof(sent));
+	bytes_format(field_number(entry, "acked_bytes"), acked, sizeof(acked));
+	bytes_format(field_number(entry, "refused_bytes"), refused, sizeof(refused));
+	printf("  %-24s %10s %10s %10s %10" PRIu64 "\n", name, sent, acked, refused,
+	       field_number(entry, "refused_packets"));
+}
+
+static void print_totals(json_object *status, const char *list, size_t most)
+{
+	size_t count = field_count(status, list), shown = 0, silent = 0;
+
+	printf("%s\n  %-24s %10s %10s %10s %10s\n", list, "", "sent", "acked", "refused",
+	       "packets");
+	for (size_t i = 0; i < count; i++) {
+		json_object *entry = field_item(status, list, i);
+
+		if (!has_traffic(entry) || shown >= most) {
+			silent++;
+			continue;
+		}
+		print_total(field_text(entry, "name"), entry);
+		shown++;
+	}
+	if (silent)
+		printf("  and %zu more (--json)\n", silent);
+}
+
+static void print_page(const struct arguments *arguments, json_object *status, bool by_daemon)
+{
+	printf("instance  %s%s\n", arguments->instance,
+	       by_daemon ? "" : ": NO DAEMON ANSWERS; the guard in the kernel goes on");
+	print_hooks(status);
+	print_policy(status);
+	print_clock(status);
+	print_cuts(status);
+	print_losses(status);
+	print_totals(status, "services", SIZE_MAX);
+	print_totals(status, "partners", MOST_PARTNERS);
+}
+
+static int run(const struct arguments *arguments)
+{
+	struct answer answer;
+	int code = call_host(arguments, call_new("status"), true, &answer);
+
+	if (code == CMD_DONE && arguments_has(arguments, "--json")) {
+		json_object_object_del(answer.object, "code");
+		puts(json_object_to_json_string_ext(answer.object, JSON_C_TO_STRING_PLAIN));
+	} else if (code == CMD_DONE) {
+		print_page(arguments, answer.object, answer.by_daemon);
+	}
+	if (code == CMD_DONE && !answer.by_daemon) {
+		command_refuse(arguments, "no daemon answers; this is the guard's pinned state");
+		code = CMD_NO_DAEMON;
+	}
+	answer_free(&answer);
+	return code;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.arguments = "",
+	.help = "Tell what is guarded, by which policy, what is cut, what was sent and refused",
+	.options =
+		{
+			{"--json", NULL, "as JSON, with all partners", false},
+			{NULL, NULL, NULL, false},
+		},
+	.run = run,
+};

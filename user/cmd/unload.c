@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * unload.c - `weir unload`: takes the guard off.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/cmd/call.h"
+#include "user/daemon/ask.h"
+#include "user/kernel/guard.h"
+
+static bool is_agreed(const struct arguments *arguments)
+{
+	char line[16] = "";
+
+	if (arguments_has(arguments, "--yes"))
+		return true;
+	if (!isatty(STDIN_FILENO))
+		return false;
+	printf("Take the guard of instance %s off? Nothing is judged then. (yes/no) ",
+	       arguments->instance);
+	fflush(stdout);
+	return fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0;
+}
+
+/* Without a daemon, also when the pinned state is of another build and cannot be opened. */
+static int without_daemon(const struct arguments *arguments)
+{
+	_cleanup_free_ char *answer = NULL, *problem = NULL, *second = NULL;
+	int r = ask_pinned(arguments->instance, "{\"request\":\"unload\"}", &answer, &problem);
+
+	if (r == 0 && !guard_is_pinned(arguments->instance))
+		return CMD_DONE;
+	r = guard_unload(arguments->instance, &second);
+	if (r < 0)
+		return command_refuse(arguments, "%s", second ? second : strerror(-r));
+	return CMD_DONE;
+}
+
+static int run(const struct arguments *arguments)
+{
+	_cleanup_free_ char *answer = NULL;
+	json_object *object;
+	int r, code;
+
+	if (!is_agreed(arguments))
+		return command_refuse(arguments,
+				      "not done: it takes the guard off; --yes if it shall");
+	r = ask_daemon(arguments->instance, "{\"request\":\"unload\"}", &answer);
+	if (r < 0 && r != -ECONNREFUSED && r != -ETIMEDOUT && r != -ECONNRESET)
+		return command_refuse(arguments, "cannot ask the daemon: %s", strerror(-r));
+	if (r < 0) {
+		code = without_daemon(arguments);
+	} else {
+		object = json_tokener_parse(answer);
+		code = field_number(object, "code");
+		if (code != CMD_DONE)
+			command_refuse(arguments, "%s", field_text(object, "problem"));
+		json_object_put(object);
+	}
+	if (code == CMD_DONE)
+		puts("the guard is off");
+	return code;
+}
+
+const struct command command_unload = {
+	.name = "unload",
+	.arguments = "",
+	.help = "Take the guard off; running connections go on unharmed, and unjudged",
+	.options =
+		{
+			{"--yes", NULL, "do not ask", false},
+			{NULL, NULL, NULL, false},
+		},
+	.run = run,
+};

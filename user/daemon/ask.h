@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * ask.h - the asking side: a request to the daemon, or, where there is none, to the pinned guard.
+ */
+#ifndef WEIR_ASK_H
+#define WEIR_ASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Sends one line (a newline is added) and waits for the answer. *answer is malloc'd,
+ * NUL-terminated. -ECONNREFUSED: no daemon listens; -ETIMEDOUT: it does, but does not answer;
+ * -EACCES; -errno.
+ */
+int ask_daemon(const char *instance, const char *request, char **answer);
+
+/* Answers the request on the pinned state, in this process. -errno with `problem` when there is no
+ * guard. */
+int ask_pinned(const char *instance, const char *request, char **answer, char **problem);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * caller.c - who asks.
+ */
+#include "user/daemon/caller.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+
+enum { MOST_GROUPS = 1024 };
+
+/* From the local file alone: a directory service that hangs must not hold up a cut. */
+static void put_user(uid_t uid, char *text, size_t size)
+{
+	_cleanup_fclose_ FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *user;
+
+	while (file && (user = fgetpwent(file)) != NULL) {
+		if (user->pw_uid != uid)
+			continue;
+		snprintf(text, size, "%.20s(%u)", user->pw_name, uid);
+		return;
+	}
+	snprintf(text, size, "uid %u", uid);
+}
+
+bool control_group(gid_t *gid)
+{
+	_cleanup_fclose_ FILE *file = fopen("/etc/group", "re");
+	const struct group *group;
+
+	while (file && (group = fgetgrent(file)) != NULL) {
+		if (strcmp(group->gr_name, CONTROL_GROUP) != 0)
+			continue;
+		*gid = group->gr_gid;
+		return true;
+	}
+	return false;
+}
+
+/* The login uid stays through su and sudo (pam_loginuid); not set for what no login started. */
+static bool read_login(pid_t pid, uid_t *login)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	size_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/loginuid", pid);
+	if (file_read(path, 64, &text, &length) < 0)
+		return false;
+	*login = strtoul(text, NULL, 10);
+	return *login != (uid_t)-1;
+}
+
+static void describe(struct caller *caller)
+{
+	char user[32], name[32];
+	uid_t login;
+
+	put_user(caller->uid, user, sizeof(user));
+	if (read_login(caller->pid, &login)) {
+		put_user(login, name, sizeof(name));
+		snprintf(caller->by, sizeof(caller->by), "%.28s login %.28s", user, name);
+	} else {
+		snprintf(caller->by, sizeof(caller->by), "%s", user);
+	}
+}
+
+/* The groups that the peer had when it connected, supplementary ones included. */
+static bool is_in_group(int fd, gid_t primary)
+{
+	gid_t groups[MOST_GROUPS], wanted;
+	socklen_t length = sizeof(groups);
+
+	if (!control_group(&wanted))
+		return false;
+	if (primary == wanted)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0)
+		return false;
+	for (size_t i = 0; i < length / sizeof(groups[0]); i++) {
+		if (groups[i] == wanted)
+			return true;
+	}
+	return false;
+}
+
+int caller_of_socket(int fd, struct caller *caller)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return -errno;
+	*caller = (struct caller){.pid = peer.pid, .uid = peer.uid};
+	caller->is_allowed = peer.uid == 0 || is_in_group(fd, peer.gid);
+	describe(caller);
+	return 0;
+}
+
+void caller_of_self(struct caller *caller)
+{
+	*caller = (struct caller){.pid = getpid(), .uid = getuid(), .is_allowed = true};
+	describe(caller);
+}

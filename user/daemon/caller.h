@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * caller.h - who asks: for the right to ask, and for the record.
+ */
+#ifndef WEIR_CALLER_H
+#define WEIR_CALLER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CONTROL_GROUP "weir"
+
+struct caller {
+	pid_t pid;
+	uid_t uid;
+	bool is_allowed; /* root, or in the group `weir` */
+	char by[64];	 /* "root(0) login alice(1000)": who it is, and who logged in as it */
+};
+
+/* Id of the group that may ask, from /etc/group; false when there is none. */
+bool control_group(gid_t *gid);
+
+/* The peer of a connected local socket: what the kernel noted when it connected. 0 or -errno. */
+int caller_of_socket(int fd, struct caller *caller);
+/* This process. */
+void caller_of_self(struct caller *caller);
+
+#endif

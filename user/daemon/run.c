@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * run.c - the daemon's loop: events of the kernel, the control socket, steps of the clock, ends of
+ * cuts and trials. With nothing to do it sleeps.
+ */
+#include "user/daemon/run.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/units.h"
+#include "user/daemon/applying.h"
+#include "user/daemon/clock.h"
+#include "user/daemon/cutting.h"
+#include "user/daemon/paths.h"
+#include "user/daemon/server.h"
+#include "user/daemon/start.h"
+#include "user/daemon/watch.h"
+
+enum { ON_SIGNAL = 1, ON_CLOCK, ON_EVENTS };
+
+static const uint64_t losses_every_ns = 10 * NS_PER_SECOND;
+static const uint64_t clock_saved_every_ns = 10 * NS_PER_MINUTE;
+static const uint64_t hours_renewed_every_ns = 30 * NS_PER_DAY; /* they are good for two years */
+
+struct loop {
+	struct host host;
+	struct server server;
+	struct watch watch;
+	int epoll, signals, clock;
+	uint64_t losses_at, clock_saved_at;
+	uint64_t cuts_active; /* control.active for which cuts_end_wall was worked out */
+	uint64_t cuts_end_wall;
+	bool is_over;
+};
+
+/* ---- descriptors
+ * --------------------------------------------------------------------------------*/
+
+static int watch_fd(struct loop *loop, int fd, uint64_t which)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = which};
+
+	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Before any thread is there, so that all threads inherit the mask. */
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A timer that never runs out: it is cancelled, and so readable, when somebody sets the clock. */
+static int arm_clock(int timer)
+{
+	const struct itimerspec never = {.it_value.tv_sec = INT64_C(1) << 40};
+
+	return timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+static int open_all(struct loop *loop, char **problem)
+{
+	int r;
+
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop->clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->epoll < 0 || loop->clock < 0 || arm_clock(loop->clock) < 0)
+		return tell_problem(problem, -errno, "cannot set up the loop: %m");
+	r = watch_fd(loop, loop->signals, ON_SIGNAL);
+	if (r == 0)
+		r = watch_fd(loop, loop->clock, ON_CLOCK);
+	if (r == 0)
+		r = watch_fd(loop, guard_events_fd(loop->host.guard), ON_EVENTS);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot set up the loop: %s", strerror(-r));
+	return server_open(&loop->server, &loop->host, loop->epoll, problem);
+}
+
+/* ---- what happens
+ * ---------------------------------------------------------------------------------*/
+
+static void handle(struct loop *loop, const struct epoll_event *event)
+{
+	uint64_t count;
+	struct signalfd_siginfo info;
+
+	switch (event->data.u64) {
+	case ON_SIGNAL:
+		if (read(loop->signals, &info, sizeof(info)) > 0)
+			loop->is_over = true;
+		break;
+	case ON_CLOCK:
+		if (read(loop->clock, &count, sizeof(count)) < 0 && errno == ECANCELED)
+			clock_check(&loop->host);
+		arm_clock(loop->clock);
+		break;
+	case ON_EVENTS:
+		watch_events(&loop->watch, &loop->host);
+		break;
+	default:
+		server_handle(&loop->server, event->data.u64, event->events);
+	}
+}
+
+static void sooner(uint64_t *next, uint64_t at)
+{
+	if (at && (!*next || at < *next))
+		*next = at;
+}
+
+static uint64_t end_cuts(struct loop *loop, uint64_t now)
+{
+	struct weir_control control = guard_control(loop->host.guard);
+	uint64_t wall = now + control.wall_offset_ns;
+
+	if (control.active != loop->cuts_active ||
+	    (loop->cuts_end_wall && loop->cuts_end_wall <= wall)) {
+		loop->cuts_end_wall = host_end_cuts(&loop->host);
+		loop->cuts_active = guard_control(loop->host.guard).active;
+	}
+	return loop->cuts_end_wall ? loop->cuts_end_wall - control.wall_offset_ns : 0;
+}
+
+/* A policy on trial that nobody confirmed goes back. */
+static void end_trial(struct host *host)
+{
+	_cleanup_free_ char *problem = NULL, *text = NULL;
+	size_t length;
+	struct json_out reply = {.out = open_memstream(&text, &length)};
+
+	if (!reply.out)
+		return;
+	if (host_rollback(host, "guard", &reply, &problem) < 0) {
+		host_tell(host, "rollback-failed", RECORD_HIGH, NULL, 0, "%s",
+			  problem ? problem : "the policy on trial could not be taken back");
+		host->trial_until_ns = boot_now() + 10 * NS_PER_SECOND;
+	}
+	fclose(reply.out);
+}
+
+static void renew_hours(struct host *host)
+{
+	_cleanup_free_ char *problem = NULL;
+
+	if (host_renew(host, &problem) < 0) {
+		host_tell(host, "renew-failed", RECORD_HIGH, NULL, 0,
+			  "hours could not be renewed: %s", problem ? problem : "?");
+		host->compiled_ns = boot_now() - hours_renewed_every_ns + NS_PER_DAY;
+	}
+}
+
+/* Does what is due; returns the boot time of what comes next. */
+static uint64_t do_due(struct loop *loop)
+{
+	struct host *host = &loop->host;
+	uint64_t now = boot_now(), next = 0;
+
+	if (now >= loop->losses_at) {
+		watch_losses(&loop->watch, host, false);
+		loop->losses_at = now + losses_every_ns;
+	}
+	if (now >= loop->clock_saved_at) {
+		clock_check(host);
+		clock_save(host);
+		loop->clock_saved_at = now + clock_saved_every_ns;
+	}
+	if (host->trial_until_ns && now >= host->trial_until_ns)
+		end_trial(host);
+	if (now - host->compiled_ns >= hours_renewed_every_ns)
+		renew_hours(host);
+	sooner(&next, watch_scan(&loop->watch, host));
+	sooner(&next, end_cuts(loop, now));
+	sooner(&next, server_expire(&loop->server));
+	sooner(&next, loop->losses_at);
+	sooner(&next, loop->clock_saved_at);
+	sooner(&next, host->trial_until_ns);
+	return next;
+}
+
+static void loop_run(struct loop *loop)
+{
+	while (!loop->is_over && !loop->host.has_ended) {
+		uint64_t next = do_due(loop), now = boot_now();
+		uint64_t wait_ms = next <= now ? 0 : (next - now) / 1000000 + 1;
+		struct epoll_event events[16];
+		int count = epoll_wait(loop->epoll, events, 16, wait_ms > 60000 ? 60000 : wait_ms);
+
+		for (int i = 0; i < count && !loop->host.has_ended; i++)
+			handle(loop, &events[i]);
+	}
+}
+
+/* ---- beginning and end
+ * ---------------------------------------------------------------------------*/
+
+/* sd_notify(3): one datagram to the socket that the service manager named. */
+static void notify(const char *text)
+{
+	const char *path = secure_getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	socklen_t length;
+
+	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
+		return;
+	strcpy(address.sun_path, path);
+	length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+	if (path[0] == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 &&
+	    sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)
+		return; /* nobody waits for it */
+}
+
+static void announce(struct loop *loop)
+{
+	struct guard_hook *hook = NULL;
+	size_t count = 0;
+
+	if (guard_hooks(loop->host.guard, &hook, &count) == 0)
+		free(hook);
+	printf("weir: guarding %s, %zu hooks\n", guard_cgroup_path(loop->host.guard), count);
+	fflush(stdout);
+	notify("READY=1");
+}
+
+static int run(struct loop *loop, const struct run_options *options, char **problem, char **details)
+{
+	int r = daemon_start(&loop->host, options, problem, details);
+
+	if (r == 0)
+		r = open_all(loop, problem);
+	if (r < 0)
+		return r;
+	malloc_trim(0); /* compiling needs several times what the image keeps */
+	watch_losses(&loop->watch, &loop->host, true);
+	announce(loop);
+	loop_run(loop);
+	notify("STOPPING=1");
+	if (!loop->host.has_ended) {
+		watch_events(&loop->watch, &loop->host);
+		clock_save(&loop->host);
+		host_tell(&loop->host, "stop", RECORD_MEDIUM, NULL, 0,
+			  "the daemon ends; the guard stays on");
+	}
+	return 0;
+}
+
+int daemon_run(const struct run_options *options, char **problem, char **details)
+{
+	struct loop loop = {.epoll = -1, .clock = -1, .server = {.listener = -1}};
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+		loop.server.client[i].fd = -1;
+	r = paths_make(options->instance, problem);
+	if (r == 0)
+		r = daemon_lock(options->instance, &lock, problem);
+	if (r < 0)
+		return r;
+	loop.host.state_dir = -1;
+	loop.host.sink.file = -1;
+	loop.signals = open_signals();
+	if (loop.signals < 0)
+		return tell_problem(problem, -errno, "cannot wait for signals: %m");
+	r = run(&loop, options, problem, details);
+	server_close(&loop.server);
+	host_close(&loop.host);
+	close(loop.signals);
+	if (loop.clock >= 0)
+		close(loop.clock);
+	if (loop.epoll >= 0)
+		close(loop.epoll);
+	return r;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * server.c - the control socket.
+ */
+#include "user/daemon/server.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/units.h"
+#include "user/daemon/paths.h"
+#include "user/daemon/request.h"
+
+enum { FIRST_SIZE = 4096 };
+
+/* ---- places
+ * --------------------------------------------------------------------------------------*/
+
+static void end_client(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd); /* leaves epoll with it */
+	free(client->in);
+	free(client->out);
+	*client = (struct client){.fd = -1};
+}
+
+static void set_deadline(struct client *client)
+{
+	client->deadline_ns = boot_now() + SERVER_SECONDS * NS_PER_SECOND;
+}
+
+static void listen_for(struct server *server, struct client *client, uint32_t events)
+{
+	struct epoll_event event = {.events = events,
+				    .data.u64 = SERVER_FIRST + (client - server->client)};
+
+	if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, client->fd, &event) < 0)
+		end_client(client);
+}
+
+static struct client *free_place(struct server *server)
+{
+	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
+		if (server->client[i].fd < 0)
+			return &server->client[i];
+	}
+	return NULL;
+}
+
+/* ---- answers
+ * -------------------------------------------------------------------------------------*/
+
+static void send_more(struct server *server, struct client *client)
+{
+	ssize_t sent = send(client->fd, client->out + client->out_done,
+			    client->out_used - client->out_done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		sent = 0;
+	if (sent < 0) {
+		end_client(client);
+		return;
+	}
+	client->out_done += sent;
+	if (client->out_done < client->out_used) {
+		listen_for(server, client, EPOLLOUT);
+		return;
+	}
+	free(client->out);
+	client->out = NULL;
+	if (client->is_last) {
+		end_client(client);
+		return;
+	}
+	set_deadline(client);
+	listen_for(server, client, EPOLLIN);
+}
+
+/* Takes the answer over. */
+static void start_answer(struct server *server, struct client *client, char *answer)
+{
+	if (!answer) {
+		end_client(client);
+		return;
+	}
+	client->out = answer;
+	client->out_used = strlen(answer);
+	client->out_done = 0;
+	set_deadline(client);
+	send_more(server, client);
+}
+
+static void refuse(struct server *server, struct client *client, int code, const char *why)
+{
+	client->is_last = true;
+	start_answer(server, client, request_refusal(code, why));
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------------------*/
+
+/* A large request leaves no large buffer behind. */
+static void forget_request(struct client *client, size_t length)
+{
+	client->in_used -= length;
+	memmove(client->in, client->in + length, client->in_used);
+	client->scanned = 0;
+	if (client->in_size > SERVER_SMALL && client->in_used == 0) {
+		free(client->in);
+		client->in = NULL;
+		client->in_size = 0;
+	}
+}
+
+/* Answers the first whole line, if there is one; the next waits until its answer is taken. */
+static void answer_line(struct server *server, struct client *client)
+{
+	char *newline = NULL;
+	size_t length;
+	char *answer;
+
+	if (client->in_used > client->scanned)
+		newline = memchr(client->in + client->scanned, '\n',
+				 client->in_used - client->scanned);
+	client->scanned = client->in_used;
+	if (!newline)
+		return;
+	length = newline - client->in;
+	answer = request_answer(server->host, client->caller.by, client->in, length);
+	forget_request(client, length + 1);
+	start_answer(server, client, answer);
+}
+
+static bool has_large_client(const struct server *server, const struct client *but)
+{
+	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
+		if (&server->client[i] != but && server->client[i].in_size > SERVER_SMALL)
+			return true;
+	}
+	return false;
+}
+
+/* Room for more of the request; false when the client was refused or ended. */
+static bool make_room(struct server *server, struct client *client)
+{
+	size_t size = client->in_size ? client->in_size * 2 : FIRST_SIZE;
+	char *larger;
+
+	if (client->in_used < client->in_size)
+		return true;
+	if (client->in_size >= REQUEST_MAX_BYTES) {
+		refuse(server, client, 2, "the request is too long");
+		return false;
+	}
+	if (size > REQUEST_MAX_BYTES)
+		size = REQUEST_MAX_BYTES;
+	if (size > SERVER_SMALL && has_large_client(server, client)) {
+		refuse(server, client, 1, "another large request is under way");
+		return false;
+	}
+	larger = realloc(client->in, size);
+	if (!larger) {
+		end_client(client);
+		return false;
+	}
+	client->in = larger;
+	client->in_size = size;
+	return true;
+}
+
+/* One read per turn of the loop, so that nobody keeps the others waiting. */
+static void receive(struct server *server, struct client *client)
+{
+	ssize_t got;
+
+	if (!make_room(server, client))
+		return;
+	got = recv(client->fd, client->in + client->in_used, client->in_size - client->in_used,
+		   MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		end_client(client);
+		return;
+	}
+	client->in_used += got;
+	answer_line(server, client);
+}
+
+static void handle_client(struct server *server, struct client *client, uint32_t events)
+{
+	if (client->fd < 0)
+		return;
+	if (client->out && (events & EPOLLOUT))
+		send_more(server, client);
+	else if (!client->out && (events & EPOLLIN))
+		receive(server, client);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		end_client(client);
+	/* Requests that came together with the last one. */
+	while (client->fd >= 0 && !client->out && client->in_used > 0 && client->scanned == 0)
+		answer_line(server, client);
+}
+
+/* ---- who comes
+ * -----------------------------------------------------------------------------------*/
+
+static void tell_refused(struct host *host, const struct caller *caller)
+{
+	struct record_field field[] = {{"by", caller->by, 0}, {"pid", NULL, caller->pid}};
+
+	host_tell(host, "control-refused", RECORD_MEDIUM, field, 2,
+		  "refused %s at the control socket: neither root nor in the group " CONTROL_GROUP,
+		  caller->by);
+}
+
+static void refuse_at_door(int fd, const char *why)
+{
+	_cleanup_free_ char *text = request_refusal(1, why);
+
+	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return; /* it does not listen: closed all the same */
+}
+
+static void accept_client(struct server *server)
+{
+	_cleanup_close_ int fd =
+		accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client = free_place(server);
+	struct epoll_event event = {.events = EPOLLIN};
+	struct caller caller;
+
+	if (fd < 0 || caller_of_socket(fd, &caller) < 0)
+		return;
+	if (!caller.is_allowed) {
+		tell_refused(server->host, &caller);
+		refuse_at_door(fd, "only root and the group " CONTROL_GROUP " may ask");
+		return;
+	}
+	if (!client) {
+		refuse_at_door(fd, "too many clients");
+		return;
+	}
+	event.data.u64 = SERVER_FIRST + (client - server->client);
+	if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return;
+	*client = (struct client){.fd = TAKE_FD(fd), .caller = caller};
+	set_deadline(client);
+}
+
+void server_handle(struct server *server, uint64_t which, uint32_t events)
+{
+	if (which == SERVER_LISTENER)
+		accept_client(server);
+	else if (which >= SERVER_FIRST && which < SERVER_FIRST + SERVER_CLIENTS)
+		handle_client(server, &server->client[which - SERVER_FIRST], events);
+}
+
+uint64_t server_expire(struct server *server)
+{
+	uint64_t now = boot_now(), next = 0;
+
+	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
+		struct client *client = &server->client[i];
+
+		if (client->fd >= 0 && client->deadline_ns <= now)
+			end_client(client);
+		else if (client->fd >= 0 && (!next || client->deadline_ns < next))
+			next = client->deadline_ns;
+	}
+	return next;
+}
+
+/* ---- life
+ * ----------------------------------------------------------------------------------------*/
+
+/* The lock of the instance is ours, so a socket that is there has nobody behind it. */
+static int bind_socket(struct server *server)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	gid_t group;
+	mode_t old;
+	int r;
+
+	if (strlen(server->path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, server->path);
+	if (unlink(server->path) < 0 && errno != ENOENT)
+		return -errno;
+	old = umask(0177); /* nobody comes in before the group is set */
+	r = bind(server->listener, (struct sockaddr *)&address, sizeof(address));
+	umask(old);
+	if (r < 0)
+		return -errno;
+	if (control_group(&group) && chown(server->path, 0, group) < 0)
+		return -errno;
+	if (chmod(server->path, 0660) < 0 || listen(server->listener, 64) < 0)
+		return -errno;
+	return 0;
+}
+
+int server_open(struct server *server, struct host *host, int epoll, char **problem)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = SERVER_LISTENER};
+	int r;
+
+	*server = (struct server){.host = host, .epoll = epoll, .listener = -1};
+	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+		server->client[i].fd = -1;
+	server->path = path_run(host->instance, ".sock");
+	server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = !server->path ? -ENOMEM : server->listener < 0 ? -errno : bind_socket(server);
+	if (r == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, server->listener, &event) < 0)
+		r = -errno;
+	if (r < 0)
+		return tell_problem(problem, r, "cannot listen on %s: %s",
+				    server->path ? server->path : "the control socket",
+				    strerror(-r));
+	return 0;
+}
+
+void server_close(struct server *server)
+{
+	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+		end_client(&server->client[i]);
+	if (server->listener >= 0) {
+		close(server->listener);
+		unlink(server->path);
+	}
+	free(server->path);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * start.c - from nothing to a guard that judges.
+ */
+#include "user/daemon/start.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/daemon/clock.h"
+#include "user/daemon/orders_change.h"
+#include "user/daemon/paths.h"
+
+int daemon_lock(const char *instance, int *lock, char **problem)
+{
+	_cleanup_free_ char *path = path_run(instance, ".lock");
+	_cleanup_close_ int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
+	char pid[16] = "";
+
+	if (fd < 0)
+		return tell_problem(problem, -errno, "cannot open %s: %m", path ? path : "lock");
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return tell_problem(problem, -errno, "cannot lock %s: %m", path);
+		if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
+			pid[0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		return tell_problem(problem, -EBUSY,
+				    "instance %s has a daemon already (process %s)", instance,
+				    pid[0] ? pid : "unknown");
+	}
+	snprintf(pid, sizeof(pid), "%d\n", getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
+		return tell_problem(problem, -errno, "cannot write %s: %m", path);
+	*lock = TAKE_FD(fd);
+	return 0;
+}
+
+/* ---- which policy
+ * ---------------------------------------------------------------------------------*/
+
+static int compile(struct host *host, const struct sources *sources, struct image *image,
+		   char **problem, char **details)
+{
+	struct faults faults = {0};
+	size_t length;
+	FILE *out;
+	int r = policy_to_image(sources, wall_now(), image, &faults);
+
+	if (r < 0 && faults.count > 0 && (out = open_memstream(details, &length)) != NULL) {
+		faults_print(&faults, sources, out);
+		fclose(out);
+	}
+	if (r < 0 && faults.errors)
+		tell_problem(problem, r, "the policy of %s has %zu fault%s", host->instance,
+			     faults.errors, faults.errors == 1 ? "" : "s");
+	else if (r < 0)
+		tell_problem(problem, r, "cannot compile the policy: %s", strerror(-r));
+	faults_free(&faults);
+	return r;
+}
+
+static int load_file(const char *path, struct applied *applied, char **problem, char **details)
+{
+	struct faults faults = {0};
+	char real[PATH_MAX];
+	size_t length;
+	FILE *out;
+	int r = sources_load(path, &applied->sources, &faults);
+
+	if (r < 0 && faults.count > 0 && (out = open_memstream(details, &length)) != NULL) {
+		faults_print(&faults, &applied->sources, out);
+		fclose(out);
+	}
+	faults_free(&faults);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot read %s: %s", path,
+				    r == -EBADMSG ? "it has faults" : strerror(-r));
+	applied->path = strdup(realpath(path, real) ? real : path);
+	applied->applied_ns = wall_now();
+	return applied->path ? 0 : -ENOMEM;
+}
+
+/*
+ * The applied policy, else FILE (which is applied thereby), else the default: then *is_default.
+ * What a trial left is forgotten: nobody confirmed it.
+ */
+static int choose_policy(struct host *host, const struct run_options *options,
+			 struct applied *applied, bool *is_default, bool *is_new, char **problem,
+			 char **details)
+{
+	_cleanup_free_ char *path = host_path(host, "applied.json");
+	int r = path ? applied_load(path, applied) : -ENOMEM;
+
+	unlinkat(host->state_dir, "trial.json", 0);
+	*is_default = *is_new = false;
+	if (r == 0)
+		return 0;
+	if (r != -ENOENT)
+		return tell_problem(problem, r, "cannot read %s: %s", path ? path : "the policy",
+				    strerror(-r));
+	if (!options->policy_file) {
+		*is_default = true;
+		return 0;
+	}
+	*is_new = true;
+	return load_file(options->policy_file, applied, problem, details);
+}
+
+static int save_policy(struct host *host, const struct applied *applied, char **problem)
+{
+	_cleanup_free_ char *path = host_path(host, "applied.json");
+	int r = path ? applied_save(path, applied) : -ENOMEM;
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot save the policy: %s", strerror(-r));
+	return 0;
+}
+
+/* ---- a new guard, or the one that is there
+ * ------------------------------------------------------*/
+
+static struct guard_options options_of(const struct run_options *options)
+{
+	return (struct guard_options){.instance = options->instance,
+				      .cgroup = options->cgroup,
+				      .uplinks = options->uplinks,
+				      .uplink_count = options->uplink_count,
+				      .observe = options->observe};
+}
+
+static int load_orders(struct host *host, char **problem)
+{
+	_cleanup_free_ char *path = host_path(host, "orders.json");
+	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	return tell_problem(problem, r,
+			    "cannot read %s: %s; the guard does not start without its cuts",
+			    path ? path : "the orders", strerror(-r));
+}
+
+static void tell_lost(struct host *host, size_t lost)
+{
+	struct record_field field[] = {{"count", NULL, lost}};
+
+	if (lost)
+		host_tell(host, "cut-without-object", RECORD_HIGH, field, 1,
+			  "%zu cuts name what the policy does not have: they cover nothing", lost);
+}
+
+static int load_new(struct host *host, const struct run_options *options, struct image *image,
+		    size_t *lost, char **problem)
+{
+	struct guard_options guard_options = options_of(options);
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct cut_table cuts = {0};
+	int r = load_orders(host, problem);
+
+	if (r < 0)
+		return r;
+	r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
+	entry = cuts.entry;
+	if (r < 0)
+		return r;
+	guard_options.cuts = &cuts;
+	guard_options.orders = host->orders.item;
+	guard_options.order_count = host->orders.count;
+	guard_options.hours_closed = clock_needs_confirmation(host);
+	r = guard_load(&guard_options, image, &host->guard, problem);
+	if (r == 0)
+		host->orders_active = guard_control(host->guard).active;
+	return r;
+}
+
+/* The programs first, on the maps as they are; then the policy anew, which the old programs' tables
+ * hold already unless somebody touched the state directory: it gives hours for two more years. */
+static int adopt(struct host *host, const struct run_options *options, struct image *image,
+		 bool is_default, size_t *lost, char **problem)
+{
+	struct guard_options guard_options = options_of(options);
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct weir_policy_head head;
+	struct cut_table cuts = {0};
+	int r = guard_open(host->instance, &host->guard, problem);
+
+	if (r == 0)
+		r = guard_policy_head(host->guard, &head);
+	if (r == 0 && is_default && memcmp(head.digest, image->head.digest, sizeof(head.digest)))
+		return tell_problem(problem, -ENOENT,
+				    "a guard is on, but its policy is not in the state directory: "
+				    "name it with --policy (the guard stays on)");
+	if (r == 0)
+		r = guard_adopt(host->guard, &guard_options, problem);
+	if (r == 0)
+		r = host_refresh_orders(host);
+	if (r == 0)
+		r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
+	entry = cuts.entry;
+	if (r == 0)
+		r = guard_apply(host->guard, image, &cuts, problem);
+	if (r == 0)
+		r = guard_set_observe(host->guard, options->observe);
+	if (r < 0)
+		return r;
+	host->orders_active = guard_control(host->guard).active;
+	return 0;
+}
+
+/* A cut that was made while no daemon ran, or with a full disk, is saved now. */
+static void save_orders(struct host *host)
+{
+	int r = orders_to_disk(host);
+
+	if (r < 0)
+		host_tell(host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			  "the orders could not be saved: %s", strerror(-r));
+}
+
+static int start(struct host *host, const struct run_options *options, struct applied *applied,
+		 char **problem, char **details)
+{
+	bool is_default, is_new, is_pinned = guard_is_pinned(host->instance);
+	struct image image = {0};
+	size_t lost = 0;
+	int r = choose_policy(host, options, applied, &is_default, &is_new, problem, details);
+
+	if (r == 0 && is_default)
+		r = default_image(wall_now(), &image);
+	else if (r == 0)
+		r = compile(host, &applied->sources, &image, problem, details);
+	if (r == 0 && is_new)
+		r = save_policy(host, applied, problem);
+	if (r == 0 && is_pinned)
+		r = adopt(host, options, &image, is_default, &lost, problem);
+	else if (r == 0)
+		r = load_new(host, options, &image, &lost, problem);
+	if (r < 0 && is_new && !is_pinned) /* it did not come into force */
+		unlinkat(host->state_dir, "applied.json", 0);
+	if (r == 0)
+		r = host_take_image(host, &image, is_default ? NULL : applied);
+	image_free(&image);
+	if (r < 0)
+		return r;
+	host_tell(host, is_pinned ? "adopt" : "start", RECORD_LOW, NULL, 0, "weir %s %s %s",
+		  is_pinned ? "goes on guarding" : "guards", guard_cgroup_path(host->guard),
+		  is_pinned ? "after a restart" : "from now on");
+	tell_lost(host, lost);
+	return 0;
+}
+
+int daemon_start(struct host *host, const struct run_options *options, char **problem,
+		 char **details)
+{
+	struct applied applied = {0};
+	int r = host_init(host, options->instance, true, problem);
+
+	if (r < 0)
+		return r;
+	host->is_daemon = true;
+	if (options->policy_file) {
+		char real[PATH_MAX];
+
+		host->watched_path =
+			strdup(realpath(options->policy_file, real) ? real : options->policy_file);
+		if (!host->watched_path)
+			return -ENOMEM;
+	}
+	r = start(host, options, &applied, problem, details);
+	applied_free(&applied);
+	if (r < 0)
+		return r;
+	save_orders(host);
+	clock_check(host);
+	clock_save(host);
+	return 0;
+}
