@@ -6,28 +6,34 @@
 
 #include "user/base/table.h"
 
-/* FNV-1a, finished with MurmurHash3's mixer: the low bits alone choose the slot. */
-static uint64_t hash(const void *key, size_t length)
+/* Eight bytes at a time, each time mixed: the low bits alone choose the slot. */
+static uint32_t hash_of(const void *key, size_t length)
 {
-	const unsigned char *byte = key;
-	uint64_t h = 0xcbf29ce484222325;
-	size_t i;
+	const unsigned char *from = key;
+	uint64_t h = length, part;
 
-	for (i = 0; i < length; i++)
-		h = (h ^ byte[i]) * 0x100000001b3;
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccd;
-	return h ^ h >> 33;
+	for (;;) {
+		part = 0;
+		memcpy(&part, from, length < 8 ? length : 8);
+		h = (h ^ part) * 0x9e3779b97f4a7c15;
+		h ^= h >> 32;
+		if (length <= 8)
+			return (uint32_t)(h ^ h >> 16);
+		from += 8;
+		length -= 8;
+	}
 }
 
-static struct table_slot *find(const struct table *table, const void *key, size_t length)
+static struct table_slot *find(const struct table *table, uint32_t hash, const void *key,
+			       size_t length)
 {
-	size_t at = hash(key, length) & (table->size - 1);
+	size_t at = hash & (table->size - 1);
 	struct table_slot *slot;
 
 	for (;; at = (at + 1) & (table->size - 1)) {
 		slot = &table->slot[at];
-		if (!slot->key || (slot->length == length && memcmp(slot->key, key, length) == 0))
+		if (!slot->key || (slot->hash == hash && slot->length == length &&
+				   memcmp(slot->key, key, length) == 0))
 			return slot;
 	}
 }
@@ -35,14 +41,17 @@ static struct table_slot *find(const struct table *table, const void *key, size_
 static int resize(struct table *table, size_t size)
 {
 	struct table larger = {.size = size, .count = table->count};
+	const struct table_slot *old;
 	size_t i;
 
 	larger.slot = calloc(larger.size, sizeof(*larger.slot));
 	if (!larger.slot)
 		return -ENOMEM;
-	for (i = 0; i < table->size; i++)
-		if (table->slot[i].key)
-			*find(&larger, table->slot[i].key, table->slot[i].length) = table->slot[i];
+	for (i = 0; i < table->size; i++) {
+		old = &table->slot[i];
+		if (old->key)
+			*find(&larger, old->hash, old->key, old->length) = *old;
+	}
 	free(table->slot);
 	*table = larger;
 	return 0;
@@ -59,6 +68,7 @@ int table_reserve(struct table *table, size_t count)
 
 int table_put(struct table *table, const void *key, size_t length, uint32_t value, uint32_t *found)
 {
+	uint32_t hash = hash_of(key, length);
 	struct table_slot *slot;
 	int r;
 
@@ -67,10 +77,10 @@ int table_put(struct table *table, const void *key, size_t length, uint32_t valu
 		if (r < 0)
 			return r;
 	}
-	slot = find(table, key, length);
+	slot = find(table, hash, key, length);
 	*found = slot->key ? slot->value : TABLE_NONE;
 	if (!slot->key) {
-		*slot = (struct table_slot){key, (uint32_t)length, value};
+		*slot = (struct table_slot){key, (uint32_t)length, value, hash};
 		table->count++;
 	}
 	return 0;
@@ -82,7 +92,7 @@ uint32_t table_get(const struct table *table, const void *key, size_t length)
 
 	if (table->size == 0)
 		return TABLE_NONE;
-	slot = find(table, key, length);
+	slot = find(table, hash_of(key, length), key, length);
 	return slot->key ? slot->value : TABLE_NONE;
 }
 

@@ -12,6 +12,7 @@ struct table_slot {
 	const void *key; /* NULL: free. Borrowed: it must outlive the table */
 	uint32_t length;
 	uint32_t value;
+	uint32_t hash; /* spares most looks at keys, which lie far apart */
 };
 
 /* All zero is an empty table. */

@@ -99,13 +99,28 @@ int zone_wall(int year, int month, int day, int minute, uint64_t *wall_ns)
 	return 0;
 }
 
+/* Digits alone; -1 for anything else. */
+static int digits(const char *text, int count)
+{
+	int value = 0;
+
+	for (; count > 0; count--, text++) {
+		if (*text < '0' || *text > '9')
+			return -1;
+		value = value * 10 + (*text - '0');
+	}
+	return value;
+}
+
 int date_parse(const char *text, int *year, int *month, int *day)
 {
-	int y, m, d, end = 0;
+	int y, m, d;
 
-	if (strspn(text, "0123456789-") != 10 || strlen(text) != 10 || text[4] != '-' ||
-	    text[7] != '-' || sscanf(text, "%4d-%2d-%2d%n", &y, &m, &d, &end) != 3 || end != 10)
+	if (strlen(text) != 10 || text[4] != '-' || text[7] != '-')
 		return -EINVAL;
+	y = digits(text, 4);
+	m = digits(text + 5, 2);
+	d = digits(text + 8, 2);
 	if (!is_a_day(y, m, d))
 		return -EINVAL;
 	*year = y;

@@ -175,26 +175,37 @@ void read_zone_text(struct reader *reader, const struct node *value, void *field
 	}
 }
 
+/* The days of 100,000 partners are few, and each look at the zone costs a file's. */
+struct day_memo {
+	uint64_t utc_ns, zone_ns;
+};
+
 /* From the first moment of a day in UTC to that of `later` days after it in the zone entered. */
-static void move_day(uint64_t *ns, int later)
+static void move_day(uint64_t *ns, int later, struct day_memo *memo)
 {
 	time_t seconds = (time_t)(*ns / NS_PER_SECOND);
 	struct tm tm;
 
-	if (gmtime_r(&seconds, &tm))
-		zone_wall(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, later * 1440, ns);
+	if (*ns != memo->utc_ns) {
+		memo->utc_ns = memo->zone_ns = *ns;
+		if (gmtime_r(&seconds, &tm))
+			zone_wall(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, later * 1440,
+				  &memo->zone_ns);
+	}
+	*ns = memo->zone_ns;
 }
 
-static void move_days(struct validity *validity)
+static void move_days(struct validity *validity, struct day_memo memos[2])
 {
 	if (validity->from_ns != 0)
-		move_day(&validity->from_ns, 0);
+		move_day(&validity->from_ns, 0, &memos[0]);
 	if (validity->until_ns != UINT64_MAX)
-		move_day(&validity->until_ns, 1);
+		move_day(&validity->until_ns, 1, &memos[1]);
 }
 
 int read_resolve_days(struct policy *policy)
 {
+	struct day_memo memos[2] = {{0}};
 	struct zone_guard zone;
 	struct grant *grant;
 	size_t i;
@@ -204,7 +215,7 @@ int read_resolve_days(struct policy *policy)
 	if (r < 0)
 		return r;
 	for (i = 0; i < policy->partner_count; i++)
-		move_days(&policy->partners[i].validity);
+		move_days(&policy->partners[i].validity, memos);
 	zone_leave(&zone);
 	for (i = 0; i < policy->grant_count; i++) {
 		grant = &policy->grants[i];
@@ -213,7 +224,8 @@ int read_resolve_days(struct policy *policy)
 		r = zone_enter(&zone, grant->zone.text ? grant->zone.text : policy->zone);
 		if (r < 0)
 			return r;
-		move_days(&grant->validity);
+		memset(memos, 0, sizeof(memos));
+		move_days(&grant->validity, memos);
 		zone_leave(&zone);
 	}
 	return 0;

@@ -274,14 +274,22 @@ static int on_event(struct builder *b, const yaml_event_t *event)
 
 static void tell_bad_byte(struct builder *b, const yaml_parser_t *parser)
 {
+	const char *text = b->cursor.text;
 	size_t offset = parser->problem_offset;
-	struct position at = at_offset(b, offset);
-	unsigned char byte =
-		offset < b->cursor.length ? (unsigned char)b->cursor.text[offset] : 0xff;
+	bool is_control = strncmp(parser->problem, "control", strlen("control")) == 0;
+	struct position at;
+	unsigned char byte;
 
+	/* Of a sequence that is cut off, libyaml names the byte that does not continue it. */
+	if (!is_control && offset > 0 && strstr(parser->problem, "trailing"))
+		do
+			offset--;
+		while (offset > 0 && is_inside_character(text[offset]));
+	at = at_offset(b, offset);
+	byte = offset < b->cursor.length ? (unsigned char)text[offset] : 0xff;
 	if (byte == 0)
 		faults_add(b->faults, SEVERITY_ERROR, at, "a NUL byte");
-	else if (byte < ' ' || byte == 0x7f)
+	else if (is_control)
 		faults_add(b->faults, SEVERITY_ERROR, at, "a control character (0x%02x)", byte);
 	else
 		faults_add(b->faults, SEVERITY_ERROR, at, "not UTF-8 (byte 0x%02x): %s", byte,
