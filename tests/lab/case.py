@@ -73,7 +73,9 @@ class LabCase(unittest.TestCase):
         """A server at the far end; returns (sink, address, port)."""
         port = port or next(self.ports)
         address = HOSTS[host][0 if family == 4 else 3][0]
-        return far.Sink(self.lab, host, address, port, udp, protocol), address, port
+        sink = far.Sink(self.lab, host, address, port, udp, protocol)
+        self.addCleanup(sink.task.kill)
+        return sink, address, port
 
     # ---- what holds -----------------------------------------------------------------------------
 

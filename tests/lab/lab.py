@@ -473,7 +473,7 @@ class Lab:
 def _prepare_namespace(is_router):
     """Settings of one namespace, before it has links. /proc/sys/net shows the caller's own."""
     settings = {"ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/router_solicitations": 0,
-                "ipv4/tcp_fastopen": 3, "ipv4/conf/default/rp_filter": 0,
+                "ipv4/tcp_fastopen": 7, "ipv4/conf/default/rp_filter": 0,
                 "ipv4/ping_group_range": "0 0"}
     if is_router:
         settings.update({"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1,
