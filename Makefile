@@ -105,8 +105,16 @@ asan:
 test: all unit prog asan
 	python3 tests/run
 
-demo: all
-	python3 tests/lab/demo.py
+demo:
+	@[ "$$(id -u)" = 0 ] || { echo "make demo must run as root" >&2; exit 1; }
+	@[ -e /sys/kernel/btf/vmlinux ] || { echo "this kernel has no BTF (/sys/kernel/btf/vmlinux)" >&2; exit 1; }
+	@grep -q ' cgroup2 ' /proc/mounts || { echo "no cgroup v2 hierarchy is mounted" >&2; exit 1; }
+	@for package in $(DEPS_BUILD) $(DEPS_LAB); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
+		{ echo "installing what is missing ($$package, ...)"; exec $(MAKE) deps; }; \
+	done
+	@$(MAKE) --no-print-directory all
+	@python3 tests/lab/demo.py
 
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
