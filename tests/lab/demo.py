@@ -44,6 +44,7 @@ class Demo:
         self.since = time.monotonic()
         self.failed = 0
         self.counts = {}
+        self.order = self.other = None
 
     # ---- narrating ------------------------------------------------------------------------------
 
@@ -154,16 +155,17 @@ class Demo:
         victim = far.sftp_get(self.lab, NORD, "big", kbits=480000)
         other = far.sftp_get(self.lab, SUED, "night", HUB[6], kbits=64000)
         wait_for(lambda: victim.bytes > 100 * MIB, 30, "the download to be under way")
+        self.other = other
         self.order = self.guard.cut("partner:" + NORD, reason="found on a leak site")
         check(victim.wait(10) not in (0, -9), "the client was not told")
         self.counts[NORD].settle()
         check(victim.bytes < 1 << 30, "the whole file arrived")
         check(self.targets().count("partner:" + NORD) == 1, "weir does not list the cut")
         check(far.sftp_get(self.lab, NORD, "night").wait(4) != 0, "a new connection came through")
-        self.other = other
         return "%s B of %s" % (number(victim.bytes), number(1 << 30)), self.compare(NORD)
 
     def others_unaffected(self):
+        check(self.other, "there is none")
         return self.whole(self.other), self.compare(SUED)
 
     def nothing_for(self, hosts):
@@ -238,7 +240,7 @@ class Demo:
             self.step(partner, self.account, partner)
 
     def tell_order(self):
-        if getattr(self, "order", None):
+        if self.order:
             for line in self.order.stdout.strip().splitlines():
                 print("       weir: " + line)
             self.order = None
