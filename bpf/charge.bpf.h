@@ -215,12 +215,12 @@ static __always_inline bool answer_is_severed(const struct weir_answer *a)
 	return meter && meter->severed_ns;
 }
 
-/* What keeps a parcel from its budgets: refused already, or without payload. */
+/* What has no payload, or is the kernel's own: in no budget. */
 static __always_inline void charge_bare(struct charge *c, const struct weir_answer *a,
 					const struct parcel *p, __u64 received,
 					struct weir_socket *socket)
 {
-	if (c->is_refused || p->is_urgent)
+	if (p->is_urgent)
 		return;
 	if (c->account->severed_ns) { /* the connection is over */
 		c->is_refused = 1;
@@ -273,9 +273,46 @@ static __always_inline struct weir_meter *account_get(const struct weir_answer *
 }
 
 /*
- * Charges a parcel under an answer, and tells what there is to tell. True: it passes.
- * `received` is what the connection got so far (for segments without payload). A refusal that no
- * packet stands for (connect, sendmsg) comes with no bytes.
+ * Counts and tells a refusal that the answer has made already; no meter is asked. One that no
+ * packet stands for (connect, sendmsg) comes with no bytes. True: it passes all the same (observe).
+ */
+WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parcel *p,
+				  const struct weir_socket *socket)
+{
+	struct lock_value *held = meter_lock_get();
+	const struct weir_service *service;
+	const struct weir_partner *partner;
+	struct charge c = {};
+
+	if (!a || !p || !held)
+		return false;
+	service = service_get(a->policy_slot, a->service);
+	partner = partner_get(a->policy_slot, a->partner);
+	if (!service || !partner) {
+		loss_count(WEIR_LOST_HOOK);
+		return false;
+	}
+	c.account = account_get(a, service, partner);
+	c.telling = c.account;
+	c.now_ns = p->now_ns;
+	c.bytes = p->bytes;
+	c.direction = a->direction != WEIR_SERVES;
+	if (!c.account) /* counted in WEIR_LOST_METERS_FULL */
+		return a->observe;
+	bpf_spin_lock(&held->lock);
+	__builtin_memset(&held->note, 0, sizeof(held->note));
+	held->note.reason = a->reason;
+	charge_count(&c, &held->note, true, a->observe);
+	c.note = held->note;
+	bpf_spin_unlock(&held->lock);
+	if (c.note.event)
+		charge_tell(&c.note, a, p, socket);
+	return a->observe;
+}
+
+/*
+ * Charges a parcel that the answer lets pass, and tells what there is to tell. True: it passes.
+ * `received` is what the connection got so far (for segments without payload).
  */
 WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parcel *p,
 				 __u64 received, struct weir_socket *socket)
@@ -299,13 +336,10 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	c.is_established = p->is_established;
 	c.is_observed = a->observe;
 	c.reason = a->reason;
-	c.is_refused = a->verdict == WEIR_REFUSE && !p->is_urgent;
-	if (!charge_begin(&c,
-			  account_get(a, service, partner))) /* counted in WEIR_LOST_METERS_FULL */
+	if (!charge_begin(&c, account_get(a, service, partner))) /* counted */
 		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
 
-	if (a->verdict == WEIR_REFUSE || p->is_bare || p->is_urgent ||
-	    a->reason == WEIR_REASON_STACK) {
+	if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
 		charge_bare(&c, a, p, received, socket);
 	} else if (!claim_own(&c, a, service, &p->peer) ||
 		   (a->reason != WEIR_REASON_LIFELINE && !claim_ceilings(&c, service, partner))) {
@@ -317,6 +351,15 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	if (c.note.event)
 		charge_tell(&c.note, a, p, socket);
 	return passes;
+}
+
+/* One after the other and not one inside the other: both need the stack. */
+static __always_inline bool charge(const struct weir_answer *a, const struct parcel *p,
+				   __u64 received, struct weir_socket *socket)
+{
+	if (a->verdict == WEIR_REFUSE && !p->is_urgent)
+		return charge_refusal(a, p, socket);
+	return charge_parcel(a, p, received, socket);
 }
 
 #endif

@@ -71,7 +71,7 @@ static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_a
 	if (s)
 		s->cgroup = p.cgroup;
 	return early_passes(&p, address, bpf_get_socket_cookie(ctx), is_stream, &a) ||
-	       charge_parcel(&a, &p, 0, s);
+	       charge_refusal(&a, &p, s);
 }
 
 static __always_inline bool early4(struct bpf_sock_addr *ctx)

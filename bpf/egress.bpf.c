@@ -138,7 +138,7 @@ static __noinline bool refuse_unread(struct parcel *p, struct weir_answer *a)
 	a->verdict = WEIR_REFUSE;
 	a->reason = WEIR_REASON_UNCLASSIFIED;
 	a->grant = WEIR_NO_GRANT;
-	return charge_parcel(a, p, 0, NULL);
+	return charge_refusal(a, p, NULL);
 }
 
 /* True: it passes. */
@@ -181,7 +181,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 		judge(skb, sk, &p, s, &a);
 	}
 
-	passes = charge_parcel(&a, &p.parcel, tcp ? tcp->bytes_received : 0, s);
+	passes = charge(&a, &p.parcel, tcp ? tcp->bytes_received : 0, s);
 	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare)
 		charge_shadow(&a, &p.parcel, s);
 	if (s && tcp && p.parcel.is_established)

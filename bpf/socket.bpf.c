@@ -31,7 +31,7 @@ static __noinline bool mptcp_refuse(__u64 sk_address)
 	a.verdict = WEIR_REFUSE;
 	a.reason = WEIR_REASON_MPTCP;
 	a.grant = WEIR_NO_GRANT;
-	return charge_parcel(&a, &p, 0, NULL);
+	return charge_refusal(&a, &p, NULL);
 }
 
 SEC("cgroup/sock_create")
