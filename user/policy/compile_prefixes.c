@@ -10,35 +10,50 @@
 #include "user/base/cleanup.h"
 #include "user/policy/compile.h"
 
+enum { DIGITS = 17 /* the bytes of the address, then the bits */ };
+
+static unsigned digit_of(const struct image_prefix *prefix, int digit)
+{
+	return digit == DIGITS - 1 ? prefix->bits : prefix->address[digit];
+}
+
+/* One stable pass by one digit; `place` holds how often each value comes up. */
+static void sort_digit(const struct image_prefix *from, struct image_prefix *to, size_t count,
+		       int digit, uint32_t place[256])
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < 256; i++) {
+		uint32_t here = place[i];
+
+		place[i] = sum;
+		sum += here;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[place[digit_of(&from[i], digit)]++] = from[i];
+}
+
 /*
- * Sorts by address, then bits: a radix sort from the last byte to the first. Bytes that are the
- * same in all (twelve of sixteen with IPv4 alone) cost one look.
+ * Sorts by address, then bits: a radix sort from the last digit to the first. Digits that are the
+ * same in all (twelve of sixteen with IPv4 alone) cost nothing.
  */
 static int sort_prefixes(struct image_prefix **prefixes, size_t count)
 {
+	uint32_t places[DIGITS][256] = {0};
 	struct image_prefix *from = *prefixes, *to;
 
 	to = malloc(count * sizeof(*to));
 	if (!to)
 		return -ENOMEM;
-	for (int digit = 16; digit >= 0; digit--) {
-		size_t place[256] = {0}, sum = 0;
+	for (size_t i = 0; i < count; i++)
+		for (int digit = 0; digit < DIGITS; digit++)
+			places[digit][digit_of(&from[i], digit)]++;
+	for (int digit = DIGITS - 1; digit >= 0; digit--) {
 		struct image_prefix *swap = from;
 
-#define DIGIT(prefix) (digit == 16 ? (prefix)->bits : (prefix)->address[digit])
-		for (size_t i = 0; i < count; i++)
-			place[DIGIT(&from[i])]++;
-		if (place[DIGIT(&from[0])] == count)
+		if (places[digit][digit_of(&from[0], digit)] == count)
 			continue;
-		for (size_t i = 0; i < 256; i++) {
-			size_t here = place[i];
-
-			place[i] = sum;
-			sum += here;
-		}
-		for (size_t i = 0; i < count; i++)
-			to[place[DIGIT(&from[i])]++] = from[i];
-#undef DIGIT
+		sort_digit(from, to, count, digit, places[digit]);
 		from = to;
 		to = swap;
 	}
