@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * check.c - `weir check FILE`: every fault with its place, or one line that sums the policy up.
+ * Needs neither a daemon nor root.
+ */
+#include <time.h>
+
+#include "user/base/units.h"
+#include "user/cmd/policy_file.h"
+#include "user/policy/words.h"
+
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_summary(const char *path, const struct image *image)
+{
+	size_t services = image->head.services - WEIR_SERVICE_NAMED;
+	size_t partners = image->head.partners - 1, grants = image->head.grants - 1;
+
+	printf("%s: good: %s, %s: %zu service%s, %zu partner%s with %zu prefix%s, %zu grant%s in "
+	       "%u rule%s, %zu lifeline prefix%s; digest ",
+	       path, image->name, mode_name(image->head.mode), services, plural(services), partners,
+	       plural(partners), image->prefix_count, image->prefix_count == 1 ? "" : "es", grants,
+	       plural(grants), image->head.rules, plural(image->head.rules),
+	       image->lifeline_prefix_count, image->lifeline_prefix_count == 1 ? "" : "es");
+	for (int i = 0; i < 8; i++)
+		printf("%02x", image->head.digest[i]);
+	putchar('\n');
+}
+
+static int run_check(const struct arguments *arguments)
+{
+	const char *path = arguments->item[0];
+	struct policy_file file;
+	struct timespec now;
+	struct image image;
+	int code;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	code = policy_file_read(arguments, path, &file);
+	if (code == CMD_DONE)
+		code = policy_file_compile(arguments, &file,
+					   now.tv_sec * NS_PER_SECOND + now.tv_nsec, &image);
+	if (code == CMD_DONE) {
+		faults_print(&file.faults, &file.sources, stderr); /* warnings */
+		print_summary(path, &image);
+		image_free(&image);
+	}
+	policy_file_free(&file);
+	return code;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.arguments = "FILE",
+	.help = "Tells every fault of a policy with its place",
+	.least = 1,
+	.most = 1,
+	.run = run_check,
+};
