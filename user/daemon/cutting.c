@@ -50,7 +50,6 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 {
 	uint64_t now = host_wall(host);
 
-	*first = 0;
 	for (size_t i = 0; i < request->target_count; i++) {
 		struct order_text text = {.target = request->target[i],
 					  .reason = request->reason,
@@ -203,7 +202,7 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 static int cut_locked(struct host *host, const struct order_request *request,
 		      struct json_out *reply, char **problem)
 {
-	uint64_t began = boot_now(), first;
+	uint64_t began = boot_now(), first = 0;
 	_cleanup_orders_ struct orders orders = {0};
 	struct cut_table table = {0};
 	int r;

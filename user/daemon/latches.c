@@ -85,21 +85,16 @@ bool latch_is_in(const struct host *host, const struct latch *latch,
 				    is_of_strangers(latch));
 }
 
-char *latch_describe(const struct host *host, const struct latch *latch)
+char *latch_target(const struct host *host, const struct latch *latch)
 {
 	const char *grant = names_grant(&host->names, latch->grant_key);
 	const char *service = names_service(&host->names, latch->service_key);
-	const char *partner = names_partner(&host->names, latch->partner_key);
 	char *text;
 	int r;
 
 	if (is_of_strangers(latch))
 		r = asprintf(&text, "strangers@service:%s", service ? service : "?");
-	else if (partner && partner[0])
-		r = asprintf(&text, "grant:%s, partner:%s, service:%s", grant ? grant : "?",
-			     partner, service ? service : "?");
 	else
-		r = asprintf(&text, "grant:%s, service:%s", grant ? grant : "?",
-			     service ? service : "?");
+		r = asprintf(&text, "grant:%s", grant ? grant : "?");
 	return r < 0 ? NULL : text;
 }

@@ -30,7 +30,7 @@ int latches_note(struct latches *latches, uint64_t key, const struct weir_meter 
 bool latch_is_in(const struct host *host, const struct latch *latch,
 		 const struct weir_cut_entry *target);
 
-/* What it is about: "grant:billing, partner klinik-nord, service sftp"; malloc'd. */
-char *latch_describe(const struct host *host, const struct latch *latch);
+/* A target that covers it: "grant:billing", "strangers@service:portal"; malloc'd. */
+char *latch_target(const struct host *host, const struct latch *latch);
 
 #endif

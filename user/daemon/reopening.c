@@ -143,7 +143,7 @@ static int reopen_target(struct reopening *work, const char *text,
 
 static void clear_latch(struct reopening *work, struct latch *latch)
 {
-	_cleanup_free_ char *what = latch_describe(work->host, latch);
+	_cleanup_free_ char *what = latch_target(work->host, latch);
 	char id[24];
 
 	if (latch->count == 0 || guard_clear_latch(work->host->guard, latch->account) < 0)

@@ -110,7 +110,7 @@ static void put_cut(const struct host *host, struct json_out *reply, size_t inde
 
 static void put_latch(const struct host *host, struct json_out *reply, const struct latch *latch)
 {
-	_cleanup_free_ char *what = latch_describe(host, latch);
+	_cleanup_free_ char *what = latch_target(host, latch);
 	char id[24];
 
 	latch_format(latch->account, id, sizeof(id));

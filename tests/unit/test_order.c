@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * test_order.c - the set of cuts and exceptions: what goes in, what it compiles to, and that it
+ * comes back from the disk as it was.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "user/order/orders.h"
+
+static uint64_t cut(struct orders *orders, const char *target, uint64_t until_ns)
+{
+	struct order_text text = {
+		.target = target, .reason = "why", .by = "me", .since_ns = 5, .until_ns = until_ns};
+	uint64_t id = 0;
+
+	assert_int_equal(orders_add_cut(orders, &text, &id), 0);
+	return id;
+}
+
+static int except(struct orders *orders, uint64_t parent, const char *target, uint64_t *id)
+{
+	struct order_text text = {.target = target, .reason = "why", .by = "me", .since_ns = 6};
+
+	return orders_add_exception(orders, parent, &text, id);
+}
+
+/* "partner:N" -> index N; "gone" has no object. */
+static int resolve(const struct weir_order *order, struct weir_cut_entry *entry, void *data)
+{
+	if (strcmp(order->target, "gone") == 0)
+		return data ? -ENOENT : 0;
+	entry->target = WEIR_TARGET_PARTNER;
+	entry->index = atoi(order->target + strlen("partner:"));
+	return 0;
+}
+
+static void ids_rise_and_are_not_used_twice(void **state)
+{
+	struct orders orders = {0};
+	uint64_t first = cut(&orders, "partner:1", 0), second = cut(&orders, "partner:2", 0);
+
+	(void)state;
+	assert_int_equal(first, 1);
+	assert_int_equal(second, 2);
+	assert_int_equal(orders_remove_cut(&orders, second), 0);
+	assert_int_equal(cut(&orders, "partner:3", 0), 3);
+	assert_int_equal(orders_remove_cut(&orders, 2), -ENOENT);
+	orders_free(&orders);
+}
+
+static void an_exception_belongs_to_its_cut(void **state)
+{
+	struct orders orders = {0};
+	uint64_t one = cut(&orders, "partner:1", 0), two = cut(&orders, "partner:2", 0), id;
+
+	(void)state;
+	assert_int_equal(except(&orders, one, "partner:7", &id), 0);
+	assert_int_equal(except(&orders, one, "partner:7", &id), -EEXIST);
+	assert_int_equal(except(&orders, two, "partner:7", &id), 0);
+	assert_int_equal(except(&orders, 99, "partner:7", &id), -ENOENT);
+	assert_int_equal(except(&orders, id, "partner:8", &id), -ENOENT); /* of an exception */
+	assert_int_equal(orders.count, 4);
+	assert_int_equal(orders_remove_cut(&orders, one), 0);
+	assert_int_equal(orders.count, 2);
+	assert_null(orders_find(&orders, one));
+	assert_non_null(orders_find(&orders, two));
+	orders_free(&orders);
+}
+
+static void a_cut_compiles_to_itself_and_then_its_exceptions(void **state)
+{
+	static const struct {
+		uint64_t order;
+		bool is_exception;
+		uint32_t index;
+	} expected[] = {{1, false, 1}, {3, true, 7}, {5, true, 8}, {2, false, 2}, {4, true, 9}};
+	struct orders orders = {0};
+	struct weir_cut_entry *entry = NULL;
+	uint64_t one = cut(&orders, "partner:1", 0), two = cut(&orders, "partner:2", 0), id;
+	size_t count = 0;
+
+	(void)state;
+	except(&orders, one, "partner:7", &id);
+	except(&orders, two, "partner:9", &id);
+	except(&orders, one, "partner:8", &id);
+	assert_int_equal(orders_compile(&orders, resolve, NULL, &entry, &count), 0);
+	assert_int_equal(count, 5);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(entry[i].order, expected[i].order);
+		assert_int_equal(entry[i].is_exception, expected[i].is_exception);
+		assert_int_equal(entry[i].index, expected[i].index);
+		assert_int_equal(entry[i].service, WEIR_ANY);
+	}
+	free(entry);
+	orders_free(&orders);
+}
+
+static void the_resolver_can_refuse(void **state)
+{
+	struct orders orders = {0};
+	struct weir_cut_entry *entry = NULL;
+	size_t count = 77;
+
+	(void)state;
+	cut(&orders, "gone", 0);
+	assert_int_equal(orders_compile(&orders, resolve, "strict", &entry, &count), -ENOENT);
+	assert_null(entry);
+	assert_int_equal(count, 77);
+	assert_int_equal(orders_compile(&orders, resolve, NULL, &entry, &count), 0);
+	assert_int_equal(entry[0].target, WEIR_TARGET_NOTHING);
+	free(entry);
+	orders_free(&orders);
+}
+
+static void nothing_compiles_to_nothing(void **state)
+{
+	struct orders orders = {0};
+	struct weir_cut_entry *entry = (void *)1;
+	size_t count = 1;
+
+	(void)state;
+	assert_int_equal(orders_compile(&orders, resolve, NULL, &entry, &count), 0);
+	assert_null(entry);
+	assert_int_equal(count, 0);
+}
+
+static void texts_must_fit_in_a_line(void **state)
+{
+	char longest[193];
+	struct orders orders = {0};
+	struct order_text text = {.target = "all", .by = "me"};
+	const char *const refused[] = {"", "two\nlines", "a\ttab", "\x1b[31m", longest};
+	uint64_t id;
+
+	(void)state;
+	memset(longest, 'x', 192);
+	longest[192] = '\0';
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		text.reason = refused[i];
+		assert_int_equal(orders_add_cut(&orders, &text, &id), -EINVAL);
+	}
+	longest[191] = '\0';
+	text.reason = longest;
+	assert_int_equal(orders_add_cut(&orders, &text, &id), 0);
+	text.target = longest;
+	assert_int_equal(orders_add_cut(&orders, &text, &id), -EINVAL);
+	assert_int_equal(orders.count, 1);
+	orders_free(&orders);
+}
+
+static void there_is_an_end_to_them(void **state)
+{
+	struct orders orders = {0};
+	struct order_text text = {.target = "all", .reason = "why", .by = ""};
+	uint64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_MAX_ORDERS; i++)
+		assert_int_equal(orders_add_cut(&orders, &text, &id), 0);
+	assert_int_equal(orders_add_cut(&orders, &text, &id), -ENOSPC);
+	orders_free(&orders);
+}
+
+static void cuts_end_in_their_time(void **state)
+{
+	struct orders orders = {0};
+	uint64_t id;
+
+	(void)state;
+	cut(&orders, "partner:1", 0);
+	cut(&orders, "partner:2", 200);
+	id = cut(&orders, "partner:3", 100);
+	assert_int_equal(orders_next_end(&orders), 100);
+	assert_int_equal(orders_expired(&orders, 99), 0);
+	assert_int_equal(orders_expired(&orders, 100), id);
+	orders_remove_cut(&orders, id);
+	assert_int_equal(orders_next_end(&orders), 200);
+	orders_remove_cut(&orders, 2);
+	assert_int_equal(orders_next_end(&orders), 0);
+	orders_free(&orders);
+}
+
+static void what_the_kernel_kept_is_put_in_order(void **state)
+{
+	struct weir_order *item = calloc(4, sizeof(*item));
+	struct orders orders = {0};
+
+	(void)state;
+	item[0] = (struct weir_order){.id = 9, .parent = 4};
+	item[1] = (struct weir_order){.id = 4};
+	item[2] = (struct weir_order){.id = 11, .parent = 8}; /* its cut is gone */
+	item[3] = (struct weir_order){.id = 2};
+	memset(item[3].target, 'x', sizeof(item[3].target)); /* no NUL */
+	orders_take(&orders, item, 4);
+	assert_int_equal(orders.count, 3);
+	assert_int_equal(orders.item[0].id, 2);
+	assert_int_equal(strlen(orders.item[0].target), 127);
+	assert_int_equal(orders.item[2].parent, 4);
+	assert_int_equal(orders.next, 12);
+	orders_free(&orders);
+}
+
+static void they_come_back_from_the_disk(void **state)
+{
+	char path[] = "/tmp/weir-test-order-XXXXXX";
+	struct orders orders = {0}, back = {0};
+	uint64_t id;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	id = cut(&orders, "partner:1", 0);
+	except(&orders, id, "partner:2", &id);
+	cut(&orders, "partner:\"quoted\\\xc3\xa4", UINT64_MAX - 1);
+	orders_remove_cut(&orders, cut(&orders, "partner:4", 0));
+	assert_int_equal(orders_save(&orders, path), 0);
+	assert_int_equal(orders_load(path, &back), 0);
+	assert_int_equal(back.count, orders.count);
+	assert_int_equal(back.next, orders.next);
+	assert_memory_equal(back.item, orders.item, orders.count * sizeof(*orders.item));
+	orders_free(&back);
+	orders_free(&orders);
+	unlink(path);
+}
+
+static void a_broken_file_is_refused(void **state)
+{
+	static const char *const broken[] = {
+		"",
+		"[]",
+		"{",
+		"{\"next\":1}",
+		"{\"next\":\"1\",\"orders\":[]}",
+		"{\"next\":1,\"orders\":{}}",
+		"{\"next\":1,\"orders\":[1]}",
+		"{\"next\":1,\"orders\":[{\"id\":0,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
+		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\"}]}",
+		"{\"next\":1,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
+		"\"target\":7,\"reason\":\"x\",\"by\":\"\"}]}",
+	};
+	char path[] = "/tmp/weir-test-order-XXXXXX";
+	struct orders orders = {0};
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, broken[i], strlen(broken[i]), 0), strlen(broken[i]));
+		assert_int_equal(orders_load(path, &orders), -EBADMSG);
+		assert_null(orders.item);
+	}
+	close(fd);
+	unlink(path);
+	assert_int_equal(orders_load(path, &orders), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ids_rise_and_are_not_used_twice),
+		cmocka_unit_test(an_exception_belongs_to_its_cut),
+		cmocka_unit_test(a_cut_compiles_to_itself_and_then_its_exceptions),
+		cmocka_unit_test(the_resolver_can_refuse),
+		cmocka_unit_test(nothing_compiles_to_nothing),
+		cmocka_unit_test(texts_must_fit_in_a_line),
+		cmocka_unit_test(there_is_an_end_to_them),
+		cmocka_unit_test(cuts_end_in_their_time),
+		cmocka_unit_test(what_the_kernel_kept_is_put_in_order),
+		cmocka_unit_test(they_come_back_from_the_disk),
+		cmocka_unit_test(a_broken_file_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
