@@ -202,6 +202,10 @@ int guard_adopt(struct guard *guard, const struct guard_options *options, char *
 		return problem_set(problem, err, "the guard was taken off");
 	err = adopt_locked(guard, options, problem);
 	guard_unlock(guard);
+	if (!err) { /* this build's iterators, before the first cut needs them */
+		sever_free(TAKE_PTR(guard->sever));
+		sever_load(guard, NULL);
+	}
 	if (err && problem && !*problem)
 		problem_set(problem, err, "cannot take the guard over: %s", strerror(-err));
 	return err;

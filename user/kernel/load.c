@@ -179,6 +179,7 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 	guard_unlock(guard);
 	if (err)
 		return err;
+	sever_load(guard, NULL); /* the first cut must not wait for it; it is tried again there */
 	*ret = TAKE_PTR(guard);
 	return 0;
 }

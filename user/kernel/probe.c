@@ -233,7 +233,7 @@ static int try_iterators(bool has_destroy, char **problem)
 		bpf_program__set_autoload(program, has_destroy);
 	err = bpf_object__load(skeleton->obj);
 	if (err)
-		problem_libbpf(problem, err, "load");
+		problem_libbpf(problem, err, "cannot load");
 	sever_bpf__destroy(skeleton);
 	return err;
 }
