@@ -103,7 +103,7 @@ void faults_print(const struct faults *faults, const struct sources *sources, FI
 	for (i = 0; i < faults->count; i++)
 		print_fault(order ? order[i] : &faults->item[i], sources, out);
 	if (all > faults->count)
-		fprintf(out, "%zu more\n", all - faults->count);
+		fprintf(out, "and %zu more faults\n", all - faults->count);
 }
 
 void faults_free(struct faults *faults)
