@@ -13,10 +13,12 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -595,6 +597,115 @@ static void test_sever_finds_nothing(void **state)
 	unload();
 }
 
+/*
+ *   this process (10.213.0.1, ws0) ---- veth ---- (10.213.0.2, ws1) the child, in the cgroup
+ *
+ * The child connects here, tells, and waits for its sockets to end.
+ */
+enum { CONNECTIONS = 50 };
+
+static int child_connects(int tell, int told)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(7777),
+				 .sin_addr.s_addr = htonl(0x0ad50001)};
+	int fd[CONNECTIONS], broken = 0;
+	char path[300], byte = 0;
+	FILE *procs;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	procs = fopen(path, "w");
+	if (!procs || fprintf(procs, "0") < 0 || fclose(procs) || unshare(CLONE_NEWNET))
+		return 100;
+	/* the parent moves the veth's other end in here */
+	if (write(tell, &byte, 1) != 1 || read(told, &byte, 1) != 1)
+		return 101;
+	if (system("ip addr add 10.213.0.2/24 dev ws1 && ip link set ws1 up"))
+		return 102;
+	for (int i = 0; i < CONNECTIONS; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(fd[i], (struct sockaddr *)&to, sizeof(to)))
+			return 103;
+	}
+	if (write(tell, &byte, 1) != 1 || read(told, &byte, 1) != 1)
+		return 104;
+	for (int i = 0; i < CONNECTIONS; i++)
+		broken += recv(fd[i], &byte, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN;
+	return broken;
+}
+
+static int listen_here(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(7777)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, CONNECTIONS), 0);
+	return fd;
+}
+
+static void sever_all(struct guard *guard)
+{
+	struct weir_cut_entry all = {
+		.order = 7, .target = WEIR_TARGET_ALL, .service = WEIR_ANY, .index = WEIR_ANY};
+	struct cut_table cuts = {.entry = &all, .count = 1};
+	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT};
+	struct sever_result result = {};
+	char *problem = NULL;
+
+	/* a dry run against a staged slot touches nothing */
+	assert_int_equal(guard_stage_cuts(guard, &cuts, &request.cut_slot), 0);
+	assert_int_equal(guard_sever(guard, &request, true, NULL, NULL, &result, &problem), 0);
+	assert_int_equal(result.selected, CONNECTIONS);
+	assert_int_equal(result.ended, 0);
+	request.cut_slot = WEIR_ANY;
+	assert_int_equal(guard_sever(guard, &request, true, NULL, NULL, &result, &problem), 0);
+	assert_int_equal(result.selected, 0);
+
+	assert_int_equal(guard_set_cuts(guard, &cuts), 0);
+	if (guard_sever(guard, &request, false, NULL, NULL, &result, &problem))
+		fail_msg("sever: %s", problem);
+	print_message("  ended %zu in %.1f ms, %zu namespaces, by %s\n", result.ended,
+		      result.took_ns / 1e6, result.namespaces,
+		      result.by_iterator ? "iterator" : "sock_diag");
+	assert_int_equal(result.ended, CONNECTIONS);
+	assert_true(result.namespaces >= 2);
+}
+
+static void test_sever(void **state)
+{
+	int tell[2], told[2], listener, status;
+	char command[128], byte = 0;
+	struct guard *guard;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(pipe(tell) | pipe(told), 0);
+	guard = load_small();
+	child = fork();
+	if (!child)
+		_exit(child_connects(tell[1], told[0]));
+	assert_int_equal(read(tell[0], &byte, 1), 1);
+	snprintf(command, sizeof(command),
+		 "ip link add ws0 type veth peer name ws1 netns %d && "
+		 "ip addr add 10.213.0.1/24 dev ws0 && ip link set ws0 up",
+		 child);
+	assert_int_equal(system(command), 0);
+	listener = listen_here();
+	assert_int_equal(write(told[1], &byte, 1), 1);
+	close(tell[1]); /* a child that fails must not leave us waiting */
+	if (read(tell[0], &byte, 1) == 1)
+		sever_all(guard);
+	assert_int_equal(write(told[1], &byte, 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), CONNECTIONS);
+	close(listener);
+	guard_close(guard);
+	unload();
+}
+
 static void test_probe(void **state)
 {
 	struct probe *probes = NULL;
@@ -626,7 +737,9 @@ static int all_tests(void)
 		cmocka_unit_test(test_two_processes),
 		cmocka_unit_test(test_sever_finds_nothing),
 		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_uplinks), /* last: it moves to another network namespace */
+		/* last: these move to another network namespace */
+		cmocka_unit_test(test_uplinks),
+		cmocka_unit_test(test_sever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

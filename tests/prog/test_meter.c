@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * test_meter.c - promise 2 on the guard's own meters: never more than the budget in any window, and
+ * no refusal while there is room, for random sends, sizes, windows and CPUs, in time that the test
+ * makes.
+ *
+ * The model is the promise itself, by brute force over all that passed: a parcel that passed must
+ * fit into every limit less what left in the last W; one that was refused must not have fitted into
+ * some limit less what left in the last W + W/16.
+ */
+#include "tests/prog/asking.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+enum { SENT = 20000, THREADS = 4, LIMITS = 8, FLOWS = 7 };
+
+static const char policy_text[] =
+	"weir: 1\n"
+	"name: meters\n"
+	"mode: enforce\n"
+	"services:\n"
+	"  files: {cgroup: a, budget: [900KB/7s]}\n"
+	"  mail: {cgroup: b, strangers: {serves: [90KB/3s, 300KB/20s], total: [200KB/5s]}}\n"
+	"partners:\n"
+	"  north: {addresses: [198.51.100.1], budget: [400KB/2s, 3MB/30s]}\n"
+	"  south: {addresses: [\"2001:db8::/64\"]}\n"
+	"grants:\n"
+	"  - {name: one, service: files, partner: north, serves: tcp/22, budget: [300KB/1s, "
+	"1MB/6s, 4MB/60s]}\n"
+	"  - {name: two, service: files, partner: south, serves: tcp/22, budget: [250KB/1500s]}\n"
+	"  - {name: three, service: mail, partner: north, calls: tcp/25, budget: [150KB/1s]}\n"
+	"  - {name: four, service: mail, partner: south, serves: tcp/22, budget: [100KB/10s], "
+	"on_breach: alert}\n"
+	"strangers: {serves: [64KiB/10s], calls: deny}\n";
+
+/* ---- the model
+ * ---------------------------------------------------------------------------------*/
+
+struct passed {
+	uint64_t at_ns;
+	uint32_t bytes;
+};
+
+/* One budget and all that it has seen. */
+struct history {
+	struct weir_limits limits;
+	struct passed *item;
+	size_t count;
+};
+
+/* A flow: who asks what, and which budgets its parcels meet. */
+struct flow {
+	const char *service, *endpoint, *peer;
+	uint8_t direction;
+	int history[3]; /* -1: none */
+	struct ask ask; /* with the kernel's answer */
+};
+
+static struct history histories[LIMITS];
+
+static uint64_t seen(const struct history *history, uint64_t since_ns)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = history->count; i-- && history->item[i].at_ns >= since_ns;)
+		bytes += history->item[i].bytes;
+	return bytes;
+}
+
+static uint64_t before(uint64_t now, uint64_t span)
+{
+	return now > span ? now - span : 0;
+}
+
+/* Whether `bytes` more at `now` fit into every window, looking back W plus W/`grace`. */
+static bool fits(const struct flow *flow, uint64_t now, uint32_t bytes, bool with_grace)
+{
+	for (int i = 0; i < 3; i++) {
+		const struct history *history;
+
+		if (flow->history[i] < 0)
+			continue;
+		history = &histories[flow->history[i]];
+		for (int j = 0; j < WEIR_WINDOWS && history->limits.window[j].window_ns; j++) {
+			uint64_t span = history->limits.window[j].window_ns;
+
+			if (with_grace)
+				span += span / 16;
+			if (seen(history, before(now, span)) + bytes >
+			    history->limits.window[j].bytes)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void note(const struct flow *flow, uint64_t now, uint32_t bytes)
+{
+	for (int i = 0; i < 3; i++) {
+		struct history *history;
+
+		if (flow->history[i] < 0)
+			continue;
+		history = &histories[flow->history[i]];
+		assert_true(history->count < SENT * THREADS);
+		history->item[history->count++] = (struct passed){now, bytes};
+	}
+}
+
+enum { ONE, TWO, THREE, FILES, NORTH, PEER1, PEER2, TOTAL };
+
+static struct flow flows[FLOWS] = {
+	{"files", "tcp/22", "198.51.100.1", WEIR_SERVES, {ONE, FILES, NORTH}, {}},
+	{"files", "tcp/22", "2001:db8::5", WEIR_SERVES, {TWO, FILES, -1}, {}},
+	{"mail", "tcp/25", "198.51.100.1", WEIR_CALLS, {THREE, NORTH, -1}, {}},
+	{"mail", "tcp/25", "203.0.113.9", WEIR_SERVES, {PEER1, TOTAL, -1}, {}},
+	{"mail", "tcp/25", "2001:db8:9:100::1", WEIR_SERVES, {PEER2, TOTAL, -1}, {}},
+	/* another address in the same /56: the same stranger */
+	{"mail", "tcp/25", "2001:db8:9:1ff::77", WEIR_SERVES, {PEER2, TOTAL, -1}, {}},
+	/* alert: counts, never refuses */
+	{"mail", "tcp/22", "2001:db8::5", WEIR_SERVES, {-1, -1, -1}, {}},
+};
+
+static struct weir_limits grant_limits(const struct image *image, const char *name)
+{
+	return image->grants[image_grant(image, name)].budget;
+}
+
+static void model_begin(struct asking *asking)
+{
+	const struct image *image = &asking->image;
+	const struct weir_service *mail = &image->services[image_service(image, "mail")];
+
+	for (int i = 0; i < LIMITS; i++) {
+		free(histories[i].item);
+		histories[i] =
+			(struct history){.item = calloc(SENT * THREADS, sizeof(struct passed))};
+		assert_non_null(histories[i].item);
+	}
+	histories[ONE].limits = grant_limits(image, "one");
+	histories[TWO].limits = grant_limits(image, "two");
+	histories[THREE].limits = grant_limits(image, "three");
+	histories[FILES].limits = image->services[image_service(image, "files")].ceiling;
+	histories[NORTH].limits = image->partners[image_partner(image, "north")].ceiling;
+	histories[PEER1].limits = histories[PEER2].limits = mail->strangers.serves;
+	histories[TOTAL].limits = mail->strangers.total;
+	for (int i = 0; i < FLOWS; i++) {
+		struct flow *flow = &flows[i];
+
+		flow->ask = (struct ask){.is_established = 1, .protocol = 6};
+		flow->ask.question = make_question(image, flow->service, flow->direction,
+						   flow->endpoint, flow->peer);
+		asking_run(asking->programs->progs.ask_verdict, &flow->ask);
+		memcpy(flow->ask.peer, flow->ask.question.peer, 16);
+		assert_int_equal(flow->ask.answer.verdict, WEIR_PASS);
+	}
+}
+
+static bool send_parcel(struct asking *asking, const struct flow *flow, uint64_t now,
+			uint32_t bytes)
+{
+	struct ask ask = flow->ask;
+
+	ask.now_ns = now;
+	ask.bytes = bytes;
+	asking_run(asking->programs->progs.ask_charge, &ask);
+	return ask.passes;
+}
+
+/* ---- one CPU: every single answer is checked
+ * -----------------------------------------------------*/
+
+static void every_answer_is_the_promise(void **state)
+{
+	uint64_t now = 1000000000000ull;
+	size_t passed = 0, refused = 0;
+	struct asking asking;
+
+	(void)state;
+	srand(7);
+	asking_begin(&asking, compile_good(policy_text));
+	model_begin(&asking);
+	for (int i = 0; i < SENT; i++) {
+		const struct flow *flow = &flows[rand() % FLOWS];
+		uint32_t bytes = rand() % 8 ? 40 + rand() % 1500 : 1 + rand() % 65000;
+		bool passes;
+
+		/* mostly bursts, now and then a pause, sometimes longer than every window */
+		now += (uint64_t)(rand() % 20 ? rand() % 3000000 : rand() % 900000000);
+		if (rand() % 500 == 0)
+			now += (uint64_t)(rand() % 100) * 1000000000ull;
+		passes = send_parcel(&asking, flow, now, bytes);
+		if (flow == &flows[FLOWS - 1]) {
+			assert_true(passes);
+		} else if (passes) {
+			assert_true(fits(flow, now, bytes, false));
+			note(flow, now, bytes);
+			passed++;
+		} else {
+			assert_false(fits(flow, now, bytes, true));
+			refused++;
+		}
+	}
+	print_message("%zu passed, %zu refused\n", passed, refused);
+	assert_true(passed > SENT / 10 && refused > SENT / 10);
+	asking_end(&asking);
+}
+
+/* ---- several CPUs: phases of equal time, checked at the end of each
+ * --------------------------------*/
+
+struct attempt {
+	int flow;
+	uint32_t bytes;
+	bool passes;
+};
+
+struct sender {
+	struct asking *asking;
+	pthread_t thread;
+	unsigned seed;
+	int cpu;
+	uint64_t now;
+	struct attempt attempt[64];
+};
+
+static void *sender_run(void *data)
+{
+	struct sender *sender = data;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sender->cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	for (size_t i = 0; i < 64; i++) {
+		struct attempt *a = &sender->attempt[i];
+
+		a->flow = rand_r(&sender->seed) % (FLOWS - 1);
+		a->bytes = 40 + rand_r(&sender->seed) % 9000;
+		a->passes = send_parcel(sender->asking, &flows[a->flow], sender->now, a->bytes);
+	}
+	return NULL;
+}
+
+static void phase_check(const struct sender *senders, uint64_t now)
+{
+	for (int t = 0; t < THREADS; t++)
+		for (size_t i = 0; i < 64; i++)
+			if (senders[t].attempt[i].passes)
+				note(&flows[senders[t].attempt[i].flow], now,
+				     senders[t].attempt[i].bytes);
+	/* What passed, all of it together, is within every limit; what was refused did not fit. */
+	for (int f = 0; f < FLOWS - 1; f++)
+		assert_true(fits(&flows[f], now, 0, false));
+	for (int t = 0; t < THREADS; t++)
+		for (size_t i = 0; i < 64; i++)
+			if (!senders[t].attempt[i].passes)
+				assert_false(fits(&flows[senders[t].attempt[i].flow], now,
+						  senders[t].attempt[i].bytes, true));
+}
+
+static void it_holds_on_several_cpus(void **state)
+{
+	struct sender senders[THREADS] = {0};
+	uint64_t now = 1000000000000ull;
+	struct asking asking;
+
+	(void)state;
+	asking_begin(&asking, compile_good(policy_text));
+	model_begin(&asking);
+	for (int phase = 0; phase < 150; phase++) {
+		now += (uint64_t)(rand() % 1500) * 1000000ull;
+		for (int t = 0; t < THREADS; t++) {
+			senders[t].asking = &asking;
+			senders[t].seed = phase * THREADS + t;
+			senders[t].cpu = t % sysconf(_SC_NPROCESSORS_ONLN);
+			senders[t].now = now;
+			assert_int_equal(
+				pthread_create(&senders[t].thread, NULL, sender_run, &senders[t]),
+				0);
+		}
+		for (int t = 0; t < THREADS; t++)
+			pthread_join(senders[t].thread, NULL);
+		phase_check(senders, now);
+	}
+	asking_end(&asking);
+}
+
+/* ---- what a breach does, and what a new policy does
+ * ------------------------------------------------*/
+
+static const char breach_text[] =
+	"weir: 1\n"
+	"name: breach\n"
+	"mode: enforce\n"
+	"services: {files: {cgroup: a}}\n"
+	"partners: {north: {addresses: [198.51.100.1]}}\n"
+	"grants:\n"
+	"  - {name: one, service: files, partner: north, serves: tcp/22, budget: [100KB/10s],\n"
+	"     on_breach: sever}\n";
+
+static void only_an_established_connection_severs(void **state)
+{
+	struct flow flow = {"files", "tcp/22", "198.51.100.1", WEIR_SERVES, {-1, -1, -1}, {}};
+	uint64_t now = 1000000000000ull;
+	struct weir_meter meter;
+	struct asking asking;
+
+	(void)state;
+	asking_begin(&asking, compile_good(breach_text));
+	flow.ask.question = make_question(&asking.image, flow.service, flow.direction,
+					  flow.endpoint, flow.peer);
+	asking_run(asking.programs->progs.ask_verdict, &flow.ask);
+	memcpy(flow.ask.peer, flow.ask.question.peer, 16);
+
+	assert_false(send_parcel(&asking, &flow, now, 100001));
+	assert_int_equal(guard_meter(asking.guard, flow.ask.answer.account, &meter), 0);
+	assert_int_equal(meter.severed_ns, 0);
+	assert_true(send_parcel(&asking, &flow, now, 1000));
+
+	flow.ask.is_established = 1;
+	assert_false(send_parcel(&asking, &flow, now + 1, 99001));
+	assert_int_equal(guard_meter(asking.guard, flow.ask.answer.account, &meter), 0);
+	assert_int_equal(meter.severed_ns, now + 1);
+	assert_false(send_parcel(&asking, &flow, now + 60000000000ull, 1));
+
+	assert_int_equal(guard_clear_latch(asking.guard, flow.ask.answer.account), 0);
+	assert_true(send_parcel(&asking, &flow, now + 60000000000ull, 1));
+	asking_end(&asking);
+}
+
+static void apply_text(struct asking *asking, const char *budget)
+{
+	struct cut_table none = {0};
+	char text[1024], *problem = NULL;
+	struct image image;
+
+	snprintf(text, sizeof(text),
+		 "weir: 1\nname: windows\nmode: enforce\nservices: {files: {cgroup: a}}\n"
+		 "partners: {north: {addresses: [198.51.100.1]}}\n"
+		 "grants:\n"
+		 "  - {name: one, service: files, partner: north, serves: tcp/22, budget: %s}\n",
+		 budget);
+	image = compile_good(text);
+	assert_int_equal(guard_apply(asking->guard, &image, &none, &problem), 0);
+	image_free(&asking->image);
+	asking->image = image;
+}
+
+/* Whatever the windows become, what left inside them counts; what left before them does not. */
+static void a_new_policy_resets_no_meter(void **state)
+{
+	static const char *const budgets[] = {
+		"[100KB/10s]",
+		"[100KB/100s]",
+		"[50KB/5s, 100KB/100s]",
+		"[100KB/50s]",
+		"[30KB/3s, 60KB/30s]",
+		"[100KB/20s]",
+		"[40KB/4s, 60KB/40s, 90KB/400s]",
+		"[100KB/10s, 200KB/60s]",
+	};
+	struct flow flow = {"files", "tcp/22", "198.51.100.1", WEIR_SERVES, {ONE, -1, -1}, {}};
+	uint64_t now = 1000000000000ull;
+	uint64_t known_since = now;
+	struct asking asking;
+
+	(void)state;
+	srand(3);
+	asking_begin(&asking, compile_good(breach_text));
+	for (int i = 0; i < LIMITS; i++) {
+		free(histories[i].item);
+		histories[i] =
+			(struct history){.item = calloc(SENT * THREADS, sizeof(struct passed))};
+	}
+	for (int round = 0; round < 60; round++) {
+		uint64_t longest = 0;
+
+		apply_text(&asking, budgets[rand() % 8]);
+		histories[ONE].limits = grant_limits(&asking.image, "one");
+		flow.ask = (struct ask){.protocol = 6, .is_established = 1};
+		flow.ask.question = make_question(&asking.image, flow.service, flow.direction,
+						  flow.endpoint, flow.peer);
+		asking_run(asking.programs->progs.ask_verdict, &flow.ask);
+		memcpy(flow.ask.peer, flow.ask.question.peer, 16);
+		/* A longer window cannot know what the windows before it had let go. */
+		for (int j = 0; j < WEIR_WINDOWS; j++)
+			if (histories[ONE].limits.window[j].window_ns > longest)
+				longest = histories[ONE].limits.window[j].window_ns;
+		for (int i = 0; i < 60; i++) {
+			uint32_t bytes = 1 + rand() % 9000;
+			struct history *h = &histories[ONE];
+
+			now += (uint64_t)(rand() % 300) * 1000000ull;
+			if (!send_parcel(&asking, &flow, now, bytes))
+				continue;
+			note(&flow, now, bytes);
+			for (int j = 0; j < WEIR_WINDOWS; j++) {
+				uint64_t since = before(now, h->limits.window[j].window_ns);
+
+				if (!h->limits.window[j].window_ns)
+					continue;
+				if (since < known_since)
+					since = known_since;
+				assert_true(seen(h, since) <= h->limits.window[j].bytes);
+			}
+		}
+		known_since =
+			before(now, longest) > known_since ? before(now, longest) : known_since;
+	}
+	asking_end(&asking);
+}
+
+static int all_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_answer_is_the_promise),
+		cmocka_unit_test(it_holds_on_several_cpus),
+		cmocka_unit_test(only_an_established_connection_severs),
+		cmocka_unit_test(a_new_policy_resets_no_meter),
+	};
+
+	return cmocka_run_group_tests_name("meter", tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return asking_main(all_tests);
+}
