@@ -37,6 +37,8 @@ static inline int compile_text(const char *text, uint64_t now_ns, struct image *
 	int r = policy_read(&sources, &policy, faults);
 
 	if (!r)
+		r = policy_check(&policy, faults);
+	if (!r)
 		r = image_compile(&policy, now_ns, image, faults);
 	if (is_good && faults->errors)
 		faults_print(faults, &sources, stderr);

@@ -25,6 +25,8 @@ int policy_file_read(const struct arguments *arguments, const char *path, struct
 	r = sources_load(path, &file->sources, &file->faults);
 	if (!r)
 		r = policy_read(&file->sources, &file->policy, &file->faults);
+	if (!r)
+		r = policy_check(&file->policy, &file->faults);
 	return r ? refuse(arguments, file, path, r) : CMD_DONE;
 }
 
