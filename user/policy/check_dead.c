@@ -113,6 +113,14 @@ static bool is_taken(const struct check *check, const struct numbers *candidates
 	return false;
 }
 
+/* Nothing goes before a grant that names both. */
+static bool is_most_specific(const struct check *check, uint32_t grant, uint32_t service,
+			     uint32_t partner)
+{
+	return reach_level(&check->partner_reach[grant], &check->partners, partner) == LEVEL_NAME &&
+	       reach_level(&check->service_reach[grant], &check->services, service) == LEVEL_NAME;
+}
+
 /* What was found on the way through a grant's pairs. */
 struct finding {
 	bool has_pairs;
@@ -139,7 +147,8 @@ static bool is_alive(const struct dead *dead, uint32_t grant, struct finding *fi
 				finding->is_expired = true;
 				continue;
 			}
-			if (policy->grants[grant].mode != WEIR_ENFORCE)
+			if (policy->grants[grant].mode != WEIR_ENFORCE ||
+			    is_most_specific(check, grant, service, partner))
 				return true;
 			if (!is_taken(check, &dead->by_partner[partner], grant, service, partner,
 				      &finding->taker) &&

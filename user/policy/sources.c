@@ -52,9 +52,11 @@ static int load_file(struct loader *loader, const char *path, struct position at
 	if (r < 0 && r != -EFBIG)
 		return r;
 	if (r == -EFBIG) {
+		/* The policy itself is named by the place of the fault. */
 		faults_add(loader->faults, SEVERITY_ERROR, at,
-			   "%s: too large: a policy has at most %u MiB in all its files", path,
-			   POLICY_MAX_BYTES >> 20);
+			   "%s%stoo large: a policy has at most %u MiB in all its files",
+			   loader->sources->count > 0 ? path : "",
+			   loader->sources->count > 0 ? ": " : "", POLICY_MAX_BYTES >> 20);
 		text = strdup("");
 		if (!text)
 			return -ENOMEM;
