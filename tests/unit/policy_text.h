@@ -137,4 +137,9 @@ static inline size_t add_rows(struct CMUnitTest *tests, size_t count, const stru
 
 #define HEAD "weir: 1\nname: t\nmode: enforce\n" /* lines 1 to 3 */
 
+/* One grant, open for what a test adds: line 7, column 53. */
+#define GRANT                                                                                      \
+	HEAD "services: {s: {cgroup: a}}\npartners: {p: {addresses: 192.0.2.1}}\ngrants:\n"        \
+	     "  - {name: g, service: s, partner: p, budget: none, "
+
 #endif

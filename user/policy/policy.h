@@ -55,7 +55,7 @@ struct fault {
 struct faults {
 	struct fault *item;
 	size_t count;
-	size_t errors; /* of all, also of those that are not kept */
+	size_t errors;	 /* of all, also of those that are not kept */
 	size_t warnings; /* likewise */
 };
 
