@@ -12,11 +12,11 @@
 #include "user/policy/image.h"
 
 enum {
-	COMPILE_MAX_STEPS = 1 << 18,	   /* of the paths' automaton */
-	COMPILE_MAX_HOURS = 1 << 22,	   /* intervals */
-	COMPILE_MAX_GRANT_HOURS = 1 << 20, /* intervals of one grant: the kernel's binary search */
-	COMPILE_MAX_REACH = 1 << 24,	   /* (grant, service) */
-	COMPILE_MAX_PAIRS = 1 << 22,	   /* (service, profile) with rules */
+	COMPILE_MAX_STEPS = 1 << 18,		 /* of the paths' automaton */
+	COMPILE_MAX_HOURS = 1 << 22,		 /* intervals */
+	COMPILE_MAX_GRANT_HOURS = (1 << 20) - 1, /* of one grant: 20 steps of binary search */
+	COMPILE_MAX_REACH = 1 << 24,		 /* (grant, service) */
+	COMPILE_MAX_PAIRS = 1 << 22,		 /* (service, profile) with rules */
 	COMPILE_MAX_RULES = 1 << 24,
 };
 
