@@ -89,8 +89,8 @@ uint32_t image_class(const struct image *image, const char *name);
  * (v4-mapped) is looked up among IPv4 prefixes alone: ::/0 does not hold it. */
 uint32_t image_partner_of(const struct image *image, const uint8_t address[16]);
 
-/* The lifeline rules that cover an address, and the rules of a (service, profile); an empty span when
- * there are none. */
+/* The lifeline rules that cover an address, and the rules of a (service, profile); an empty span
+ * when there are none. */
 struct weir_span image_lifeline_of(const struct image *image, const uint8_t address[16]);
 struct weir_span image_rules_of(const struct image *image, uint32_t service, uint32_t profile);
 
@@ -101,8 +101,8 @@ uint32_t image_service_of(const struct image *image, const char *path);
 /* Order of image->steps, as for qsort(). */
 int image_step_order(const struct weir_path_key *a, const struct weir_path_key *b);
 
-/* Stable keys: SipHash-2-4 over KIND ":" NAME with a fixed key, never below 256. KIND is "service", "partner"
- * or "grant". */
+/* Stable keys: SipHash-2-4 over KIND ":" NAME with a fixed key, never below 256. KIND is "service",
+ * "partner" or "grant". */
 uint64_t image_key(const char *kind, const char *name);
 
 /* The cuts that explain_decide() looks at; NULL: none. Same layout as the kernel's slot. */
