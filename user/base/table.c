@@ -96,6 +96,12 @@ uint32_t table_get(const struct table *table, const void *key, size_t length)
 	return slot->key ? slot->value : TABLE_NONE;
 }
 
+void table_prefetch(const struct table *table, const void *key, size_t length)
+{
+	if (table->size > 0)
+		__builtin_prefetch(&table->slot[hash_of(key, length) & (table->size - 1)]);
+}
+
 void table_free(struct table *table)
 {
 	free(table->slot);

@@ -34,6 +34,9 @@ int table_put(struct table *table, const void *key, size_t length, uint32_t valu
 /* The value under the key, or TABLE_NONE. */
 uint32_t table_get(const struct table *table, const void *key, size_t length);
 
+/* Starts fetching the key's slot: among millions, a look waits for memory more than it works. */
+void table_prefetch(const struct table *table, const void *key, size_t length);
+
 void table_free(struct table *table);
 
 #endif

@@ -47,6 +47,15 @@ static void tell_prefix(struct check *check, const uint32_t *start, uint32_t par
 				other->name.text ? other->name.text : "?");
 }
 
+/* One partner ahead: its slots are on their way while this one's are filled. */
+static void prefetch(const struct table *owners, const struct prefixes *addresses)
+{
+	size_t i, few = addresses->count < 16 ? addresses->count : 16;
+
+	for (i = 0; i < few; i++)
+		table_prefetch(owners, &addresses->item[i], PREFIX_KEY_BYTES);
+}
+
 static int put_prefixes(struct check *check, struct table *owners, const uint32_t *start)
 {
 	const struct policy *policy = check->policy;
@@ -56,6 +65,8 @@ static int put_prefixes(struct check *check, struct table *owners, const uint32_
 
 	for (i = 0; i < policy->partner_count; i++) {
 		addresses = &policy->partners[i].addresses;
+		if (i + 1 < policy->partner_count)
+			prefetch(owners, &policy->partners[i + 1].addresses);
 		for (k = 0; k < addresses->count; k++) {
 			r = table_put(owners, &addresses->item[k], PREFIX_KEY_BYTES, start[i] + k,
 				      &found);
