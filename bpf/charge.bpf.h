@@ -334,6 +334,7 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	c.bytes = p->bytes;
 	c.direction = a->direction != WEIR_SERVES;
 	c.is_established = p->is_established;
+	c.is_urgent = p->is_urgent;
 	c.is_observed = a->observe;
 	c.reason = a->reason;
 	if (!charge_begin(&c, account_get(a, service, partner))) /* counted */

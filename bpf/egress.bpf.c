@@ -184,7 +184,9 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	passes = charge(&a, &p.parcel, tcp ? tcp->bytes_received : 0, s);
 	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare)
 		charge_shadow(&a, &p.parcel, s);
-	if (s && tcp && p.parcel.is_established)
+	/* Once the FIN is out, bytes_acked may count it: the rest is left for the end
+	 * (socket.bpf.c). */
+	if (s && tcp && (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT))
 		acked_note(s, &a, tcp->bytes_acked);
 	if (!passes)
 		return false;

@@ -34,6 +34,7 @@ struct charge {
 	__u8 is_established;	 /* TCP that completed its handshake: may trip `sever` */
 	__u8 is_observed;	 /* never refused, only told */
 	__u8 is_refused;	 /* refused already, for `reason`: count only */
+	__u8 is_urgent;		 /* passes a latch too: count only */
 	__u8 is_shadow;		 /* counted elsewhere: only windows, and what would be refused */
 	__u8 reason;		 /* enum weir_reason, when it is refused already */
 	struct charge_note note; /* out */
@@ -406,7 +407,7 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 		held->limits[i] = *c->claim[i].limits;
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = c->reason;
-	fit = c->is_refused ? BREACHES : charge_fits(c, held);
+	fit = c->is_urgent ? FITS : c->is_refused ? BREACHES : charge_fits(c, held);
 	/* A latch is a cut: it holds in observe. */
 	is_observed = c->is_observed && (fit != IS_SEVERED || c->is_shadow);
 	if (fit == FITS || is_observed)
