@@ -10,7 +10,7 @@
 
 static int run(const struct arguments *arguments)
 {
-	_cleanup_free_ char *problem = NULL, *details = NULL;
+	_cleanup_free_ char *problem = NULL;
 	_cleanup_free_ char **uplinks = calloc(arguments->given_count + 1, sizeof(*uplinks));
 	struct run_options options = {
 		.instance = arguments->instance,
@@ -26,11 +26,9 @@ static int run(const struct arguments *arguments)
 		return command_refuse(arguments, "out of memory");
 	while ((name = arguments_nth(arguments, "--uplink", options.uplink_count)) != NULL)
 		uplinks[options.uplink_count++] = (char *)name;
-	r = daemon_run(&options, &problem, &details);
+	r = daemon_run(&options, &problem);
 	if (r == 0)
 		return CMD_DONE;
-	if (details)
-		fputs(details, stderr);
 	return command_refuse(arguments, "%s", problem ? problem : strerror(-r));
 }
 

@@ -239,9 +239,9 @@ static void announce(struct loop *loop)
 	notify("READY=1");
 }
 
-static int run(struct loop *loop, const struct run_options *options, char **problem, char **details)
+static int run(struct loop *loop, const struct run_options *options, char **problem)
 {
-	int r = daemon_start(&loop->host, options, problem, details);
+	int r = daemon_start(&loop->host, options, problem);
 
 	if (r == 0)
 		r = open_all(loop, problem);
@@ -261,7 +261,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	return 0;
 }
 
-int daemon_run(const struct run_options *options, char **problem, char **details)
+int daemon_run(const struct run_options *options, char **problem)
 {
 	struct loop loop = {.epoll = -1, .clock = -1, .server = {.listener = -1}};
 	_cleanup_close_ int lock = -1;
@@ -279,7 +279,7 @@ int daemon_run(const struct run_options *options, char **problem, char **details
 	loop.signals = open_signals();
 	if (loop.signals < 0)
 		return tell_problem(problem, -errno, "cannot wait for signals: %m");
-	r = run(&loop, options, problem, details);
+	r = run(&loop, options, problem);
 	server_close(&loop.server);
 	host_close(&loop.host);
 	close(loop.signals);

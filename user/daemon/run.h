@@ -20,9 +20,9 @@ struct run_options {
 
 /*
  * Runs until SIGTERM, SIGINT or an unload; the guard stays on after a signal. Says `weir: guarding
- * ...` on stdout when it judges. 0; or -errno with one line in `problem` and perhaps several in
- * `details` (malloc'd): then nothing was attached that was not before.
+ * ...` on stdout when it judges. 0; or -errno with one line in `problem` (malloc'd): then nothing
+ * was attached that was not before.
  */
-int daemon_run(const struct run_options *options, char **problem, char **details);
+int daemon_run(const struct run_options *options, char **problem);
 
 #endif

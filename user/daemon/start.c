@@ -43,43 +43,55 @@ int daemon_lock(const char *instance, int *lock, char **problem)
 /* ---- which policy
  * ---------------------------------------------------------------------------------*/
 
-static int compile(struct host *host, const struct sources *sources, struct image *image,
-		   char **problem, char **details)
+/* The first error in one line, and how many more there are: `weir check` tells them all. */
+static int tell_fault(const struct faults *faults, const struct sources *sources, char **problem)
+{
+	_cleanup_free_ char *text = NULL;
+	struct faults first = {.count = 1, .errors = 1};
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	for (size_t i = 0; i < faults->count && !first.item; i++) {
+		if (faults->item[i].severity == SEVERITY_ERROR)
+			first.item = &faults->item[i];
+	}
+	if (out && first.item)
+		faults_print(&first, sources, out);
+	if (!out || fclose(out) != 0 || length == 0)
+		return tell_problem(problem, -EBADMSG, "the policy has faults");
+	text[strcspn(text, "\n")] = '\0';
+	if (faults->errors > 1)
+		return tell_problem(problem, -EBADMSG, "%s (and %zu more: weir check)", text,
+				    faults->errors - 1);
+	return tell_problem(problem, -EBADMSG, "%s", text);
+}
+
+static int compile(const struct sources *sources, struct image *image, char **problem)
 {
 	struct faults faults = {0};
-	size_t length;
-	FILE *out;
 	int r = policy_to_image(sources, wall_now(), image, &faults);
 
-	if (r < 0 && faults.count > 0 && (out = open_memstream(details, &length)) != NULL) {
-		faults_print(&faults, sources, out);
-		fclose(out);
-	}
 	if (r < 0 && faults.errors)
-		tell_problem(problem, r, "the policy of %s has %zu fault%s", host->instance,
-			     faults.errors, faults.errors == 1 ? "" : "s");
+		tell_fault(&faults, sources, problem);
 	else if (r < 0)
 		tell_problem(problem, r, "cannot compile the policy: %s", strerror(-r));
 	faults_free(&faults);
 	return r;
 }
 
-static int load_file(const char *path, struct applied *applied, char **problem, char **details)
+static int load_file(const char *path, struct applied *applied, char **problem)
 {
 	struct faults faults = {0};
 	char real[PATH_MAX];
-	size_t length;
-	FILE *out;
 	int r = sources_load(path, &applied->sources, &faults);
 
-	if (r < 0 && faults.count > 0 && (out = open_memstream(details, &length)) != NULL) {
-		faults_print(&faults, &applied->sources, out);
-		fclose(out);
-	}
+	if (r < 0 && faults.errors)
+		tell_fault(&faults, &applied->sources, problem);
+	else if (r < 0)
+		tell_problem(problem, r, "cannot read %s: %s", path, strerror(-r));
 	faults_free(&faults);
 	if (r < 0)
-		return tell_problem(problem, r, "cannot read %s: %s", path,
-				    r == -EBADMSG ? "it has faults" : strerror(-r));
+		return r;
 	applied->path = strdup(realpath(path, real) ? real : path);
 	applied->applied_ns = wall_now();
 	return applied->path ? 0 : -ENOMEM;
@@ -90,8 +102,7 @@ static int load_file(const char *path, struct applied *applied, char **problem, 
  * What a trial left is forgotten: nobody confirmed it.
  */
 static int choose_policy(struct host *host, const struct run_options *options,
-			 struct applied *applied, bool *is_default, bool *is_new, char **problem,
-			 char **details)
+			 struct applied *applied, bool *is_default, bool *is_new, char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, "applied.json");
 	int r = path ? applied_load(path, applied) : -ENOMEM;
@@ -108,7 +119,7 @@ static int choose_policy(struct host *host, const struct run_options *options,
 		return 0;
 	}
 	*is_new = true;
-	return load_file(options->policy_file, applied, problem, details);
+	return load_file(options->policy_file, applied, problem);
 }
 
 static int save_policy(struct host *host, const struct applied *applied, char **problem)
@@ -224,17 +235,17 @@ static void save_orders(struct host *host)
 }
 
 static int start(struct host *host, const struct run_options *options, struct applied *applied,
-		 char **problem, char **details)
+		 char **problem)
 {
 	bool is_default, is_new, is_pinned = guard_is_pinned(host->instance);
 	struct image image = {0};
 	size_t lost = 0;
-	int r = choose_policy(host, options, applied, &is_default, &is_new, problem, details);
+	int r = choose_policy(host, options, applied, &is_default, &is_new, problem);
 
 	if (r == 0 && is_default)
 		r = default_image(wall_now(), &image);
 	else if (r == 0)
-		r = compile(host, &applied->sources, &image, problem, details);
+		r = compile(&applied->sources, &image, problem);
 	if (r == 0 && is_new)
 		r = save_policy(host, applied, problem);
 	if (r == 0 && is_pinned)
@@ -255,8 +266,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	return 0;
 }
 
-int daemon_start(struct host *host, const struct run_options *options, char **problem,
-		 char **details)
+int daemon_start(struct host *host, const struct run_options *options, char **problem)
 {
 	struct applied applied = {0};
 	int r = host_init(host, options->instance, true, problem);
@@ -272,7 +282,7 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 		if (!host->watched_path)
 			return -ENOMEM;
 	}
-	r = start(host, options, &applied, problem, details);
+	r = start(host, options, &applied, problem);
 	applied_free(&applied);
 	if (r < 0)
 		return r;

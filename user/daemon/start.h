@@ -14,9 +14,8 @@ int daemon_lock(const char *instance, int *lock, char **problem);
 /*
  * Loads a new guard with the applied policy, else the one of `--policy`, else the default; or takes
  * over the pinned one without a moment that has no verdict. Then `host` is whole, and the guard
- * judges. 0, or -errno with `problem` and `details`.
+ * judges. 0, or -errno with `problem`.
  */
-int daemon_start(struct host *host, const struct run_options *options, char **problem,
-		 char **details);
+int daemon_start(struct host *host, const struct run_options *options, char **problem);
 
 #endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * a_host.h - a host with a small policy on the fake guard, and a state directory of its own.
+ */
+#ifndef WEIR_A_HOST_H
+#define WEIR_A_HOST_H
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "tests/unit/fake_guard.h"
+#include "user/daemon/host.h"
+#include "user/daemon/request.h"
+
+static const char a_policy[] =
+	"weir: 1\nname: test\nmode: enforce\n"
+	"services:\n"
+	"  sftp: {cgroup: system.slice/sftp.service, class: [exchange]}\n"
+	"  portal: {cgroup: system.slice/nginx.service}\n"
+	"partners:\n"
+	"  nord: {addresses: [198.51.100.0/28], class: [hospital]}\n"
+	"  sued: {addresses: [198.51.100.16/28], class: [hospital]}\n"
+	"  payer: {addresses: [198.51.100.32/28]}\n"
+	"grants:\n"
+	"  - {name: nightly, service: sftp, partner: class:hospital, serves: tcp/22, budget: "
+	"none}\n"
+	"  - {name: bills, service: sftp, partner: payer, serves: tcp/22, budget: [1MiB/1h]}\n"
+	"strangers: {serves: [64KiB/10m], calls: deny, total: none}\n";
+
+static char state_root[64];
+
+static void take_policy(struct host *host, const char *text)
+{
+	struct source source = {
+		.name = (char *)"policy.yaml", .text = (char *)text, .length = strlen(text)};
+	struct applied applied = {.sources = {&source, 1}, .applied_ns = 1};
+	struct image image = {0};
+	struct faults faults = {0};
+
+	if (policy_to_image(&applied.sources, wall_now(), &image, &faults) < 0) {
+		faults_print(&faults, &applied.sources, stderr);
+		fail();
+	}
+	fake.head = image.head;
+	assert_int_equal(host_take_image(host, &image, &applied), 0);
+	faults_free(&faults);
+}
+
+static int host_up(void **state)
+{
+	static struct host host;
+	char *problem = NULL;
+
+	strcpy(state_root, "/tmp/weir-test-host-XXXXXX");
+	assert_non_null(mkdtemp(state_root));
+	setenv("WEIR_STATE_DIR", state_root, 1);
+	setenv("WEIR_RUN_DIR", state_root, 1);
+	fake_reset();
+	assert_int_equal(host_init(&host, "unit", true, &problem), 0);
+	host.guard = &fake;
+	host.is_daemon = true;
+	fake.control.wall_offset_ns = wall_now() - boot_now();
+	take_policy(&host, a_policy);
+	*state = &host;
+	return 0;
+}
+
+static void remove_files(const char *path)
+{
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)) != NULL)
+		unlinkat(dirfd(directory), entry->d_name, 0);
+	if (directory)
+		closedir(directory);
+	rmdir(path);
+}
+
+static int host_down(void **state)
+{
+	char path[96];
+
+	host_close(*state);
+	snprintf(path, sizeof(path), "%s/unit", state_root);
+	chmod(path, 0700);
+	remove_files(path);
+	remove_files(state_root);
+	return 0;
+}
+
+/* The answer to a request, parsed. */
+static json_object *ask(struct host *host, const char *request)
+{
+	char *text = request_answer(host, "me", request, strlen(request));
+	json_object *answer;
+
+	assert_non_null(text);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	answer = json_tokener_parse(text);
+	if (!json_object_is_type(answer, json_type_object))
+		fail_msg("no JSON: %s", text);
+	free(text);
+	return answer;
+}
+
+static json_object *member(json_object *object, const char *key)
+{
+	json_object *value = NULL;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		fail_msg("no %s in %s", key, json_object_to_json_string(object));
+	return value;
+}
+
+static void expect_code(json_object *answer, int code)
+{
+	if (json_object_get_int(member(answer, "code")) != code)
+		fail_msg("%s", json_object_to_json_string(answer));
+}
+
+#endif
