@@ -92,20 +92,31 @@ class LabCase(unittest.TestCase):
         self.assertGreaterEqual(self.take(host, port, family=family, limit=size, seconds=5), size,
                                 "an approved partner was blocked")
 
-    def assert_interval(self, name, count):
-        """acknowledged <= received <= sent, and sent is not far above what arrived (promise 11)."""
-        count.settle()
+    def count(self, partner):
+        """Counts at a partner from now on, for assert_interval()."""
+        before = self.guard.partner(partner)
+        counter = far.Count(self.lab, partner)
+        self.addCleanup(counter.stop)
+        return partner, counter, before
 
-        def acked():
-            self.said = self.guard.partner(name)
-            return self.said["sent_bytes"] >= count.ip_bytes
+    def assert_interval(self, counted):
+        """acknowledged <= received <= sent since count(), and sent is not far above what arrived
+        (promise 11). Returns what weir says was acknowledged."""
+        partner, counter, before = counted
+        counter.settle()
+
+        def since(key):
+            return self.guard.partner(partner)[key] - before[key]
         try:
-            wait_for(acked, 3)
+            wait_for(lambda: since("sent_bytes") >= counter.ip_bytes, 3)
         except TimeoutError:
             pass
-        self.assertLessEqual(self.said["acked_bytes"], count.tcp_payload)
-        self.assertGreaterEqual(self.said["sent_bytes"], count.ip_bytes)
-        self.assertLessEqual(self.said["sent_bytes"], count.ip_bytes * 1.02 + 20000)
+        acked, sent = since("acked_bytes"), since("sent_bytes")
+        self.assertEqual(counter.dropped, 0, "the far end's counter lost packets")
+        self.assertLessEqual(acked, counter.tcp_payload)
+        self.assertGreaterEqual(sent, counter.ip_bytes)
+        self.assertLessEqual(sent, counter.ip_bytes * 1.02 + 20000)
+        return acked
 
 
 def pause(seconds):

@@ -70,7 +70,7 @@ class Guard:
         return [WEIR, "run", "--instance", self.lab.instance, "--cgroup", cgroup or self.lab.cgroup,
                 "--uplink", uplink, *more]
 
-    def start(self, content=None, *more, timeout=20.0):
+    def start(self, content=None, *more, timeout=60.0):
         """Starts the daemon and waits until it judges. RuntimeError with its words if it ends."""
         if content is not None:
             self.policy_file = self.write_policy(content)
@@ -86,7 +86,7 @@ class Guard:
         wait_for(is_up, timeout, "weir to judge", 0.05)
         return self
 
-    def run_to_end(self, *more, timeout=20.0, **options):
+    def run_to_end(self, *more, timeout=60.0, **options):
         """Starts a daemon that is expected to fail; a CompletedProcess."""
         return self.lab.run(self.run_words(*more, **options), timeout=timeout, env=self.environment)
 

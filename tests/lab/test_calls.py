@@ -118,6 +118,20 @@ class Refused(LabCase):
         self.assertEqual((sink.bytes, sink.connections), (0, 0))
         self.assert_all(far.sftp_get(self.lab, NORD, "night"), "night")
 
+    def test_loopback_is_exempt(self):
+        """All ways to name this host: what they send never leaves it."""
+        sink, address, port = self.sink("stranger")
+        for own in ("127.0.0.1", "0.0.0.0", HUB[4], "::1", "::", HUB[6]):
+            with self.subTest(address=own):
+                port = next(self.ports)
+                server = far.Sink(self.lab, "hub", "::" if ":" in own else "0.0.0.0", port, service="batch")
+                self.assertEqual(self.lab.call(far.tcp_give, own, port, MIB, host="hub", service="portal"), MIB)
+                server.task.kill()
+                datagrams = far.Sink(self.lab, "hub", "::" if ":" in own else "0.0.0.0", port, udp=True, service="batch")
+                self.assertEqual(self.lab.call(far.udp_give, own, port, host="hub", service="portal"), (20, None))
+                datagrams.task.kill()
+        self.assertEqual(self.lab.call(far.connect_error, address, sink.port, host="hub", service="portal"), "EPERM")
+
     def test_copied_binary_is_no_other(self):
         """S13: no verdict from a program's name."""
         sink, address, port = self.sink("stranger")
