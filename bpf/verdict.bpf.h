@@ -369,6 +369,10 @@ static __always_inline void answer_stranger(const struct weir_question *q, struc
 	__u8 rule = q->direction == WEIR_SERVES ? service->strangers.serves_rule
 						: service->strangers.calls_rule;
 
+	/* A grant that is closed at this hour is no stranger's: out of hours means nothing at all.
+	 */
+	if (a->reason == WEIR_REASON_HOURS)
+		rule = WEIR_DENY;
 	a->verdict = rule == WEIR_DENY ? WEIR_REFUSE : WEIR_PASS;
 }
 

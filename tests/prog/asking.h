@@ -57,6 +57,10 @@ static inline void asking_begin(struct asking *asking, struct image image)
 	char *problem = NULL;
 	int err;
 
+	/* A test that failed before this one left its guard. */
+	guard_unload(asking_instance, &problem);
+	free(problem);
+	problem = NULL;
 	memset(asking, 0, sizeof(*asking));
 	asking->image = image;
 	err = guard_load(&options, &asking->image, &asking->guard, &problem);

@@ -231,12 +231,14 @@ static uint64_t account_group(const struct image *image, const struct weir_answe
 	}
 }
 
-static uint8_t stranger_verdict(const struct weir_service *service, uint8_t direction)
+/* A grant that is closed at this hour is no stranger's: out of hours means nothing at all. */
+static uint8_t stranger_verdict(const struct weir_service *service, uint8_t direction,
+				uint8_t reason)
 {
 	uint8_t rule = direction == WEIR_SERVES ? service->strangers.serves_rule
 						: service->strangers.calls_rule;
 
-	return rule == WEIR_DENY ? WEIR_REFUSE : WEIR_PASS;
+	return rule == WEIR_DENY || reason == WEIR_REASON_HOURS ? WEIR_REFUSE : WEIR_PASS;
 }
 
 /* All below the lifeline. */
@@ -255,7 +257,7 @@ static void decide_the_rest(const struct image *image, const struct cut_table *c
 		answer->verdict = WEIR_PASS;
 	} else {
 		answer->verdict = stranger_verdict(&image->services[answer->service],
-						   search->question->direction);
+						   search->question->direction, answer->reason);
 	}
 }
 
