@@ -46,6 +46,7 @@ static void format_step(int64_t step, char *text, size_t size)
 {
 	char span[SPAN_TEXT];
 
+	step -= step % (int64_t)NS_PER_SECOND;
 	span_format(step < 0 ? -step : step, span, sizeof(span));
 	snprintf(text, size, "%s%s", step < 0 ? "-" : "+", span);
 }

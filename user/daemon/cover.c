@@ -43,6 +43,28 @@ static bool same_prefix_part(const struct weir_cut_entry *wide, const struct wei
 	       prefix_covers(wide->address, wide->prefix_bits, narrow->address);
 }
 
+/* Whether the class may meet packets by something else than their partner. */
+static bool class_is_elsewhere(const struct image *image, uint32_t bit)
+{
+	for (uint32_t i = 0; i < image->head.services; i++) {
+		if (has_class(image->services[i].classes, bit))
+			return true;
+	}
+	for (uint32_t i = 1; i < image->head.grants; i++) {
+		if (has_class(image->grants[i].classes, bit))
+			return true;
+	}
+	return false;
+}
+
+/* A class over all that goes to one partner (or to none). */
+static enum cover cover_partner(const struct image *image, uint32_t bit, uint32_t partner)
+{
+	if (partner != WEIR_NO_PARTNER && has_class(image->partners[partner].classes, bit))
+		return COVER_WHOLE;
+	return class_is_elsewhere(image, bit) ? COVER_PART : COVER_NONE;
+}
+
 /* What an address lies in, seen from a cut by name. */
 static enum cover cover_address(const struct image *image, const struct weir_cut_entry *cut,
 				const struct weir_cut_entry *target)
@@ -60,9 +82,8 @@ static enum cover cover_address(const struct image *image, const struct weir_cut
 		return cut->index == partner ? COVER_WHOLE : COVER_NONE;
 	if (cut->target == WEIR_TARGET_STRANGERS)
 		return partner == WEIR_NO_PARTNER ? COVER_WHOLE : COVER_PART;
-	if (cut->target == WEIR_TARGET_CLASS && partner != WEIR_NO_PARTNER &&
-	    has_class(image->partners[partner].classes, cut->index))
-		return COVER_WHOLE;
+	if (cut->target == WEIR_TARGET_CLASS)
+		return cover_partner(image, cut->index, partner);
 	return COVER_PART;
 }
 
@@ -89,7 +110,11 @@ static enum cover cover_name(const struct image *image, const struct weir_cut_en
 	case WEIR_TARGET_ALL:
 		return COVER_WHOLE;
 	case WEIR_TARGET_CLASS:
-		return class_holds(image, cut->index, target) ? COVER_WHOLE : COVER_PART;
+		if (class_holds(image, cut->index, target))
+			return COVER_WHOLE;
+		return target->target == WEIR_TARGET_PARTNER
+			       ? cover_partner(image, cut->index, target->index)
+			       : COVER_PART;
 	case WEIR_TARGET_SERVICE:
 		if (service_of(target) == WEIR_ANY)
 			return COVER_PART;

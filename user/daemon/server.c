@@ -4,6 +4,7 @@
  */
 #include "user/daemon/server.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -73,6 +74,7 @@ static void send_more(struct server *server, struct client *client)
 	}
 	free(client->out);
 	client->out = NULL;
+	give_back(client->out_used);
 	if (client->is_last) {
 		end_client(client);
 		return;
@@ -133,6 +135,7 @@ static void answer_line(struct server *server, struct client *client)
 	length = newline - client->in;
 	answer = request_answer(server->host, client->caller.by, client->in, length);
 	forget_request(client, length + 1);
+	give_back(length);
 	start_answer(server, client, answer);
 }
 
