@@ -15,9 +15,11 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -613,6 +615,7 @@ static int child_connects(int tell, int told)
 	char path[300], byte = 0;
 	FILE *procs;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	procs = fopen(path, "w");
 	if (!procs || fprintf(procs, "0") < 0 || fclose(procs) || unshare(CLONE_NEWNET))
@@ -687,6 +690,7 @@ static void test_sever(void **state)
 	child = fork();
 	if (!child)
 		_exit(child_connects(tell[1], told[0]));
+	close(tell[1]); /* a child that fails must not leave us waiting */
 	assert_int_equal(read(tell[0], &byte, 1), 1);
 	snprintf(command, sizeof(command),
 		 "ip link add ws0 type veth peer name ws1 netns %d && "
@@ -695,7 +699,6 @@ static void test_sever(void **state)
 	assert_int_equal(system(command), 0);
 	listener = listen_here();
 	assert_int_equal(write(told[1], &byte, 1), 1);
-	close(tell[1]); /* a child that fails must not leave us waiting */
 	if (read(tell[0], &byte, 1) == 1)
 		sever_all(guard);
 	assert_int_equal(write(told[1], &byte, 1), 1);
@@ -745,11 +748,18 @@ static int all_tests(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
+static pid_t runner;
+
+static void on_signal(int number)
+{
+	(void)number;
+	kill(runner, SIGKILL); /* the parent then cleans up */
+}
+
 int main(void)
 {
 	char *root = NULL, *problem = NULL;
 	int status = 0;
-	pid_t child;
 
 	if (geteuid() || cgroup_mount_point(&root)) {
 		fprintf(stderr, "test_guard needs root and a cgroup v2 hierarchy\n");
@@ -762,12 +772,15 @@ int main(void)
 		perror(cgroup);
 		return 1;
 	}
-	child = fork();
-	if (!child)
+	runner = fork();
+	if (!runner)
 		exit(all_tests());
-	waitpid(child, &status, 0);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	waitpid(runner, &status, 0);
 	guard_unload(instance, &problem);
 	free(problem);
-	rmdir(cgroup);
+	for (int i = 0; i < 50 && rmdir(cgroup) && errno == EBUSY; i++)
+		usleep(20000); /* a child of the tests is just dying */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
