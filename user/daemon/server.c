@@ -56,6 +56,13 @@ static struct client *free_place(struct server *server)
 /* ---- answers
  * -------------------------------------------------------------------------------------*/
 
+/* What a large policy or a long status took goes back to the system. */
+static void give_back(size_t length)
+{
+	if (length > SERVER_SMALL)
+		malloc_trim(0);
+}
+
 static void send_more(struct server *server, struct client *client)
 {
 	ssize_t sent = send(client->fd, client->out + client->out_done,
