@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from case import B, HUB, KIB, MIB, NORD, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
+from case import B, HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
 from guard import grant, policy
 
 UDPLITE = 136
@@ -440,6 +440,52 @@ class Owners(LabCase):
         far.wait_listening(self.lab, "hub", HUB[4], port)
         self.assert_passes(NORD, port)  # `session` has no grant: it would stop
         self.assert_bounded(self.take("stranger", port, self.stranger()))
+
+
+def join_and_connect(procs, address, port, number=1000):
+    """Joins a service's cgroup, then calls; the name of the errno, or None when all was sent."""
+    with open(procs, "w", encoding="utf-8") as file:
+        file.write("0")
+    with socket.socket(far.family_of(address), socket.SOCK_STREAM) as client:
+        client.settimeout(5)
+        try:
+            client.connect((address, port))
+            while number > 0:
+                number -= client.send(far.CHUNK[:number])
+        except OSError as error:
+            return errno.errorcode.get(error.errno, "timeout")
+    return None
+
+
+class Namespaces(LabCase):
+    """A process of a service in a network namespace with an uplink of its own."""
+    policy = policy([grant("archive", "batch", STORE, calls="tcp/443")], STRANGERS)
+
+    def call_from_there(self, address, port, number=1000):
+        procs = os.path.join(self.lab.cgroup_of("batch"), "cgroup.procs")
+        return self.lab.start(join_and_connect, procs, address, port, number, host=PAYER)
+
+    def test_calls_are_judged_there_too(self):
+        for family in (4, 6):
+            sink, address, port = self.sink("stranger", family)
+            self.assertEqual(self.call_from_there(address, port).result(), "EPERM")
+            self.assertEqual((sink.bytes, sink.connections), (0, 0))
+            sink, address, port = self.sink(STORE, family, 443)
+            self.assertIsNone(self.call_from_there(address, port).result())
+            wait_for(lambda: sink.bytes == 1000, 5, "the store's data")
+            sink.task.kill()
+
+    def test_cut_ends_sockets_there_too(self):
+        sink, address, port = self.sink(STORE, port=443)
+        task = self.call_from_there(address, port, 1 << 40)
+        wait_for(lambda: sink.bytes > MIB, 10, "the call to run")
+        self.guard.cut("partner:" + STORE)
+        self.assertNotIn(task.result(4), (None, "timeout"))
+        got = sink.bytes
+        pause(0.3)
+        self.assertEqual(sink.bytes, got)
+        self.guard.reopen("partner:" + STORE)
+        self.assertIsNone(self.call_from_there(address, port).result())
 
 
 class Older(LabCase):
