@@ -10,8 +10,7 @@
 #include "tests/unit/a_host.h"
 #include "user/daemon/server.h"
 
-/* ---- the shape of requests --------------------------------------------------------------------
- */
+/* ---- the shape of requests ------------------------------------------------------------------ */
 
 static void wrong_shapes_change_nothing(void **state)
 {
@@ -116,8 +115,7 @@ static void faults_of_a_policy_come_with_their_place(void **state)
 	json_object_put(answer);
 }
 
-/* ---- the socket
- * --------------------------------------------------------------------------------*/
+/* ---- the socket ----------------------------------------------------------------------------- */
 
 static struct server server;
 static int epoll;

@@ -242,8 +242,7 @@ static void notices_are_lines_too(void **state)
 	json_object_put(object);
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 static int directory;
 static char directory_path[] = "/tmp/weir-test-event-XXXXXX";

@@ -64,8 +64,7 @@ static void block_saving(bool is_blocked)
 		rmdir(path);
 }
 
-/* ---- cut
- * ----------------------------------------------------------------------------------------*/
+/* ---- cut ------------------------------------------------------------------------------------ */
 
 static void a_cut_is_in_the_kernel_first(void **state)
 {
@@ -163,8 +162,7 @@ static void orders_of_another_process_are_seen(void **state)
 	assert_int_equal(fake.cut_count, 3);
 }
 
-/* ---- reopen
- * --------------------------------------------------------------------------------------*/
+/* ---- reopen --------------------------------------------------------------------------------- */
 
 static void the_same_target_takes_the_cut_out(void **state)
 {
@@ -259,8 +257,7 @@ static void nothing_to_reopen_is_told(void **state)
 	json_object_put(answer);
 }
 
-/* ---- latches
- * -------------------------------------------------------------------------------------*/
+/* ---- latches -------------------------------------------------------------------------------- */
 
 static void latch(struct host *host, const char *grant, const char *service, const char *partner)
 {
@@ -306,8 +303,7 @@ static void a_latch_opens_by_its_number_alone(void **state)
 	assert_int_equal(fake.meters[1].severed_ns, 0);
 }
 
-/* ---- sums
- * ----------------------------------------------------------------------------------------*/
+/* ---- sums ----------------------------------------------------------------------------------- */
 
 static void account(uint64_t grant, const char *service, const char *partner, uint64_t bytes)
 {
@@ -361,8 +357,7 @@ static void nothing_is_counted_twice(void **state)
 	json_object_put(answer);
 }
 
-/* ---- apply
- * --------------------------------------------------------------------------------------- */
+/* ---- apply ---------------------------------------------------------------------------------- */
 
 static json_object *apply(struct host *host, const char *text, const char *more)
 {
@@ -478,8 +473,7 @@ static void a_policy_that_the_kernel_refuses_leaves_no_trace(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* ---- the clock
- * ------------------------------------------------------------------------------------*/
+/* ---- the clock ------------------------------------------------------------------------------ */
 
 static void a_step_closes_the_hours_until_it_is_confirmed(void **state)
 {
@@ -508,8 +502,7 @@ static void a_clock_behind_the_last_known_time_is_a_step(void **state)
 	assert_true(clock_needs_confirmation(host));
 }
 
-/* ---- pure helpers ------------------------------------------------------------------------------
- */
+/* ---- pure helpers --------------------------------------------------------------------------- */
 
 static void covers(void **state)
 {

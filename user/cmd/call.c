@@ -33,8 +33,7 @@ void call_put_targets(json_object *request, const struct arguments *arguments)
 	json_object_object_add(request, "targets", list);
 }
 
-/* ---- asking -------------------------------------------------------------------------------------
- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
 static bool is_absent(int error)
 {
@@ -101,8 +100,7 @@ void answer_free(struct answer *answer)
 	*answer = (struct answer){0};
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------*/
+/* ---- reading -------------------------------------------------------------------------------- */
 
 json_object *field_object(json_object *object, const char *key)
 {

@@ -14,8 +14,8 @@ static void print_done(json_object *done)
 		printf("%s is let back inside %s (%s)\n", field_text(done, "target"),
 		       field_text(done, "id"), field_text(done, "order"));
 	else if (strcmp(how, "latch") == 0)
-		printf("%s, severed by the guard itself, is let back: %s\n",
-		       field_text(done, "id"), field_text(done, "target"));
+		printf("%s, severed by the guard itself, is let back: %s\n", field_text(done, "id"),
+		       field_text(done, "target"));
 	else
 		printf("cut %s is over: %s\n", field_text(done, "id"), field_text(done, "target"));
 }

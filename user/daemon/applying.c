@@ -16,8 +16,7 @@ static const char previous_file[] = "previous.json";
 static const char trial_file[] = "trial.json";
 static const char new_file[] = "new.json";
 
-/* ---- is it one that can be applied?
- * -------------------------------------------------------------*/
+/* ---- is it one that can be applied? --------------------------------------------------------- */
 
 static int compile_request(const struct host *host, const struct sources *sources,
 			   struct image *image, char **problem, char **details)
@@ -99,8 +98,7 @@ static int check_own(const struct host *host, const struct image *image,
 		request->own.port);
 }
 
-/* ---- what changes, in numbers
- * -------------------------------------------------------------------*/
+/* ---- what changes, in numbers --------------------------------------------------------------- */
 
 struct change {
 	const char *what;
@@ -161,8 +159,7 @@ static void put_summary(struct json_out *reply, const struct image *image)
 	json_put_uint(reply, "prefixes", image->prefix_count);
 }
 
-/* ---- into force
- * -----------------------------------------------------------------------------------*/
+/* ---- into force ----------------------------------------------------------------------------- */
 
 static int rename_state(const struct host *host, const char *from, const char *to)
 {
@@ -294,8 +291,7 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 	return r;
 }
 
-/* ---- trial, and back
- * -----------------------------------------------------------------------------*/
+/* ---- trial, and back ------------------------------------------------------------------------ */
 
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
 {

@@ -67,8 +67,7 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 	return 0;
 }
 
-/* ---- the answer
- * --------------------------------------------------------------------------------*/
+/* ---- the answer ----------------------------------------------------------------------------- */
 
 struct listing {
 	const struct host *host;
@@ -125,8 +124,7 @@ static void put_cuts(struct json_out *reply, const struct orders *orders, uint64
 	json_close(reply, ']');
 }
 
-/* ---- the order
- * -----------------------------------------------------------------------------------*/
+/* ---- the order ------------------------------------------------------------------------------ */
 
 static int dry_run(struct host *host, const struct cut_table *table, struct json_out *reply,
 		   char **problem)

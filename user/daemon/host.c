@@ -50,7 +50,7 @@ uint64_t host_wall(const struct host *host)
 	return boot_now() + guard_control(host->guard).wall_offset_ns;
 }
 
-/* ---- life -------------------------------------------------------------------------------------*/
+/* ---- life ----------------------------------------------------------------------------------- */
 
 int host_init(struct host *host, const char *instance, bool may_make, char **problem)
 {
@@ -99,8 +99,7 @@ char *host_path(const struct host *host, const char *name)
 	return path_state(host->instance, suffix);
 }
 
-/* ---- policy
- * ------------------------------------------------------------------------------------*/
+/* ---- policy --------------------------------------------------------------------------------- */
 
 int host_take_image(struct host *host, struct image *image, const struct applied *applied)
 {
@@ -174,8 +173,7 @@ int host_open_pinned(struct host *host, char **problem)
 	return r;
 }
 
-/* ---- orders
- * ------------------------------------------------------------------------------------*/
+/* ---- orders --------------------------------------------------------------------------------- */
 
 int host_refresh_orders(struct host *host)
 {
@@ -244,8 +242,7 @@ int host_compile_orders(const struct image *image, const struct orders *orders,
 	return r;
 }
 
-/* ---- telling
- * -----------------------------------------------------------------------------------*/
+/* ---- telling -------------------------------------------------------------------------------- */
 
 struct record_origin host_origin(const struct host *host)
 {

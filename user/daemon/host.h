@@ -52,7 +52,7 @@ struct host {
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
 };
 
-/* ---- life -------------------------------------------------------------------------------------*/
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* Sets up what needs no guard. Missing directories are made when `may_make`; without a state
  * directory it goes on, and nothing can be saved. -ENOMEM, or -errno of the directories. */
@@ -63,14 +63,12 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 int host_open_pinned(struct host *host, char **problem);
 void host_close(struct host *host);
 
-/* ---- policy
- * ------------------------------------------------------------------------------------*/
+/* ---- policy --------------------------------------------------------------------------------- */
 
 /* Takes the image over (it is emptied); `applied` NULL: the built-in default. -ENOMEM. */
 int host_take_image(struct host *host, struct image *image, const struct applied *applied);
 
-/* ---- orders
- * ------------------------------------------------------------------------------------*/
+/* ---- orders --------------------------------------------------------------------------------- */
 
 /* Reads the orders from the kernel if somebody changed them since. 0 or -errno. */
 int host_refresh_orders(struct host *host);
@@ -82,16 +80,14 @@ int host_compile_orders(const struct image *image, const struct orders *orders,
 
 char *host_path(const struct host *host, const char *name); /* in the state directory */
 
-/* ---- time
- * --------------------------------------------------------------------------------------*/
+/* ---- time ----------------------------------------------------------------------------------- */
 
 uint64_t boot_now(void);
 uint64_t wall_now(void);
 /* The guard's wall clock: boot time plus the confirmed offset, whatever the system's says. */
 uint64_t host_wall(const struct host *host);
 
-/* ---- telling
- * -----------------------------------------------------------------------------------*/
+/* ---- telling -------------------------------------------------------------------------------- */
 
 struct record_origin host_origin(const struct host *host);
 /* A line about the guard itself, into the file of events. */

@@ -64,8 +64,7 @@ static int read_order_id(struct reopening *work, char **problem)
 	return tell_problem(problem, -EINVAL, "%s is no order: c3, or g and 16 digits", text);
 }
 
-/* ---- cuts
- * ---------------------------------------------------------------------------------------*/
+/* ---- cuts ----------------------------------------------------------------------------------- */
 
 static int take_out(struct reopening *work, uint64_t id)
 {
@@ -138,8 +137,7 @@ static int reopen_target(struct reopening *work, const char *text,
 	return r;
 }
 
-/* ---- latches
- * -------------------------------------------------------------------------------------*/
+/* ---- latches -------------------------------------------------------------------------------- */
 
 static void clear_latch(struct reopening *work, struct latch *latch)
 {
@@ -167,8 +165,7 @@ static int clear_latches_in(struct reopening *work, const struct weir_cut_entry 
 	return 0;
 }
 
-/* ---- what still holds
- * ----------------------------------------------------------------------------*/
+/* ---- what still holds ----------------------------------------------------------------------- */
 
 static bool has_exception(const struct reopening *work, uint64_t cut, const char *target)
 {
@@ -203,8 +200,7 @@ static void put_holding(struct reopening *work, const char *text,
 	}
 }
 
-/* ---- the order
- * -----------------------------------------------------------------------------------*/
+/* ---- the order ------------------------------------------------------------------------------ */
 
 /* Disk, then kernel. A failure in the kernel leaves the cuts as they were; the disk is put back. */
 static int commit_orders(struct reopening *work, char **problem)
@@ -356,8 +352,7 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 	return r;
 }
 
-/* ---- cuts that end by themselves
- * ----------------------------------------------------------------*/
+/* ---- cuts that end by themselves ------------------------------------------------------------ */
 
 static int end_cut(struct host *host, uint64_t id)
 {

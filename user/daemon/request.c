@@ -27,8 +27,7 @@ struct call {
 	char *details;
 };
 
-/* ---- reading a request
- * --------------------------------------------------------------------------*/
+/* ---- reading a request ---------------------------------------------------------------------- */
 
 /* -EPROTO stands for a malformed request throughout. */
 static int malformed(struct call *call, const char *key)
@@ -105,8 +104,7 @@ static int get_targets(struct call *call, bool required, const char **target, si
 	return 0;
 }
 
-/* ---- the requests
- * --------------------------------------------------------------------------------*/
+/* ---- the requests --------------------------------------------------------------------------- */
 
 static int do_status(struct call *call)
 {
@@ -260,8 +258,7 @@ static const struct request {
 	{"unload", do_unload, false},
 };
 
-/* ---- answering
- * -----------------------------------------------------------------------------------*/
+/* ---- answering ------------------------------------------------------------------------------ */
 
 static int run(struct call *call)
 {

@@ -41,8 +41,7 @@ struct loop {
 	bool is_over;
 };
 
-/* ---- descriptors
- * --------------------------------------------------------------------------------*/
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 static int watch_fd(struct loop *loop, int fd, uint64_t which)
 {
@@ -90,8 +89,7 @@ static int open_all(struct loop *loop, char **problem)
 	return server_open(&loop->server, &loop->host, loop->epoll, problem);
 }
 
-/* ---- what happens
- * ---------------------------------------------------------------------------------*/
+/* ---- what happens --------------------------------------------------------------------------- */
 
 static void handle(struct loop *loop, const struct epoll_event *event)
 {
@@ -204,8 +202,7 @@ static void loop_run(struct loop *loop)
 	}
 }
 
-/* ---- beginning and end
- * ---------------------------------------------------------------------------*/
+/* ---- beginning and end ---------------------------------------------------------------------- */
 
 /* sd_notify(3): one datagram to the socket that the service manager named. */
 static void notify(const char *text)

@@ -18,8 +18,7 @@
 
 enum { FIRST_SIZE = 4096 };
 
-/* ---- places
- * --------------------------------------------------------------------------------------*/
+/* ---- places --------------------------------------------------------------------------------- */
 
 static void end_client(struct client *client)
 {
@@ -53,8 +52,7 @@ static struct client *free_place(struct server *server)
 	return NULL;
 }
 
-/* ---- answers
- * -------------------------------------------------------------------------------------*/
+/* ---- answers -------------------------------------------------------------------------------- */
 
 /* What a large policy or a long status took goes back to the system. */
 static void give_back(size_t length)
@@ -110,8 +108,7 @@ static void refuse(struct server *server, struct client *client, int code, const
 	start_answer(server, client, request_refusal(code, why));
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------*/
+/* ---- requests ------------------------------------------------------------------------------- */
 
 /* A large request leaves no large buffer behind. */
 static void forget_request(struct client *client, size_t length)
@@ -217,8 +214,7 @@ static void handle_client(struct server *server, struct client *client, uint32_t
 		answer_line(server, client);
 }
 
-/* ---- who comes
- * -----------------------------------------------------------------------------------*/
+/* ---- who comes ------------------------------------------------------------------------------ */
 
 static void tell_refused(struct host *host, const struct caller *caller)
 {
@@ -286,8 +282,7 @@ uint64_t server_expire(struct server *server)
 	return next;
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------*/
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* The lock of the instance is ours, so a socket that is there has nobody behind it. */
 static int bind_socket(struct server *server)

@@ -40,8 +40,7 @@ int daemon_lock(const char *instance, int *lock, char **problem)
 	return 0;
 }
 
-/* ---- which policy
- * ---------------------------------------------------------------------------------*/
+/* ---- which policy --------------------------------------------------------------------------- */
 
 /* The first error in one line, and how many more there are: `weir check` tells them all. */
 static int tell_fault(const struct faults *faults, const struct sources *sources, char **problem)
@@ -132,8 +131,7 @@ static int save_policy(struct host *host, const struct applied *applied, char **
 	return 0;
 }
 
-/* ---- a new guard, or the one that is there
- * ------------------------------------------------------*/
+/* ---- a new guard, or the one that is there -------------------------------------------------- */
 
 static struct guard_options options_of(const struct run_options *options)
 {

@@ -14,8 +14,7 @@
 #include "user/policy/target.h"
 #include "user/policy/words.h"
 
-/* ---- policy
- * --------------------------------------------------------------------------------------*/
+/* ---- policy --------------------------------------------------------------------------------- */
 
 /* Whether the file says something else than what is in force; an unreadable file does. */
 static bool file_differs(const struct host *host, const char *path)
@@ -56,7 +55,7 @@ static void put_policy(const struct host *host, struct json_out *reply)
 	json_close(reply, '}');
 }
 
-/* ---- hooks, cuts, losses ----------------------------------------------------------------------*/
+/* ---- hooks, cuts, losses -------------------------------------------------------------------- */
 
 static int put_hooks(const struct host *host, struct json_out *reply)
 {
@@ -163,8 +162,7 @@ static int put_losses(const struct host *host, struct json_out *reply)
 	return 0;
 }
 
-/* ---- sums
- * ----------------------------------------------------------------------------------------*/
+/* ---- sums ----------------------------------------------------------------------------------- */
 
 static void put_total(struct json_out *reply, const struct total *total)
 {
@@ -268,8 +266,7 @@ int host_status(struct host *host, struct json_out *reply, char **problem)
 	return 0;
 }
 
-/* ---- cgroups
- * --------------------------------------------------------------------------------------*/
+/* ---- cgroups -------------------------------------------------------------------------------- */
 
 static int by_bytes(const void *left, const void *right)
 {

@@ -91,7 +91,7 @@ const char *record_kind_name(uint8_t kind)
 	return meaning_of(kind)->name;
 }
 
-/* ---- pieces that both kinds of line have ------------------------------------------------------*/
+/* ---- pieces that both kinds of line have ---------------------------------------------------- */
 
 static void put_head(struct json_out *json, uint64_t wall_ns, unsigned activity,
 		     const char *activity_name, unsigned severity)
@@ -132,7 +132,7 @@ static void put_origin(struct json_out *json, const struct record_origin *origin
 	json_close(json, '}');
 }
 
-/* ---- about a packet or a connection ----------------------------------------------------------*/
+/* ---- about a packet or a connection --------------------------------------------------------- */
 
 static bool is_serving(const struct weir_event *event)
 {
@@ -321,7 +321,7 @@ char *record_event(const struct record_origin *origin, const struct record_names
 	return NULL;
 }
 
-/* ---- about the guard itself -------------------------------------------------------------------*/
+/* ---- about the guard itself ----------------------------------------------------------------- */
 
 char *record_notice(const struct record_origin *origin, const struct record_notice *notice)
 {

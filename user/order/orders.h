@@ -64,7 +64,7 @@ typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_en
 int orders_compile(const struct orders *orders, order_resolver resolve, void *data,
 		   struct weir_cut_entry **ret, size_t *count);
 
-/* ---- on disk --------------------------------------------------------------------------------*/
+/* ---- on disk -------------------------------------------------------------------------------- */
 
 /* Writes the file as a whole (file_write_atomic). 0 or -errno. */
 int orders_save(const struct orders *orders, const char *path);
