@@ -11,7 +11,8 @@
  */
 #include "socket.bpf.h"
 
-extern int bpf_sock_destroy(struct sock_common *sk) __ksym;
+/* Weak: libbpf resolves it for the whole object, also where no loaded program calls it. */
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 
 #define TCP_ESTABLISHED 1
 #define TCP_CLOSE	7
@@ -29,6 +30,27 @@ static __always_inline void ends_read(const struct sock_common *sk, struct parce
 	}
 	BPF_CORE_READ_INTO(&p->local, sk, skc_v6_rcv_saddr);
 	BPF_CORE_READ_INTO(&p->peer, sk, skc_v6_daddr);
+}
+
+/*
+ * Whether the socket's cgroup lies below the guarded root. An iterator sees each socket of its
+ * network namespace, also those that no hook of this guard ever judged: they are not ours to end.
+ */
+static __noinline bool is_guarded(__u64 sk_address)
+{
+	const struct weir_control *control = control_get();
+	struct sock *sk = (void *)sk_address;
+	__u64 node;
+
+	if (!control)
+		return false;
+	node = (__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn);
+	for (__u32 level = 0; level < PATH_LEVELS && node; level++) {
+		if (node_id(node) == control->root_cgroup)
+			return true;
+		node = node_parent(node);
+	}
+	return false;
 }
 
 static __always_inline bool is_meant(const struct weir_sever_request *request,
@@ -85,6 +107,8 @@ static __always_inline bool select_tcp(struct sock_common *common, struct weir_s
 	tcp = bpf_skc_to_tcp_sock(common);
 	if (!tcp) /* TIME_WAIT, or a handshake under way */
 		return false;
+	if (!is_guarded(kernel_address(tcp)))
+		return false;
 	s = bpf_sk_storage_get(&sockets, tcp, NULL, 0);
 	cookie = bpf_get_socket_cookie(tcp);
 	ends_read(common, &p);
@@ -107,6 +131,8 @@ static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selecte
 	__u8 direction = WEIR_CALLS;
 
 	if (!udp || BPF_CORE_READ(common, skc_state) != TCP_ESTABLISHED)
+		return false;
+	if (!is_guarded(kernel_address(udp)))
 		return false;
 	s = bpf_sk_storage_get(&sockets, udp, NULL, 0);
 	ends_read(common, &p);
