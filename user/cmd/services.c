@@ -25,7 +25,7 @@ static int run(const struct arguments *arguments)
 
 	if (arguments_has(arguments, "--json") && answer.object) {
 		puts(json_object_to_json_string_ext(field_object(answer.object, "cgroups"),
-						    JSON_C_TO_STRING_PLAIN));
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else if (code == CMD_DONE) {
 		printf("%10s  %-20s %s\n", "sent", "service", "cgroup");
 		for (size_t i = 0; i < count; i++)

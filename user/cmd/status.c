@@ -147,7 +147,7 @@ static int run(const struct arguments *arguments)
 
 	if (code == CMD_DONE && arguments_has(arguments, "--json")) {
 		json_object_object_del(answer.object, "code");
-		puts(json_object_to_json_string_ext(answer.object, JSON_C_TO_STRING_PLAIN));
+		puts(json_object_to_json_string_ext(answer.object, JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else if (code == CMD_DONE) {
 		print_page(arguments, answer.object, answer.by_daemon);
 	}
