@@ -37,10 +37,11 @@ def in_url(address):
 class Count:
     """Counts what reaches one host from the hub, in a process of its own. IP bytes are those on the
     wire: a GSO packet counts its headers once per segment. `only` limits it to some of the host's
-    addresses."""
+    addresses. `unowned` are those of ip_bytes that may come from no full socket: RSTs, and bare ACKs
+    after the hub's own FIN (TIME_WAIT). Below the root cgroup no guard sees these."""
 
     FIELDS = ("packets", "ip_bytes", "tcp_payload", "udp_payload", "other_payload", "syn", "dropped",
-              "seen")
+              "unowned", "seen")
 
     def __init__(self, lab, host, only=None):
         self.shared = mmap.mmap(-1, 4096)
@@ -83,11 +84,13 @@ def _segments(payload, gso_size):
 
 
 def _transport(protocol, packet, offset):
-    """Header length of a transport protocol, and whether it is a SYN of ours."""
+    """Header length of a transport protocol, and TCP's flags."""
     if protocol == socket.IPPROTO_TCP:
-        flags = packet[offset + 13]
-        return (packet[offset + 12] >> 4) * 4, flags & 0x12 == 0x02
-    return 8, False
+        return (packet[offset + 12] >> 4) * 4, packet[offset + 13]
+    return 8, 0
+
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
 
 def _count(shared, only):
@@ -98,15 +101,16 @@ def _count(shared, only):
     hub = {socket.inet_pton(family_of(a), a) for index in (0, 3) for a in HOSTS["hub"][index]}
     buffer = bytearray(256)
     totals = [0] * len(Count.FIELDS)
-    totals[7] = 1
-    struct.pack_into("8Q", shared, 0, *totals)
+    totals[8] = 1
+    ended = set()  # the connections on which the hub sent its FIN
+    struct.pack_into("9Q", shared, 0, *totals)
     while True:
         try:
             _, where = sniffer.recvfrom_into(buffer)
         except socket.timeout:
             statistics = sniffer.getsockopt(263, 6, 8)  # PACKET_STATISTICS; reading clears it
             totals[6] += struct.unpack("II", statistics)[1]
-            struct.pack_into("8Q", shared, 0, *totals)
+            struct.pack_into("9Q", shared, 0, *totals)
             continue
         if where[2] == 4:  # PACKET_OUTGOING
             continue
@@ -129,15 +133,22 @@ def _count(shared, only):
             continue
         if source not in hub or (only and target not in only):
             continue
-        extra, syn = (0, False) if fragment else _transport(protocol, packet, header)
+        extra, flags = (0, 0) if fragment else _transport(protocol, packet, header)
         payload = max(length - header - extra, 0)
+        wire = payload + _segments(payload, gso_size) * (header + extra)
         totals[0] += 1
-        totals[1] += payload + _segments(payload, gso_size) * (header + extra)
+        totals[1] += wire
+        if flags:
+            ports = bytes(packet[header:header + 4])
+            if flags & RST or (ports in ended and not payload and not flags & FIN):
+                totals[7] += wire
+            if flags & FIN:
+                ended.add(ports)
         place = {socket.IPPROTO_TCP: 2, socket.IPPROTO_UDP: 3}.get(protocol, 4)
         if protocol != socket.IPPROTO_ICMPV6 or payload > 64:  # neighbour discovery is no payload
             totals[place] += payload
-        totals[5] += syn
-        struct.pack_into("8Q", shared, 0, *totals)
+        totals[5] += flags & (SYN | ACK) == SYN
+        struct.pack_into("9Q", shared, 0, *totals)
 
 
 # ---- raw sockets; each runs where the caller puts it ----------------------------------------------------
