@@ -206,8 +206,9 @@ class Demo:
         return received, self.compare(NORD)
 
     def play(self):
-        self.say("what happens", "far end received", "weir says (acked <= received <= sent)")
-        self.say(*["-" * width for width in WIDTHS])
+        for line in (("what happens", "far end received", "weir says (acked <= received <= sent)"),
+                     ["-" * width for width in WIDTHS]):
+            print(("-----  " if line[0][0] == "-" else "    s  ") + "  ".join(text.ljust(width) for text, width in zip(line, WIDTHS)).rstrip())
         self.chapter("the nightly transfers of approved partners pass")
         for fetch, partner, family in ((far.sftp_get, NORD, 4), (far.rsync_get, SUED, 4),
                                        (far.rsync_get, NORD, 6), (far.sftp_get, SUED, 6)):
