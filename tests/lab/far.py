@@ -243,6 +243,7 @@ def sink(address, port, shared):
 
 def udp_sink(address, port, shared, protocol=0):
     server = socket.socket(family_of(address), socket.SOCK_DGRAM, protocol)
+    server.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE: none is lost here
     server.bind((address, port))
     struct.pack_into("Q", shared, 24, 1)
     while True:

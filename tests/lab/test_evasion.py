@@ -252,6 +252,21 @@ class Calling(LabCase):
         wait_for(lambda: sink.bytes == 20000, 5, "the store's data")
         sink.task.kill()
 
+    def test_sctp(self):
+        def associate(address, port):
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132) as client:
+                client.settimeout(2)
+                try:
+                    client.connect((address, port))
+                except OSError:
+                    pass
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
+        except OSError:
+            self.skipTest("this kernel has no SCTP")
+        self.assertEqual(self.arrived(associate, self.lab.hosts["stranger"].v4, 443), 0)
+        self.assertGreater(self.arrived(associate, self.lab.hosts["stranger"].v4, 443, service=None), 0)
+
     def test_raw_ipv4_with_own_header(self):
         for protocol in (socket.IPPROTO_UDP, 47, 253):
             self.assertEqual(self.arrived(raw_ipv4, self.lab.hosts["stranger"].v4, protocol, 1000, True), 0)
@@ -340,7 +355,8 @@ class Calling(LabCase):
             address = self.lab.hosts["stranger"].address(family)
             self.assertEqual(self.arrived(far.udp_give, address, 9, 60000, 5), 0)
             sink, address, port = self.sink(STORE, family, 443, True)
-            self.lab.call(far.udp_give, address, port, 60000, 5, host="hub", service="batch")
+            self.assertEqual(self.lab.call(far.udp_give, address, port, 60000, 5, host="hub", service="batch"),
+                             (5, None))
             wait_for(lambda: sink.bytes == 300000, 5, "the store's data")
             sink.task.kill()
 

@@ -35,6 +35,16 @@ class Answers(LabCase):
         self.assert_bounded(sum(theft.bytes for theft in thefts))
         self.assert_bounded(count.settle().payload)
 
+    def test_connection_that_will_be_held_for_long_is_ended(self):
+        """A stalled TCP dies slowly; who waits for more than a minute is told at once, and alone."""
+        page = "https://%s/" % HUB[4]
+        bystander = self.stranger()
+        self.assertEqual(far.curl(self.lab, "stranger", page, bystander).wait(), 0)
+        theft = far.steal(self.lab, "stranger", "night", source=self.stranger(), seconds=20)
+        self.assertIn(theft.wait(), (18, 56), "curl: the transfer ended early, by a reset")
+        self.assert_bounded(theft.bytes)
+        self.assertEqual(far.curl(self.lab, "stranger", page, bystander).wait(), 0)
+
     def test_small_page_reaches_a_stranger(self):
         page = far.curl(self.lab, "stranger", "https://%s/" % HUB[4], self.stranger())
         self.assertEqual(page.wait(), 0)
