@@ -516,8 +516,28 @@ struct weir_sever_request {
 	__u64 account;
 	__u32 mode;
 	__u32 cut_slot; /* judged by these cuts: the active ones, or those of a dry run */
+	__u8 peer[16]; /* WEIR_SEVER_ACCOUNT of strangers: of this one alone (IPv4 /32, IPv6 /56) */
+	__u8 is_one_peer;
+	__u8 pad[7];
 };
-WEIR_SIZE(struct weir_sever_request, 16);
+WEIR_SIZE(struct weir_sever_request, 40);
+
+/* The /56 of an IPv6 stranger, or the whole IPv4 address, as two words in host order. */
+static inline __attribute__((always_inline)) void weir_stranger(const __u8 peer[16], __u64 *high,
+								__u64 *low)
+{
+	__u64 word[2] = {0, 0};
+	int i;
+
+	for (i = 0; i < 16; i++)
+		word[i / 8] = word[i / 8] << 8 | peer[i];
+	if (word[0] || word[1] >> 32 != 0xffff) {
+		word[0] &= ~0xffULL;
+		word[1] = 0;
+	}
+	*high = word[0];
+	*low = word[1];
+}
 
 /* One selected socket, as the selecting iterator writes it (bpf_seq_write). */
 struct weir_selected {

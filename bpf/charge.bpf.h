@@ -19,17 +19,14 @@
 #define DHCP_BYTES     (64 * 1024)
 #define DHCP_WINDOW_NS (600 * NS_PER_SECOND)
 
-/* A stranger's slot: IPv4 /32 or IPv6 /56. */
+/* A stranger's slot. */
 static __always_inline struct weir_meter *peer_slot(const struct weir_answer *a, __u64 service_key,
 						    const struct weir_address *peer)
 {
-	__u64 high = address_high(peer), low = address_low(peer);
+	__u64 high, low;
 	__u32 index;
 
-	if (!address_is4(peer)) {
-		high &= ~0xffULL;
-		low = 0;
-	}
+	weir_stranger(peer->byte, &high, &low);
 	index = (__u32)keyed_hash(service_key, high, low, a->direction != WEIR_SERVES) &
 		(WEIR_STRANGER_SLOTS - 1);
 	return bpf_map_lookup_elem(&strangers, &index);
@@ -207,11 +204,27 @@ WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel 
 	return rate_passes(WEIR_KEY_HANDSHAKE, service->key, partner->key, p);
 }
 
-/* Whether the answer's account is latched. */
-static __always_inline bool answer_is_severed(const struct weir_answer *a)
+/* Whether a latch holds what the answer lets pass: the account's own, or for strangers that of the
+ * peer's slot or of all of them. */
+static __always_inline bool answer_is_severed(const struct weir_answer *a,
+					      const struct weir_address *peer)
 {
 	const struct weir_meter *meter = bpf_map_lookup_elem(&meters, &a->account);
+	const struct weir_service *service;
+	__u64 total;
 
+	if (a->verdict != WEIR_PASS || a->reason == WEIR_REASON_LIFELINE)
+		return false;
+	if (meter && meter->severed_ns)
+		return true;
+	service = service_get(a->policy_slot, a->service);
+	if (!service || a->reason == WEIR_REASON_GRANT || a->reason == WEIR_REASON_STACK)
+		return false;
+	meter = peer_slot(a, service->key, peer);
+	if (meter && meter->severed_ns)
+		return true;
+	total = weir_meter_key(WEIR_KEY_TOTAL, service->key, 0);
+	meter = bpf_map_lookup_elem(&meters, &total);
 	return meter && meter->severed_ns;
 }
 

@@ -28,7 +28,7 @@ static __noinline bool early_passes(const struct parcel *p, __u64 sk_address, __
 	} else {
 		datagram_decide(p, p->service, cookie, active, &q, a);
 	}
-	if (a->verdict == WEIR_PASS && a->reason == WEIR_REASON_GRANT && answer_is_severed(a)) {
+	if (answer_is_severed(a, &p->peer)) {
 		a->verdict = WEIR_REFUSE;
 		a->reason = WEIR_REASON_SEVERED;
 		a->observe = 0;

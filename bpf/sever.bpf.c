@@ -53,13 +53,23 @@ static __noinline bool is_guarded(__u64 sk_address)
 	return false;
 }
 
+static __always_inline bool is_same_stranger(const __u8 *wanted, const struct weir_address *peer)
+{
+	__u64 high, low, wanted_high, wanted_low;
+
+	weir_stranger(peer->byte, &high, &low);
+	weir_stranger(wanted, &wanted_high, &wanted_low);
+	return high == wanted_high && low == wanted_low;
+}
+
 static __always_inline bool is_meant(const struct weir_sever_request *request,
-				     const struct weir_answer *a)
+				     const struct weir_answer *a, const struct weir_address *peer)
 {
 	if (request->mode == WEIR_SEVER_ACCOUNT)
-		return a->account == request->account;
+		return a->account == request->account &&
+		       (!request->is_one_peer || is_same_stranger(request->peer, peer));
 	return (a->verdict == WEIR_REFUSE && a->reason == WEIR_REASON_CUT) ||
-	       (a->reason == WEIR_REASON_GRANT && answer_is_severed(a));
+	       answer_is_severed(a, peer);
 }
 
 /* Judges a socket as its next packet would be. True: the request means it; `out` describes it. */
@@ -76,7 +86,7 @@ static __noinline bool select_socket(struct parcel *p, struct weir_question *q,
 		return false;
 	q->cut_slot = request->cut_slot;
 	verdict_decide(q, &a, active);
-	if (!is_meant(request, &a))
+	if (!is_meant(request, &a, &p->peer))
 		return false;
 	__builtin_memset(out, 0, sizeof(*out));
 	out->order = a.order;

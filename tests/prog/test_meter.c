@@ -330,6 +330,28 @@ static void only_an_established_connection_severs(void **state)
 	asking_end(&asking);
 }
 
+/* User space finds a stranger's slot by the same hash. */
+static void user_space_finds_the_slot_of_a_stranger(void **state)
+{
+	static const int strangers[] = {3, 4};
+	struct weir_meter meter;
+	struct asking asking;
+
+	(void)state;
+	asking_begin(&asking, compile_good(policy_text));
+	model_begin(&asking);
+	for (int i = 0; i < 2; i++) {
+		const struct flow *flow = &flows[strangers[i]];
+		uint64_t service = asking.image.services[flow->ask.question.service].key;
+
+		assert_true(send_parcel(&asking, flow, 1000000000000ull, 1234 + i));
+		assert_int_equal(
+			guard_peer_meter(asking.guard, service, true, flow->ask.peer, &meter), 0);
+		assert_int_equal(meter.window[0].used_bytes, 1234 + i);
+	}
+	asking_end(&asking);
+}
+
 static void apply_text(struct asking *asking, const char *budget)
 {
 	struct cut_table none = {0};
@@ -418,6 +440,7 @@ static int all_tests(void)
 		cmocka_unit_test(every_answer_is_the_promise),
 		cmocka_unit_test(it_holds_on_several_cpus),
 		cmocka_unit_test(only_an_established_connection_severs),
+		cmocka_unit_test(user_space_finds_the_slot_of_a_stranger),
 		cmocka_unit_test(a_new_policy_resets_no_meter),
 	};
 

@@ -219,6 +219,15 @@ int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)
 	return -ENOENT;
 }
 
+int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, const uint8_t peer[16],
+		     struct weir_meter *meter)
+{
+	(void)service_key;
+	(void)serves;
+	(void)peer;
+	return guard_meter(guard, WEIR_KEY_PEER, meter);
+}
+
 int guard_cgroups(struct guard *guard, struct guard_cgroup **ret, size_t *count)
 {
 	(void)guard;

@@ -4,6 +4,7 @@
  */
 #include "user/daemon/watch.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -20,33 +21,41 @@ struct watching {
 	struct host *host;
 };
 
-/* The meter whose window refused; 0 for a stranger's slot, which has no key. */
-static uint64_t refusing_meter(const struct weir_event *event)
+/* The meter whose window refused. */
+static int refusing_meter(const struct host *host, const struct weir_event *event,
+			  struct weir_meter *meter)
 {
+	uint64_t key;
+
 	switch (event->reason) {
 	case WEIR_REASON_BUDGET:
-		return event->account;
+		key = event->account;
+		break;
 	case WEIR_REASON_SERVICE_BUDGET:
-		return weir_meter_key(WEIR_KEY_CEILING, event->service_key, 0);
+		key = weir_meter_key(WEIR_KEY_CEILING, event->service_key, 0);
+		break;
 	case WEIR_REASON_PARTNER_BUDGET:
-		return weir_meter_key(WEIR_KEY_CEILING, 0, event->partner_key);
+		key = weir_meter_key(WEIR_KEY_CEILING, 0, event->partner_key);
+		break;
 	case WEIR_REASON_TOTAL_BUDGET:
-		return weir_meter_key(WEIR_KEY_TOTAL, event->service_key, 0);
+		key = weir_meter_key(WEIR_KEY_TOTAL, event->service_key, 0);
+		break;
+	case WEIR_REASON_PEER_BUDGET:
+		return guard_peer_meter(host->guard, event->service_key,
+					event->direction == WEIR_SERVES, event->peer, meter);
+	default:
+		return -ENOENT;
 	}
-	return 0;
+	return guard_meter(host->guard, key, meter);
 }
 
-/*
- * Whether what is held will be so for more than a minute. All connections of a stranger's service
- * share one account, so one stranger over its own budget must not end the others: those are left to
- * TCP's patience.
- */
+/* Whether what is held will be so for more than a minute. */
 static bool is_held_for_long(const struct host *host, const struct weir_event *event)
 {
-	uint64_t key = refusing_meter(event), now = boot_now(), at;
+	uint64_t now = boot_now(), at;
 	struct weir_meter meter;
 
-	if (!key || guard_meter(host->guard, key, &meter) < 0)
+	if (refusing_meter(host, event, &meter) < 0)
 		return false;
 	for (unsigned i = 0; i < WEIR_WINDOWS; i++) {
 		if (meter.window[i].window_ns != event->window_ns)
@@ -57,14 +66,23 @@ static bool is_held_for_long(const struct host *host, const struct weir_event *e
 	return false;
 }
 
-static void collect_account(struct watch *watch, uint64_t account)
+/* All connections of a stranger's service share one account: one stranger over its own budget must
+ * not end the others. */
+static void collect_held(struct watch *watch, const struct weir_event *event)
 {
-	for (size_t i = 0; i < watch->account_count; i++) {
-		if (watch->account[i] == account)
+	struct weir_sever_request request = {
+		.mode = WEIR_SEVER_ACCOUNT, .account = event->account, .cut_slot = WEIR_ANY};
+
+	if (event->reason == WEIR_REASON_PEER_BUDGET) {
+		request.is_one_peer = 1;
+		memcpy(request.peer, event->peer, sizeof(request.peer));
+	}
+	for (size_t i = 0; i < watch->held_count; i++) {
+		if (memcmp(&watch->held[i], &request, sizeof(request)) == 0)
 			return;
 	}
-	if (watch->account_count < WATCH_ACCOUNTS)
-		watch->account[watch->account_count++] = account;
+	if (watch->held_count < WATCH_ACCOUNTS)
+		watch->held[watch->held_count++] = request;
 }
 
 static void write_event(struct host *host, const struct weir_event *event)
@@ -93,7 +111,7 @@ static void take(const struct weir_event *event, void *data)
 		watching->watch->wants_cut_scan = true;
 	else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
 		 is_held_for_long(watching->host, event))
-		collect_account(watching->watch, event->account);
+		collect_held(watching->watch, event);
 }
 
 void watch_events(struct watch *watch, struct host *host)
@@ -103,19 +121,17 @@ void watch_events(struct watch *watch, struct host *host)
 	guard_events_consume(host->guard, take, &watching);
 }
 
-static void end_held(struct host *host, uint64_t account)
+static void end_held(struct host *host, const struct weir_sever_request *request)
 {
-	struct weir_sever_request request = {
-		.mode = WEIR_SEVER_ACCOUNT, .account = account, .cut_slot = WEIR_ANY};
 	_cleanup_free_ char *problem = NULL;
 	struct sever_result result = {0};
 	char id[20];
 
-	if (guard_sever(host->guard, &request, false, NULL, NULL, &result, &problem) < 0 ||
+	if (guard_sever(host->guard, request, false, NULL, NULL, &result, &problem) < 0 ||
 	    result.ended == 0)
 		return;
 	host->held_severed += result.ended;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)account);
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)request->account);
 	host_tell(host, "held-ended", RECORD_MEDIUM,
 		  (struct record_field[]){{"account", id, 0},
 					  {"ended_connections", NULL, result.ended}},
@@ -141,7 +157,7 @@ uint64_t watch_scan(struct watch *watch, struct host *host)
 {
 	uint64_t now = boot_now();
 
-	if (!watch->wants_cut_scan && watch->account_count == 0)
+	if (!watch->wants_cut_scan && watch->held_count == 0)
 		return 0;
 	if (watch->scanned_ns && now < watch->scanned_ns + between_scans_ns)
 		return watch->scanned_ns + between_scans_ns;
@@ -149,11 +165,11 @@ uint64_t watch_scan(struct watch *watch, struct host *host)
 		watch->wants_cut_scan = false;
 		end_severed(host);
 	} else {
-		end_held(host, watch->account[--watch->account_count]);
+		end_held(host, &watch->held[--watch->held_count]);
 	}
 	watch->scanned_ns = boot_now();
-	return watch->wants_cut_scan || watch->account_count ? watch->scanned_ns + between_scans_ns
-							     : 0;
+	return watch->wants_cut_scan || watch->held_count ? watch->scanned_ns + between_scans_ns
+							  : 0;
 }
 
 void watch_losses(struct watch *watch, struct host *host, bool is_first)

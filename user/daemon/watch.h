@@ -14,8 +14,8 @@ enum { WATCH_ACCOUNTS = 64 }; /* more than these wait for their next event, a se
 
 struct watch {
 	bool wants_cut_scan; /* something was latched */
-	uint64_t account[WATCH_ACCOUNTS];
-	size_t account_count;
+	struct weir_sever_request held[WATCH_ACCOUNTS];
+	size_t held_count;
 	uint64_t scanned_ns; /* boot; the last scan */
 	uint64_t losses[WEIR_LOSSES];
 	uint64_t unwritten;

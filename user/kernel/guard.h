@@ -110,6 +110,9 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES]);
 int guard_meters(struct guard *guard,
 		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data);
 int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter);
+/* The slot of one stranger; it may share it with others. */
+int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, const uint8_t peer[16],
+		     struct weir_meter *meter);
 
 struct guard_cgroup {
 	uint64_t id;

@@ -4,9 +4,11 @@
  */
 #include "user/kernel/internal.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "user/base/array.h"
+#include "user/policy/siphash.h"
 
 #define BATCH 1024u
 
@@ -135,6 +137,28 @@ int guard_meters(struct guard *guard,
 	int err = map_walk(&accounts);
 
 	return err ? err : map_walk(&strangers);
+}
+
+/* The same place as peer_slot() in bpf/charge.bpf.h finds. */
+int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, const uint8_t peer[16],
+		     struct weir_meter *meter)
+{
+	uint64_t secret[2] = {guard->control->secret[0], guard->control->secret[1]};
+	__u64 high, low;
+	struct weir_meter found;
+	uint64_t words[4];
+	uint32_t slot;
+
+	weir_stranger(peer, &high, &low);
+	words[0] = htole64(service_key);
+	words[1] = htole64(high);
+	words[2] = htole64(low);
+	words[3] = htole64(!serves);
+	slot = siphash(secret, words, sizeof(words)) & (WEIR_STRANGER_SLOTS - 1);
+	if (bpf_map_lookup_elem(guard->map_fd[MAP_STRANGERS], &slot, &found))
+		return -errno;
+	*meter = found;
+	return 0;
 }
 
 int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)
