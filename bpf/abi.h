@@ -154,12 +154,13 @@ struct weir_meter {
 	__u64 would_refuse_bytes; /* observe: what would have been refused */
 	__u64 would_refuse_packets;
 	__u64 last_sent_ns; /* boot */
-	__u64 told_ns;	    /* boot: last event about this account */
+	__u64 told_ns;	    /* boot */
+	__u64 told;	    /* events in the second that began at told_ns */
 	__u64 untold;	    /* refusals since */
 	__u64 severed_ns;   /* boot; 0: not latched */
 	struct weir_window window[WEIR_WINDOWS];
 };
-WEIR_SIZE(struct weir_meter, 136 + 3 * 192);
+WEIR_SIZE(struct weir_meter, 144 + 3 * 192);
 
 static inline __attribute__((always_inline)) __u64 weir_mix(__u64 h)
 {
@@ -462,8 +463,7 @@ WEIR_SIZE(struct weir_answer, 56);
 /* ---- events ----------------------------------------------------------------------------------*/
 
 enum weir_event_kind {
-	WEIR_EVENT_REFUSED =
-		1, /* first refusal of a socket or account, then at most one a second */
+	WEIR_EVENT_REFUSED = 1,	 /* a packet's: at most one a second per account; a connect's: 16 */
 	WEIR_EVENT_WOULD_REFUSE, /* the same in observe */
 	WEIR_EVENT_WARNING,	 /* 80 % of a budget */
 	WEIR_EVENT_ALERT,	 /* over a budget whose breach only tells */

@@ -166,11 +166,14 @@ static __always_inline bool address_equal(const struct weir_address *a,
 	       a->word[3] == b->word[3];
 }
 
+/* 127/8, ::1, and the wildcard: connecting to 0.0.0.0 or :: goes to loopback (net/ipv4/route.c
+ * ip_route_output_key_hash_rcu, net/ipv6/tcp_ipv6.c tcp_v6_connect). */
 static __always_inline bool address_is_loopback(const struct weir_address *a)
 {
 	if (address_is4(a))
-		return a->byte[12] == 127;
-	return !a->word[0] && !a->word[1] && !a->word[2] && a->word[3] == bpf_htonl(1);
+		return a->byte[12] == 127 || !a->word[3];
+	return !a->word[0] && !a->word[1] && !a->word[2] &&
+	       (!a->word[3] || a->word[3] == bpf_htonl(1));
 }
 
 #endif

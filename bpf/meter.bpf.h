@@ -24,6 +24,9 @@ struct claim {
 	__u8 is_shared; /* a stranger's slot: other peers and services may use it too */
 };
 
+/* Events a second about refusals before a packet, which name a program each. */
+#define EARLY_TELLINGS 16
+
 struct charge {
 	struct claim claim[WEIR_CLAIMS];
 	struct weir_meter *account; /* its counters */
@@ -269,9 +272,13 @@ static __always_inline void charge_count(struct charge *c, struct charge_note *n
 		a->refused_packets++;
 	}
 	t->untold++;
-	if (t->told_ns && c->now_ns - t->told_ns < NS_PER_SECOND)
+	if (!t->told_ns || c->now_ns - t->told_ns >= NS_PER_SECOND) {
+		t->told_ns = c->now_ns;
+		t->told = 0;
+	} else if (t->told >= (c->bytes ? 1 : EARLY_TELLINGS)) {
 		return;
-	t->told_ns = c->now_ns;
+	}
+	t->told++;
 	note->untold = t->untold;
 	t->untold = 0;
 	if (note->event)
