@@ -78,6 +78,7 @@ struct parcel {
 	struct weir_address local;
 	struct weir_address peer;
 	__u64 now_ns;
+	__u64 active; /* control.active, read once: service, verdict and answer are of one policy */
 	__u64 cgroup; /* of the socket; 0: not looked up */
 	__u32 service;
 	__u32 bytes;	  /* IP bytes on the wire */

@@ -17,16 +17,15 @@
 static __noinline bool early_passes(const struct parcel *p, __u64 sk_address, __u64 cookie,
 				    bool is_stream, struct weir_answer *a)
 {
-	__u64 active = active_read();
 	struct weir_question q = {};
 
 	if (address_is_loopback(&p->peer))
 		return true;
 	if (is_stream) {
-		question_set(&q, p, p->service, WEIR_CALLS, active);
-		verdict_decide(&q, a, active);
+		question_set(&q, p, p->service, WEIR_CALLS);
+		verdict_decide(&q, a, p->active);
 	} else {
-		datagram_decide(p, p->service, cookie, active, &q, a);
+		datagram_decide(p, p->service, cookie, &q, a);
 	}
 	if (answer_is_severed(a, &p->peer)) {
 		a->verdict = WEIR_REFUSE;
@@ -57,6 +56,7 @@ static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_a
 		return false;
 	}
 	p.peer = *peer;
+	p.active = active_read();
 	p.now_ns = bpf_ktime_get_boot_ns();
 	p.peer_port = bpf_ntohs(ctx->user_port);
 	p.local_port = sk->src_port;
@@ -67,7 +67,7 @@ static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_a
 	else
 		loss_count(WEIR_LOST_STORAGE);
 	address = kernel_address(sk);
-	p.service = service_of(address, active_read(), &p.cgroup);
+	p.service = service_of(address, p.active, &p.cgroup);
 	if (s)
 		s->cgroup = p.cgroup;
 	return early_passes(&p, address, bpf_get_socket_cookie(ctx), is_stream, &a) ||

@@ -55,7 +55,7 @@ static __always_inline bool state_is_established(__u32 state)
 
 /* The kernel's own packets, and what must get through whatever the policy says. */
 static __always_inline bool judge_special(const struct bpf_sock *sk, __u64 address,
-					  struct packet *p, __u64 active, struct weir_question *q,
+					  struct packet *p, struct weir_question *q,
 					  struct weir_answer *a)
 {
 	bool from_stack = is_stack(sk, address);
@@ -66,8 +66,8 @@ static __always_inline bool judge_special(const struct bpf_sock *sk, __u64 addre
 	if (!is_free && !from_stack)
 		return false;
 	p->parcel.is_urgent = is_free;
-	question_set(q, &p->parcel, WEIR_SERVICE_STACK, WEIR_CALLS, active);
-	verdict_decide(q, a, active);
+	question_set(q, &p->parcel, WEIR_SERVICE_STACK, WEIR_CALLS);
+	verdict_decide(q, a, p->parcel.active);
 	return true;
 }
 
@@ -76,19 +76,18 @@ static __noinline int judge(struct __sk_buff *skb, const struct bpf_sock *sk, st
 			    struct weir_socket *s, struct weir_answer *a)
 {
 	__u64 address = kernel_address(sk), cookie = bpf_get_socket_cookie(skb);
-	__u64 active = active_read();
 	struct weir_question q = {};
 	__u32 service = p->parcel.service;
 
-	if (judge_special(sk, address, p, active, &q, a))
+	if (judge_special(sk, address, p, &q, a))
 		return 0;
 	if (s)
 		s->cgroup = p->parcel.cgroup;
 	if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) {
-		question_set(&q, &p->parcel, service, tcp_direction(sk->state, s, cookie), active);
-		verdict_decide(&q, a, active);
+		question_set(&q, &p->parcel, service, tcp_direction(sk->state, s, cookie));
+		verdict_decide(&q, a, p->parcel.active);
 	} else {
-		datagram_decide(&p->parcel, service, cookie, active, &q, a);
+		datagram_decide(&p->parcel, service, cookie, &q, a);
 	}
 	if (s && sk->state != BPF_TCP_LISTEN)
 		answer_keep(s, &p->parcel, a);
@@ -134,7 +133,7 @@ static __noinline bool refuse_unread(struct parcel *p, struct weir_answer *a)
 	struct weir_question q = {.cut_slot = WEIR_ANY, .service = p->service, .now_ns = p->now_ns};
 
 	loss_count(WEIR_LOST_UNCLASSIFIED);
-	verdict_decide(&q, a, active_read());
+	verdict_decide(&q, a, p->active);
 	a->verdict = WEIR_REFUSE;
 	a->reason = WEIR_REASON_UNCLASSIFIED;
 	a->grant = WEIR_NO_GRANT;
@@ -149,7 +148,6 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	const struct bpf_tcp_sock *tcp = NULL;
 	struct packet p = {};
 	struct weir_socket *s;
-	__u64 active = active_read();
 	bool passes;
 
 	if (skb->ifindex == LOOPBACK_IFINDEX)
@@ -160,10 +158,12 @@ static __always_inline bool egress(struct __sk_buff *skb)
 		loss_count(WEIR_LOST_HOOK);
 		return false;
 	}
+	p.parcel.active = active_read();
 	p.parcel.now_ns = bpf_ktime_get_boot_ns();
 	if (!packet_read(skb, true, &p)) {
 		p.parcel.bytes = skb->len;
-		p.parcel.service = service_of(kernel_address(sk), active, &p.parcel.cgroup);
+		p.parcel.service =
+			service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
 		return refuse_unread(&p.parcel, &a);
 	}
 	p.parcel.bytes = packet_wire_bytes(skb, &p);
@@ -176,8 +176,9 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s)
 		loss_count(WEIR_LOST_STORAGE);
-	if (!s || !answer_recall(s, &p.parcel, active, &a)) {
-		p.parcel.service = service_of(kernel_address(sk), active, &p.parcel.cgroup);
+	if (!s || !answer_recall(s, &p.parcel, &a)) {
+		p.parcel.service =
+			service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
 		judge(skb, sk, &p, s, &a);
 	}
 

@@ -20,6 +20,7 @@ extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 
 static __always_inline void ends_read(const struct sock_common *sk, struct parcel *p)
 {
+	p->active = active_read();
 	p->now_ns = bpf_ktime_get_boot_ns();
 	p->local_port = BPF_CORE_READ(sk, skc_num);
 	p->peer_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
@@ -77,7 +78,6 @@ static __noinline bool select_socket(struct parcel *p, struct weir_question *q,
 				     const struct weir_socket *s, struct weir_selected *out)
 {
 	const struct weir_sever_request *request;
-	__u64 active = active_read();
 	struct weir_answer a = {};
 	__u32 zero = 0;
 
@@ -85,7 +85,7 @@ static __noinline bool select_socket(struct parcel *p, struct weir_question *q,
 	if (!request)
 		return false;
 	q->cut_slot = request->cut_slot;
-	verdict_decide(q, &a, active);
+	verdict_decide(q, &a, p->active);
 	if (!is_meant(request, &a, &p->peer))
 		return false;
 	__builtin_memset(out, 0, sizeof(*out));
@@ -123,8 +123,8 @@ static __always_inline bool select_tcp(struct sock_common *common, struct weir_s
 	cookie = bpf_get_socket_cookie(tcp);
 	ends_read(common, &p);
 	p.protocol = IPPROTO_TCP;
-	p.service = service_of(kernel_address(tcp), active_read(), &p.cgroup);
-	question_set(&q, &p, p.service, tcp_direction(state, s, cookie), active_read());
+	p.service = service_of(kernel_address(tcp), p.active, &p.cgroup);
+	question_set(&q, &p, p.service, tcp_direction(state, s, cookie));
 	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
 		return false;
 	out->cookie = cookie;
@@ -147,10 +147,10 @@ static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selecte
 	s = bpf_sk_storage_get(&sockets, udp, NULL, 0);
 	ends_read(common, &p);
 	p.protocol = IPPROTO_UDP;
-	p.service = service_of(kernel_address(udp), active_read(), &p.cgroup);
+	p.service = service_of(kernel_address(udp), p.active, &p.cgroup);
 	if (s && s->answer.generation && s->answer.direction == WEIR_SERVES)
 		direction = WEIR_SERVES;
-	question_set(&q, &p, p.service, direction, active_read());
+	question_set(&q, &p, p.service, direction);
 	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
 		return false;
 	out->cookie = bpf_get_socket_cookie(udp);

@@ -18,16 +18,16 @@
 static __noinline bool mptcp_refuse(__u64 sk_address)
 {
 	struct weir_question q = {.cut_slot = WEIR_ANY, .direction = WEIR_CALLS};
-	__u64 active = active_read();
 	struct weir_answer a = {};
 	struct parcel p = {};
 
+	p.active = active_read();
 	p.now_ns = bpf_ktime_get_boot_ns();
 	p.protocol = IPPROTO_TCP;
-	p.service = service_of(sk_address, active, &p.cgroup);
+	p.service = service_of(sk_address, p.active, &p.cgroup);
 	q.service = p.service;
 	q.now_ns = p.now_ns;
-	verdict_decide(&q, &a, active);
+	verdict_decide(&q, &a, p.active);
 	a.verdict = WEIR_REFUSE;
 	a.reason = WEIR_REASON_MPTCP;
 	a.grant = WEIR_NO_GRANT;
@@ -63,6 +63,7 @@ static __always_inline void parcel_of_ops(struct bpf_sock_ops *ops, struct parce
 	 * pointer, which the verifier refuses. */
 	barrier_var(local4);
 	barrier_var(remote4);
+	p->active = active_read();
 	p->now_ns = bpf_ktime_get_boot_ns();
 	p->protocol = IPPROTO_TCP;
 	p->local_port = ops->local_port;
@@ -142,7 +143,7 @@ static __always_inline void holder_drop(struct weir_socket *s, const struct weir
 static __always_inline void connection_opened(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 					      struct weir_socket *s, __u32 opener)
 {
-	__u64 cookie = bpf_get_socket_cookie(ops), active = active_read();
+	__u64 cookie = bpf_get_socket_cookie(ops);
 	struct weir_question q = {};
 	struct weir_answer a = {};
 	struct parcel p = {};
@@ -159,11 +160,11 @@ static __always_inline void connection_opened(struct bpf_sock_ops *ops, struct b
 		s->is_based = 1;
 	}
 	parcel_of_ops(ops, &p);
-	p.service = service_of(kernel_address(sk), active, &p.cgroup);
+	p.service = service_of(kernel_address(sk), p.active, &p.cgroup);
 	if (s)
 		s->cgroup = p.cgroup;
-	question_set(&q, &p, p.service, opener == OPENER_THEM ? WEIR_SERVES : WEIR_CALLS, active);
-	verdict_decide(&q, &a, active);
+	question_set(&q, &p, p.service, opener == OPENER_THEM ? WEIR_SERVES : WEIR_CALLS);
+	verdict_decide(&q, &a, p.active);
 	holder_add(s, &a, &p.peer);
 	connection_tell(&a, &p, s, WEIR_EVENT_OPENED);
 }

@@ -17,16 +17,16 @@
 
 /* The answer kept with the socket, if it is about this peer, of this generation, and in time. */
 static __always_inline bool answer_recall(struct weir_socket *s, const struct parcel *p,
-					  __u64 active, struct weir_answer *a)
+					  struct weir_answer *a)
 {
 	__u32 sequence = READ_ONCE(s->sequence);
 
 	if (sequence & 1)
 		return false;
 	barrier();
-	if (s->answer.generation != weir_generation(active) || !address_equal(&s->peer, &p->peer) ||
-	    s->peer_port != p->peer_port || s->protocol != p->protocol ||
-	    p->now_ns >= s->answer.valid_until_ns)
+	if (s->answer.generation != weir_generation(p->active) ||
+	    !address_equal(&s->peer, &p->peer) || s->peer_port != p->peer_port ||
+	    s->protocol != p->protocol || p->now_ns >= s->answer.valid_until_ns)
 		return false;
 	*a = s->answer;
 	barrier();
@@ -105,7 +105,7 @@ static __always_inline __u8 tcp_direction(__u32 state, const struct weir_socket 
 
 /* Puts the question for `p` in the given direction. */
 static __always_inline void question_set(struct weir_question *q, const struct parcel *p,
-					 __u32 service, __u8 direction, __u64 active)
+					 __u32 service, __u8 direction)
 {
 	__builtin_memcpy(q->peer, &p->peer, sizeof(q->peer));
 	q->service = service;
@@ -115,7 +115,8 @@ static __always_inline void question_set(struct weir_question *q, const struct p
 	q->cut_slot = WEIR_ANY;
 	q->now_ns = p->now_ns;
 	if (direction == WEIR_CALLS && p->protocol == IPPROTO_TCP)
-		q->is_held = peer_holds(service_key(weir_policy_slot(active), service), &p->peer);
+		q->is_held =
+			peer_holds(service_key(weir_policy_slot(p->active), service), &p->peer);
 }
 
 /*
@@ -123,16 +124,15 @@ static __always_inline void question_set(struct weir_question *q, const struct p
  * call, which is then noted as ours. *renew_ns gets until when this holds.
  */
 static __always_inline void datagram_decide(const struct parcel *p, __u32 service, __u64 cookie,
-					    __u64 active, struct weir_question *q,
-					    struct weir_answer *a)
+					    struct weir_question *q, struct weir_answer *a)
 {
 	__u64 hash = spoke_hash(cookie, &p->peer, p->peer_port, p->protocol);
-	bool is_partner = partner_of(weir_policy_slot(active), &p->peer) != WEIR_NO_PARTNER;
+	bool is_partner = partner_of(weir_policy_slot(p->active), &p->peer) != WEIR_NO_PARTNER;
 	__u64 heard = spoke_heard(hash, is_partner, p->now_ns);
 	__u64 until = heard ? heard + SPOKE_NS : p->now_ns + CALL_RENEW_NS;
 
-	question_set(q, p, service, heard ? WEIR_SERVES : WEIR_CALLS, active);
-	verdict_decide(q, a, active);
+	question_set(q, p, service, heard ? WEIR_SERVES : WEIR_CALLS);
+	verdict_decide(q, a, p->active);
 	if (!heard && (a->verdict == WEIR_PASS || a->observe))
 		spoke_note(hash, is_partner, OPENER_US, p->now_ns);
 	if (until < a->valid_until_ns)
