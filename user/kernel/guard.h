@@ -54,6 +54,7 @@ void guard_close(struct guard *guard);
 /*
  * Holds the guard's lock over several calls, so that no other process comes between reading
  * (orders, control, policy head) and changing. Nests. -ENOENT: the guard was taken off meanwhile.
+ * -ETIMEDOUT: another process, which may be stopped, has held it for 15 s.
  */
 int guard_lock(struct guard *guard);
 void guard_unlock(struct guard *guard);

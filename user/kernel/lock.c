@@ -12,6 +12,11 @@
 #include <errno.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
+
+/* 15 s: longer than whoever holds it properly needs it (loading the programs) */
+#define LOCK_STEP_NS 1000000
+#define LOCK_STEPS   15000
 
 /* A pinned guard's directory has a link; `weir unload` in another process took it away. */
 static int check_still_there(const struct guard *guard)
@@ -23,11 +28,18 @@ static int check_still_there(const struct guard *guard)
 	return st.st_nlink ? 0 : -ENOENT;
 }
 
+/* Not for ever: a process that was stopped while it held the lock must not hang an emergency. */
 static int flock_take(int fd)
 {
-	while (flock(fd, LOCK_EX))
-		if (errno != EINTR)
+	const struct timespec pause = {.tv_nsec = LOCK_STEP_NS};
+
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
+		if (i == LOCK_STEPS)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
 	return 0;
 }
 
