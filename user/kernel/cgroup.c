@@ -90,6 +90,7 @@ struct walk {
 	int (*each)(int fd, const char *below, uint64_t id, void *data);
 	void *data;
 	char below[PATH_MAX];
+	int err; /* the first cgroup that could not be read: the others are walked all the same */
 };
 
 static void close_directory(DIR **dir)
@@ -98,35 +99,64 @@ static void close_directory(DIR **dir)
 		closedir(*dir);
 }
 
-static int walk_directory(struct walk *walk, int parent, const char *name)
+/* Makes "below" the child's; false when it does not fit. */
+static bool walk_enter(struct walk *walk, size_t length, const char *name)
+{
+	if (length + strlen(name) + 2 > sizeof(walk->below))
+		return false;
+	sprintf(walk->below + length, "%s%s", length ? "/" : "", name);
+	return true;
+}
+
+static void walk_note(struct walk *walk, int err)
+{
+	if (!walk->err)
+		walk->err = err;
+}
+
+/*
+ * Whoever owns a cgroup can nest others in it as deep as he likes. What that makes unreadable (a
+ * path that is too long, too many open directories) must not hide the rest from an order. True:
+ * the walk is over.
+ */
+static bool walk_directory(struct walk *walk, int parent, const char *name, const char *below)
 {
 	_cleanup_close_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(close_directory) DIR *dir = NULL;
 	size_t length = strlen(walk->below);
 	struct dirent *entry;
+	bool is_over = false;
 	uint64_t id = 0;
-	int err;
+	int r;
 
-	if (fd < 0 || cgroup_id(fd, &id))
-		return 0; /* cgroups come and go during a walk */
-	err = walk->each(fd, walk->below, id, walk->data);
-	if (err)
-		return err;
+	if (fd < 0 || cgroup_id(fd, &id)) {
+		if (errno != ENOENT && errno != ENODEV) /* they come and go during a walk */
+			walk_note(walk, -errno);
+		return false;
+	}
+	r = walk->each(fd, below, id, walk->data);
+	if (r < 0)
+		walk_note(walk, r);
+	if (r > 0)
+		return true;
 	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
+	if (!dir) {
+		walk_note(walk, -errno);
+		return false;
+	}
 	TAKE_FD(fd);
-	while (!err && (entry = readdir(dir))) {
+	while (!is_over && (entry = readdir(dir))) {
+		bool fits;
+
 		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
 		    !strcmp(entry->d_name, ".."))
 			continue;
-		if (length + strlen(entry->d_name) + 2 > sizeof(walk->below))
-			return -ENAMETOOLONG;
-		sprintf(walk->below + length, "%s%s", length ? "/" : "", entry->d_name);
-		err = walk_directory(walk, dirfd(dir), entry->d_name);
+		fits = below && walk_enter(walk, length, entry->d_name);
+		is_over =
+			walk_directory(walk, dirfd(dir), entry->d_name, fits ? walk->below : NULL);
 		walk->below[length] = 0;
 	}
-	return err;
+	return is_over;
 }
 
 int cgroup_walk(const char *path, int (*each)(int fd, const char *below, uint64_t id, void *data),
@@ -138,7 +168,8 @@ int cgroup_walk(const char *path, int (*each)(int fd, const char *below, uint64_
 		return -ENOMEM;
 	walk->each = each;
 	walk->data = data;
-	return walk_directory(walk, AT_FDCWD, path);
+	walk_directory(walk, AT_FDCWD, path, walk->below);
+	return walk->err;
 }
 
 struct search {
@@ -152,7 +183,7 @@ static int search_one(int fd, const char *below, uint64_t id, void *data)
 	struct search *search = data;
 
 	(void)fd;
-	if (id != search->id)
+	if (id != search->id || !below)
 		return 0;
 	if (asprintf(&search->path, "%s%s%s", search->root, *below ? "/" : "", below) < 0) {
 		search->path = NULL;
@@ -166,10 +197,8 @@ int cgroup_path_of(const char *root, uint64_t id, char **path)
 	struct search search = {.root = root, .id = id};
 	int err = cgroup_walk(root, search_one, &search);
 
-	if (err < 0)
-		return err;
 	if (!search.path)
-		return -ENOENT;
+		return err ? err : -ENOENT;
 	*path = search.path;
 	return 0;
 }

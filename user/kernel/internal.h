@@ -259,7 +259,9 @@ void retire_begin(struct guard *guard, int trie_fd[2], size_t count);
 
 /* Opens a directory of the cgroup v2 hierarchy; `path` NULL: its root. *id is its cgroup id. */
 int cgroup_open(const char *path, int *fd, char **real_path, uint64_t *id, char **problem);
-/* Walks the hierarchy below `path`, itself included; `below` is relative ("" for itself). */
+/* Walks the hierarchy below `path`, itself included; `below` is relative ("" for itself), NULL when
+ * it is too long for a path. `each` ends the walk with a positive value; an error of its own, or of
+ * one cgroup, is the answer in the end, but keeps nobody from seeing the others. */
 int cgroup_walk(const char *path, int (*each)(int fd, const char *below, uint64_t id, void *data),
 		void *data);
 /* Path of a cgroup by its id, searched below `root`; malloc'd. -ENOENT when it is gone. */

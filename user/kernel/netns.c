@@ -54,8 +54,10 @@ static int add_processes(int cgroup_fd, const char *below, uint64_t id, void *da
 
 	(void)below;
 	(void)id;
+	if (!procs)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
 	/* the hierarchy's root has the file too; a threaded cgroup's processes are its parent's */
-	while (procs && !err && fscanf(procs, "%d", &pid) == 1) {
+	while (!err && fscanf(procs, "%d", &pid) == 1) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 		err = add(data, path);
 	}
@@ -68,8 +70,6 @@ int namespaces_find(const char *cgroup, struct namespaces *namespaces)
 
 	if (!err && cgroup)
 		err = cgroup_walk(cgroup, add_processes, namespaces);
-	if (err)
-		namespaces_close(namespaces);
 	return err;
 }
 

@@ -212,7 +212,7 @@ static int name_cgroup(int fd, const char *below, uint64_t id, void *data)
 
 	(void)fd;
 	found = bsearch(&wanted, list->item, list->count, sizeof(wanted), cgroup_by_id);
-	if (!found || found->path)
+	if (!found || found->path || !below)
 		return 0;
 	found->path = strdup(below);
 	return found->path ? 0 : -ENOMEM;
@@ -230,10 +230,10 @@ int guard_cgroups(struct guard *guard, struct guard_cgroup **ret, size_t *count)
 
 	if (!err && list.count)
 		qsort(list.item, list.count, sizeof(*list.item), cgroup_by_id);
-	if (!err && list.count && guard->cgroup_path)
-		err = cgroup_walk(guard->cgroup_path, name_cgroup, &list);
 	if (err)
 		return err;
+	if (list.count && guard->cgroup_path) /* what cannot be read stays without a path */
+		cgroup_walk(guard->cgroup_path, name_cgroup, &list);
 	*count = list.count;
 	*ret = TAKE_PTR(list.item);
 	list.count = 0;
