@@ -5,6 +5,7 @@
 #include "user/daemon/server.h"
 
 #include <malloc.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -123,6 +124,18 @@ static void forget_request(struct client *client, size_t length)
 	}
 }
 
+/*
+ * Whoever hung up has given the request up, and may have carried it out on the pinned guard since:
+ * done again, later, it could undo what was ordered in between. A client that only ends its own
+ * side still waits for its answer.
+ */
+static bool has_hung_up(const struct client *client)
+{
+	struct pollfd pollfd = {.fd = client->fd};
+
+	return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLHUP | POLLERR));
+}
+
 /* Answers the first whole line, if there is one; the next waits until its answer is taken. */
 static void answer_line(struct server *server, struct client *client)
 {
@@ -136,6 +149,10 @@ static void answer_line(struct server *server, struct client *client)
 	client->scanned = client->in_used;
 	if (!newline)
 		return;
+	if (has_hung_up(client)) {
+		end_client(client);
+		return;
+	}
 	length = newline - client->in;
 	answer = request_answer(server->host, client->caller.by, client->in, length);
 	forget_request(client, length + 1);
