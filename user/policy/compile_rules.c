@@ -91,7 +91,7 @@ static int mark_services(struct compile *c, const struct selector *selector, uin
 static int resolve_single(struct rules_build *build, const struct grant *grant, uint32_t index)
 {
 	const struct selector *selector = &grant->services.item[0];
-	uint32_t service;
+	uint32_t service = WEIR_ANY;
 	int r = find_service(build->c, selector, &service);
 
 	if (r)
