@@ -34,7 +34,8 @@ enum {
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
 	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts and exceptions */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
-	WEIR_SPOKE_SLOTS = 65536,    /* power of two; half for partners, half for strangers */
+	WEIR_SPOKE_SLOTS = 1 << 18,  /* half for partners, half for strangers */
+	WEIR_SPOKE_SHARE = 4096,     /* of the partners' half, for one of them; a power of two */
 	WEIR_HOLDERS = 65536,
 	WEIR_METERS = 1 << 20,
 	WEIR_CGROUPS = 16384,

@@ -11,8 +11,9 @@
 #include "verdict.bpf.h"
 
 /* Segments without payload: on an established connection per socket, before that per account. */
-#define BARE_BYTES (64 * 1024)
-#define BARE_SHARE 32
+#define BARE_BYTES   (64 * 1024)
+#define BARE_SHARE   32
+#define BARE_SEGMENT 100
 /* What passes without a budget has a rate: handshakes, the kernel's own packets, DHCP. */
 #define RATE_BYTES     (1024 * 1024)
 #define RATE_WINDOW_NS (10 * NS_PER_SECOND)
@@ -142,6 +143,10 @@ WEIR_FUNCTION int charge_tell(const struct charge_note *note, const struct weir_
 	e->bytes = p->bytes;
 	e->untold = note->untold;
 	e->reason = note->reason;
+	if (note->grant_key) {
+		e->grant_key = note->grant_key;
+		e->account = note->account;
+	}
 	e->limit_bytes = note->limit_bytes;
 	e->window_ns = note->window_ns;
 	e->used_bytes = note->used_bytes;
@@ -182,7 +187,7 @@ WEIR_FUNCTION bool rate_passes(__u64 group, __u64 service_key, __u64 partner_key
 }
 
 /* Segments without payload and the kernel's own packets: in no budget, but not without end. */
-WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel *p, __u64 received,
+WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel *p, __u64 allowance,
 			       struct weir_socket *socket)
 {
 	const struct weir_service *service;
@@ -197,10 +202,9 @@ WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel 
 	if (a->reason == WEIR_REASON_LIFELINE)
 		return true;
 	if (a->reason == WEIR_REASON_STACK)
-		return rate_passes(WEIR_KEY_STACK, service->key, 0, p);
+		return rate_passes(WEIR_KEY_STACK, service->key, partner->key, p);
 	if (p->is_established && socket)
-		return __sync_fetch_and_add(&socket->bare_bytes, p->bytes) + p->bytes <=
-		       BARE_BYTES + received / BARE_SHARE;
+		return __sync_fetch_and_add(&socket->bare_bytes, p->bytes) + p->bytes <= allowance;
 	return rate_passes(WEIR_KEY_HANDSHAKE, service->key, partner->key, p);
 }
 
@@ -230,7 +234,7 @@ static __always_inline bool answer_is_severed(const struct weir_answer *a,
 
 /* What has no payload, or is the kernel's own: in no budget. */
 static __always_inline void charge_bare(struct charge *c, const struct weir_answer *a,
-					const struct parcel *p, __u64 received,
+					const struct parcel *p, __u64 allowance,
 					struct weir_socket *socket)
 {
 	if (p->is_urgent)
@@ -239,7 +243,7 @@ static __always_inline void charge_bare(struct charge *c, const struct weir_answ
 		c->is_refused = 1;
 		c->is_observed = 0;
 		c->reason = WEIR_REASON_SEVERED;
-	} else if (!bare_passes(a, p, received, socket)) {
+	} else if (!bare_passes(a, p, allowance, socket)) {
 		c->is_refused = 1;
 		c->reason = WEIR_REASON_NO_PAYLOAD;
 	}
@@ -270,6 +274,8 @@ WEIR_FUNCTION int charge_shadow(const struct weir_answer *a, const struct parcel
 	claim_set(&c.claim[CLAIM_OWN], c.account, &grant->budget, WEIR_HOLD, WEIR_REASON_BUDGET);
 	claims_fit(&c, a->generation);
 	meter_charge(&c);
+	c.note.grant_key = grant->key;
+	c.note.account = weir_meter_key(grant->key, service->key, partner->key);
 	if (c.note.event)
 		charge_tell(&c.note, a, p, socket);
 	return 0;
@@ -325,10 +331,10 @@ WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parc
 
 /*
  * Charges a parcel that the answer lets pass, and tells what there is to tell. True: it passes.
- * `received` is what the connection got so far (for segments without payload).
+ * `allowance` is what an established connection may send without payload.
  */
 WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parcel *p,
-				 __u64 received, struct weir_socket *socket)
+				 __u64 allowance, struct weir_socket *socket)
 {
 	const struct weir_service *service;
 	const struct weir_partner *partner;
@@ -354,7 +360,7 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
 
 	if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
-		charge_bare(&c, a, p, received, socket);
+		charge_bare(&c, a, p, allowance, socket);
 	} else if (!claim_own(&c, a, service, &p->peer) ||
 		   (a->reason != WEIR_REASON_LIFELINE && !claim_ceilings(&c, service, partner))) {
 		c.is_refused = 1;
@@ -369,11 +375,11 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 
 /* One after the other and not one inside the other: both need the stack. */
 static __always_inline bool charge(const struct weir_answer *a, const struct parcel *p,
-				   __u64 received, struct weir_socket *socket)
+				   __u64 allowance, struct weir_socket *socket)
 {
 	if (a->verdict == WEIR_REFUSE && !p->is_urgent)
 		return charge_refusal(a, p, socket);
-	return charge_parcel(a, p, received, socket);
+	return charge_parcel(a, p, allowance, socket);
 }
 
 #endif

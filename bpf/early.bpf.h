@@ -19,7 +19,8 @@ static __noinline bool early_passes(const struct parcel *p, __u64 sk_address, __
 {
 	struct weir_question q = {};
 
-	if (address_is_loopback(&p->peer))
+	/* A DHCP client's packet has its rate at egress. */
+	if (address_is_loopback(&p->peer) || is_dhcp(p))
 		return true;
 	if (is_stream) {
 		question_set(&q, p, p->service, WEIR_CALLS);

@@ -4,9 +4,9 @@
  *
  * Nothing cut: one look at a flag, pass. Something cut: the source's verdict comes from a cache
  * stamped with control.active, else from the same scan of cuts that the egress hook makes, by
- * address alone. ARP, neighbour discovery, router advertisements, DHCP and the lifeline (its
- * prefix, protocol and port) pass; a later fragment only from a lifeline prefix. From a cut source,
- * headers that cannot be read are dropped and counted.
+ * address alone. ARP, neighbour discovery, router advertisements, DHCP, "packet too big"
+ * and the lifeline (its prefix, protocol and port) pass; a later fragment only from a lifeline
+ * prefix. From a cut source, headers that cannot be read are dropped and counted.
  */
 #include "hash.bpf.h"
 #include "meter.bpf.h"
@@ -25,6 +25,7 @@ struct arrival {
 	__u16 target_port;
 	__u8 protocol;
 	__u8 icmp_type;
+	__u8 icmp_code;
 	__u8 is_later_fragment;
 	__u8 is_unread;
 };
@@ -78,6 +79,8 @@ static __always_inline bool arrival_read6(struct xdp_md *ctx, __u32 offset, stru
 	if (!load(ctx, offset, &ip, sizeof(ip)))
 		return false;
 	__builtin_memcpy(&a->source, &ip.saddr, 16);
+	if (address_is4(&a->source)) /* v4-mapped: nobody's on the wire */
+		return false;
 	a->protocol = ip.nexthdr;
 	a->offset = offset + sizeof(ip);
 	return true;
@@ -89,7 +92,7 @@ static __noinline int arrival_finish(struct xdp_md *ctx, struct arrival *a)
 	struct {
 		__be16 source, target;
 	} port;
-	__u8 header[4];
+	__u8 header[4] = {};
 
 	for (int i = 0; i < EXTENSIONS && !address_is4(&a->source); i++) {
 		__u8 is_fragment = a->protocol == IPPROTO_FRAGMENT;
@@ -106,9 +109,11 @@ static __noinline int arrival_finish(struct xdp_md *ctx, struct arrival *a)
 	}
 	if (a->is_later_fragment)
 		return 0;
-	if (a->protocol == IPPROTO_ICMPV6) {
-		if (!load(ctx, a->offset, &a->icmp_type, 1))
+	if (a->protocol == IPPROTO_ICMPV6 || a->protocol == IPPROTO_ICMP) {
+		if (!load(ctx, a->offset, header, 2))
 			a->is_unread = 1;
+		a->icmp_type = header[0];
+		a->icmp_code = header[1];
 	} else if (a->protocol == IPPROTO_TCP || a->protocol == IPPROTO_UDP ||
 		   a->protocol == IPPROTO_SCTP || a->protocol == IPPROTO_UDPLITE) {
 		if (!load(ctx, a->offset, &port, sizeof(port)))
@@ -121,10 +126,15 @@ static __noinline int arrival_finish(struct xdp_md *ctx, struct arrival *a)
 	return 0;
 }
 
+/* Neighbour and multicast listener discovery, DHCP; and "too big", which routers that nobody named
+ * send, and without which the lifeline stalls on a path with a smaller MTU. */
 static __always_inline bool is_vital(const struct arrival *a)
 {
 	if (a->protocol == IPPROTO_ICMPV6)
-		return a->icmp_type >= 133 && a->icmp_type <= 137;
+		return (a->icmp_type >= 130 && a->icmp_type <= 137) || a->icmp_type == 143 ||
+		       a->icmp_type == 2;
+	if (a->protocol == IPPROTO_ICMP)
+		return a->icmp_type == 3 && a->icmp_code == 4;
 	if (a->protocol != IPPROTO_UDP)
 		return false;
 	return (a->source_port == 67 && a->target_port == 68) ||

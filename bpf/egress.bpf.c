@@ -9,11 +9,6 @@
  */
 #include "socket.bpf.h"
 
-#define DHCP4_CLIENT 68
-#define DHCP4_SERVER 67
-#define DHCP6_CLIENT 546
-#define DHCP6_SERVER 547
-
 /* Kernel sockets of a network namespace: ICMP, neighbour discovery, MLD, TCP's resets. */
 static __always_inline bool is_stack(const struct bpf_sock *sk, __u64 address)
 {
@@ -21,22 +16,19 @@ static __always_inline bool is_stack(const struct bpf_sock *sk, __u64 address)
 	       BPF_CORE_READ_BITFIELD_PROBED((struct sock *)address, sk_kern_sock);
 }
 
-static __always_inline bool is_dhcp(const struct parcel *p)
+/* Neighbour discovery and MLD of the kernel's, without which IPv6 stops (RFC 4861, 4541). */
+static __always_inline bool is_discovery(const struct packet *p)
 {
-	if (p->protocol != IPPROTO_UDP)
+	if (p->parcel.protocol != IPPROTO_ICMPV6)
 		return false;
-	if (address_is4(&p->peer))
-		return p->local_port == DHCP4_CLIENT && p->peer_port == DHCP4_SERVER;
-	return p->local_port == DHCP6_CLIENT && p->peer_port == DHCP6_SERVER;
+	return (p->icmp_type >= 130 && p->icmp_type <= 137) || p->icmp_type == 143;
 }
 
-/* Neighbour discovery: all of the kernel's, and a router solicitation of a user-space daemon. */
-static __always_inline bool is_discovery(const struct packet *p, bool from_stack)
+/* A router solicitation of a user-space daemon. */
+static __always_inline bool is_solicitation(const struct packet *p)
 {
-	if (p->parcel.protocol != IPPROTO_ICMPV6 || p->icmp_type < 133 || p->icmp_type > 137)
-		return false;
-	return from_stack || (p->icmp_type == 133 && p->parcel.bytes <= 128 &&
-			      (bpf_ntohl(p->parcel.peer.word[0]) >> 16) == 0xff02);
+	return p->parcel.protocol == IPPROTO_ICMPV6 && p->icmp_type == 133 &&
+	       p->parcel.bytes <= 128 && (bpf_ntohl(p->parcel.peer.word[0]) >> 16) == 0xff02;
 }
 
 static __always_inline bool state_is_established(__u32 state)
@@ -58,11 +50,12 @@ static __always_inline bool judge_special(const struct bpf_sock *sk, __u64 addre
 					  struct packet *p, struct weir_question *q,
 					  struct weir_answer *a)
 {
+	__u64 key = service_key(weir_policy_slot(p->parcel.active), p->parcel.service);
 	bool from_stack = is_stack(sk, address);
-	bool is_free = is_discovery(p, from_stack);
+	bool is_free = from_stack && is_discovery(p);
 
-	if (!is_free && is_dhcp(&p->parcel))
-		is_free = rate_passes(WEIR_KEY_DHCP, 0, 0, &p->parcel);
+	if (!from_stack && (is_dhcp(&p->parcel) || is_solicitation(p)))
+		is_free = rate_passes(WEIR_KEY_DHCP, key, 0, &p->parcel);
 	if (!is_free && !from_stack)
 		return false;
 	p->parcel.is_urgent = is_free;
@@ -94,10 +87,10 @@ static __noinline int judge(struct __sk_buff *skb, const struct bpf_sock *sk, st
 	return 0;
 }
 
-/* What the peer acknowledged since the last look goes to the account. */
-static __always_inline void acked_note(struct weir_socket *s, const struct weir_answer *a,
-				       __u64 bytes_acked)
+/* What the peer acknowledged since the last look goes to the account that it was charged to. */
+static __always_inline void acked_note(struct weir_socket *s, __u64 bytes_acked)
 {
+	const struct weir_answer *a = &s->answer;
 	struct weir_meter *account;
 	__u64 acked;
 
@@ -140,14 +133,55 @@ static __noinline bool refuse_unread(struct parcel *p, struct weir_answer *a)
 	return charge_refusal(a, p, NULL);
 }
 
+/* What the packet says, and what its socket knows of the connection. False: it cannot be read. */
+static __noinline bool egress_read(struct __sk_buff *skb, const struct bpf_sock *sk,
+				   struct packet *p)
+{
+	bool is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
+
+	p->parcel.active = active_read();
+	p->parcel.now_ns = bpf_ktime_get_boot_ns();
+	p->parcel.bytes = skb->len;
+	if (!packet_read(skb, true, p))
+		return false;
+	p->parcel.bytes = packet_wire_bytes(skb, p, is_tcp);
+	/* Only a TCP socket's own header is no payload, and only with a plain IP header before it:
+	 * options and extension headers carry what their sender likes. */
+	if (!is_tcp || p->ip_bytes != (address_is4(&p->parcel.peer) ? 20 : 40))
+		p->parcel.is_bare = 0;
+	if (is_tcp) {
+		p->parcel.is_established = state_is_established(sk->state);
+		p->parcel.is_urgent = p->tcp_flags & TCP_FLAG_RST_BIT && p->parcel.is_bare;
+	}
+	return true;
+}
+
+/* What a connection may send without payload: a share of what it received, and an acknowledgement
+ * for each segment, or a chatty peer with small messages would be stopped one day. Notes what was
+ * acknowledged on the way; once the FIN is out, that is left for the end (socket.bpf.c), since
+ * bytes_acked may count it. */
+static __noinline __u64 connection_look(struct bpf_sock *sk, struct weir_socket *s)
+{
+	const struct bpf_tcp_sock *tcp;
+
+	if (sk->type != SOCK_STREAM || sk->protocol != IPPROTO_TCP)
+		return 0;
+	tcp = bpf_tcp_sock(sk);
+	if (!tcp)
+		return 0;
+	if (s && (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT))
+		acked_note(s, tcp->bytes_acked);
+	return BARE_BYTES + tcp->bytes_received / BARE_SHARE + (__u64)tcp->segs_in * BARE_SEGMENT;
+}
+
 /* True: it passes. */
 static __always_inline bool egress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct weir_answer a = {};
-	const struct bpf_tcp_sock *tcp = NULL;
 	struct packet p = {};
 	struct weir_socket *s;
+	__u64 allowance;
 	bool passes;
 
 	if (skb->ifindex == LOOPBACK_IFINDEX)
@@ -158,37 +192,24 @@ static __always_inline bool egress(struct __sk_buff *skb)
 		loss_count(WEIR_LOST_HOOK);
 		return false;
 	}
-	p.parcel.active = active_read();
-	p.parcel.now_ns = bpf_ktime_get_boot_ns();
-	if (!packet_read(skb, true, &p)) {
-		p.parcel.bytes = skb->len;
+	if (!egress_read(skb, sk, &p)) {
 		p.parcel.service =
 			service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
 		return refuse_unread(&p.parcel, &a);
 	}
-	p.parcel.bytes = packet_wire_bytes(skb, &p);
-	if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) {
-		p.parcel.is_established = state_is_established(sk->state);
-		p.parcel.is_urgent = p.tcp_flags & TCP_FLAG_RST_BIT && p.parcel.is_bare;
-		tcp = bpf_tcp_sock(sk);
-	}
-
 	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s)
 		loss_count(WEIR_LOST_STORAGE);
+	allowance = connection_look(sk, s);
 	if (!s || !answer_recall(s, &p.parcel, &a)) {
 		p.parcel.service =
 			service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
 		judge(skb, sk, &p, s, &a);
 	}
 
-	passes = charge(&a, &p.parcel, tcp ? tcp->bytes_received : 0, s);
+	passes = charge(&a, &p.parcel, allowance, s);
 	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare)
 		charge_shadow(&a, &p.parcel, s);
-	/* Once the FIN is out, bytes_acked may count it: the rest is left for the end
-	 * (socket.bpf.c). */
-	if (s && tcp && (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT))
-		acked_note(s, &a, tcp->bytes_acked);
 	if (!passes)
 		return false;
 	if (s)

@@ -9,18 +9,18 @@ static __always_inline void ingress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct packet p = {};
-	bool is_partner;
+	__u64 partner;
 	__u64 hash;
 
 	if (skb->ifindex == LOOPBACK_IFINDEX || !sk)
 		return;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->type == SOCK_STREAM || !packet_read(skb, false, &p))
+	if (!sk || sk->protocol == IPPROTO_TCP || !packet_read(skb, false, &p))
 		return;
-	is_partner = partner_of(weir_policy_slot(active_read()), &p.parcel.peer) != WEIR_NO_PARTNER;
+	partner = partner_key_of(weir_policy_slot(active_read()), &p.parcel.peer);
 	hash = spoke_hash(bpf_get_socket_cookie(skb), &p.parcel.peer, p.parcel.peer_port,
 			  p.parcel.protocol);
-	spoke_note(hash, is_partner, OPENER_THEM, bpf_ktime_get_boot_ns());
+	spoke_note(hash, partner, OPENER_THEM, bpf_ktime_get_boot_ns());
 }
 
 SEC("cgroup_skb/ingress")

@@ -195,9 +195,10 @@ struct {
 } openers WEIR_MAP;
 
 /* Who spoke first on a socket without connections (UDP and the like), by keyed hash of (socket,
- * peer, port). Lower half: partners' peers; upper half: strangers', so that these cannot push
- * those out. A place that is taken is overwritten only when it is 2 minutes old; without a place
- * the answers count as calls, and WEIR_LOST_SPOKE_EVICTED is counted. */
+ * peer, port). Lower half: partners' peers, each partner in a share of it; upper half: strangers'.
+ * So no flood from one pushes out another. A place that is taken is overwritten only when it is 2
+ * minutes old; without a place the answers count as calls, and WEIR_LOST_SPOKE_EVICTED is counted.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, WEIR_SPOKE_SLOTS);
@@ -205,8 +206,9 @@ struct {
 	__type(value, struct weir_spoke);
 } spoke WEIR_MAP;
 
-/* (service, peer) -> connections that the service accepted from it under a grant. Full: the
- * connection is not noted (WEIR_LOST_HOLDERS_FULL) and calls_back to this peer is refused. */
+/* (service, peer) -> connections that the service accepted from it under a grant, where a rule lets
+ * it call back; gone with the last of them. Full: the connection is not noted
+ * (WEIR_LOST_HOLDERS_FULL) and calls_back to this peer is refused. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEIR_HOLDERS);

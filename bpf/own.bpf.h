@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * own.bpf.h - is this an address of the host itself? Asked only before a connect or a sendmsg would
- * be refused: traffic to an own address stays on loopback, which is exempt, but no route is known
- * yet.
+ * own.bpf.h - is this an address of the host itself? Traffic to one stays on loopback, which is
+ * exempt; but where no packet is at hand, no route says so. Asked only before a connect or a
+ * sendmsg would be refused, or a socket ended.
  *
  * Walks the interfaces of the socket's network namespace. What is not found within the bounds
  * counts as foreign, and is refused.

@@ -25,6 +25,7 @@ enum {
 
 struct packet {
 	struct parcel parcel;
+	__u32 ip_bytes;	    /* the IP header: options, extension headers */
 	__u32 header_bytes; /* IP and transport */
 	__u8 icmp_type;
 	__u8 tcp_flags;
@@ -73,6 +74,26 @@ static __always_inline bool transport_read(struct __sk_buff *skb, __u32 offset, 
 	return true;
 }
 
+/* Loose and strict source routes (RFC 791 section 3.1): the header's destination is only the next
+ * hop, so the peer cannot be known. An option that cannot be read counts as one. */
+static __always_inline bool is_source_routed(struct __sk_buff *skb, __u32 end)
+{
+	__u32 offset = sizeof(struct iphdr);
+	__u8 option[2];
+
+	for (int i = 0; i < 40 && offset < end; i++) {
+		if (bpf_skb_load_bytes(skb, offset, option, sizeof(option)) || option[0] == 131 ||
+		    option[0] == 137)
+			return true;
+		if (!option[0])
+			return false;
+		if (option[0] != 1 && option[1] < 2)
+			return true;
+		offset += option[0] == 1 ? 1 : option[1];
+	}
+	return false;
+}
+
 static __always_inline bool packet_read4(struct __sk_buff *skb, bool is_egress, struct packet *p)
 {
 	struct iphdr ip;
@@ -82,7 +103,10 @@ static __always_inline bool packet_read4(struct __sk_buff *skb, bool is_egress, 
 	address_from4(&p->parcel.local, is_egress ? ip.saddr : ip.daddr);
 	address_from4(&p->parcel.peer, is_egress ? ip.daddr : ip.saddr);
 	p->parcel.protocol = ip.protocol;
+	p->ip_bytes = ip.ihl * 4;
 	p->header_bytes = ip.ihl * 4;
+	if (ip.ihl > 5 && is_source_routed(skb, ip.ihl * 4))
+		return false;
 	/* A later fragment carries no ports (a raw socket may send one): it matches no port. */
 	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
 		return true;
@@ -100,11 +124,14 @@ static __always_inline int ipv6_transport(struct __sk_buff *skb, __u8 next, stru
 				 */
 
 		switch (next) {
-		case IPPROTO_HOPOPTS:
 		case IPPROTO_ROUTING:
+		case IPPROTO_HOPOPTS:
 		case IPPROTO_DSTOPTS:
 		case IPPROTO_MH:
-			if (bpf_skb_load_bytes(skb, offset, header, 2))
+			if (bpf_skb_load_bytes(skb, offset, header, 4))
+				return -1;
+			/* Segments left: the destination is only the next hop. */
+			if (next == IPPROTO_ROUTING && header[3])
 				return -1;
 			offset += (header[1] + 1) * 8;
 			break;
@@ -141,9 +168,13 @@ static __always_inline bool packet_read6(struct __sk_buff *skb, bool is_egress, 
 		return false;
 	__builtin_memcpy(&p->parcel.local, is_egress ? &ip.saddr : &ip.daddr, 16);
 	__builtin_memcpy(&p->parcel.peer, is_egress ? &ip.daddr : &ip.saddr, 16);
+	/* On the wire a v4-mapped address is nobody's; here it would stand for the IPv4 one. */
+	if (address_is4(&p->parcel.local) || address_is4(&p->parcel.peer))
+		return false;
 	offset = ipv6_transport(skb, ip.nexthdr, p);
 	if (offset < 0)
 		return false;
+	p->ip_bytes = offset ? (__u32)offset : p->header_bytes;
 	return !offset || transport_read(skb, offset, is_egress, p);
 }
 
@@ -187,10 +218,14 @@ static __always_inline __u32 path_mtu(struct __sk_buff *skb, bool is4)
 	return mtu;
 }
 
-/* An upper bound of the IP bytes on the wire: each segment's and each fragment's headers. */
-WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet *p)
+/*
+ * An upper bound of the IP bytes on the wire: each segment's and each fragment's headers. Every
+ * fragment repeats the IP header with all that stands in it. IPv6 fragments count as the smallest
+ * that a socket may ask for (IPV6_MTU). `is_tcp`: a TCP socket's, which never needs fragments.
+ */
+WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet *p, bool is_tcp)
 {
-	__u32 segments = skb->gso_segs, mtu, header, room, payload, fragments;
+	__u32 segments = skb->gso_segs, mtu, header, room, payload;
 	bool is4;
 
 	if (!p)
@@ -198,18 +233,17 @@ WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet
 	if (segments > 1)
 		return skb->len + (segments - 1) * p->header_bytes;
 	is4 = address_is4(&p->parcel.peer);
-	if (skb->len <= 1280 || p->parcel.protocol == IPPROTO_TCP)
+	if (is_tcp || skb->len <= 576)
 		return skb->len;
 	mtu = path_mtu(skb, is4);
-	if (mtu < (is4 ? 68 : 1280))
-		mtu = is4 ? 68 : 1280;
-	if (skb->len <= mtu)
+	if (is4 ? skb->len <= mtu : skb->len <= 1280)
 		return skb->len;
-	header = is4 ? 20 : sizeof(struct ipv6hdr) + 8;
-	room = (mtu - header) & ~7u;
-	payload = skb->len - (is4 ? 20 : sizeof(struct ipv6hdr));
-	fragments = (payload + room - 1) / room;
-	return is4 ? payload + fragments * 20 : payload + fragments * header;
+	header = is4 ? p->ip_bytes : p->ip_bytes + 8;
+	if (!is4)
+		mtu = 1280;
+	room = mtu > header + 8 ? (mtu - header) & ~7u : 8;
+	payload = skb->len > p->ip_bytes ? skb->len - p->ip_bytes : 0;
+	return payload + (payload + room - 1) / room * header;
 }
 
 #endif

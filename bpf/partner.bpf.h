@@ -44,6 +44,14 @@ static __always_inline __u32 partner_of(__u32 slot, const struct weir_address *a
 	return partner ? *partner : WEIR_NO_PARTNER;
 }
 
+/* The key of the partner, which a new policy leaves as it is; 0 for a stranger. */
+static __always_inline __u64 partner_key_of(__u32 slot, const struct weir_address *a)
+{
+	const struct weir_partner *partner = partner_get(slot, partner_of(slot, a));
+
+	return partner ? partner->key : 0;
+}
+
 /* The lifeline rules whose prefix covers `a`. */
 static __always_inline struct weir_span lifeline_of(__u32 slot, const struct weir_address *a)
 {

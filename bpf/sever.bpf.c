@@ -9,6 +9,7 @@
  * and user space ends them through sock_diag. Each selected socket is written out as a struct
  * weir_selected.
  */
+#include "own.bpf.h"
 #include "socket.bpf.h"
 
 /* Weak: libbpf resolves it for the whole object, also where no loaded program calls it. */
@@ -125,7 +126,8 @@ static __always_inline bool select_tcp(struct sock_common *common, struct weir_s
 	p.protocol = IPPROTO_TCP;
 	p.service = service_of(kernel_address(tcp), p.active, &p.cgroup);
 	question_set(&q, &p, p.service, tcp_direction(state, s, cookie));
-	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
+	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out) ||
+	    address_is_own(kernel_address(tcp), &p.peer))
 		return false;
 	out->cookie = cookie;
 	out->family = BPF_CORE_READ(common, skc_family);
@@ -151,7 +153,8 @@ static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selecte
 	if (s && s->answer.generation && s->answer.direction == WEIR_SERVES)
 		direction = WEIR_SERVES;
 	question_set(&q, &p, p.service, direction);
-	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out))
+	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out) ||
+	    address_is_own(kernel_address(udp), &p.peer))
 		return false;
 	out->cookie = bpf_get_socket_cookie(udp);
 	out->family = BPF_CORE_READ(common, skc_family);

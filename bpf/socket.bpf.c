@@ -104,29 +104,71 @@ static __noinline int connection_tell(const struct weir_answer *a, const struct 
 	return 0;
 }
 
-/* A connection that a service accepted under a grant lets it call back (FTP's data connection). */
-static __always_inline void holder_add(struct weir_socket *s, const struct weir_answer *a,
-				       const struct weir_address *peer)
-{
-	struct weir_holder key = {.peer = *peer};
-	__u64 zero = 0, *count;
+struct pair_search {
+	__u32 slot;
+	__u32 first;
+	__u32 calls_back;
+};
 
-	if (!s || s->is_holder || a->direction != WEIR_SERVES || a->verdict != WEIR_PASS ||
-	    a->reason != WEIR_REASON_GRANT)
-		return;
-	key.service_key = service_key(a->policy_slot, a->service);
-	bpf_map_update_elem(&holders, &key, &zero, BPF_NOEXIST);
-	count = bpf_map_lookup_elem(&holders, &key);
-	if (!count) {
-		loss_count(WEIR_LOST_HOLDERS_FULL);
-		return;
-	}
-	__sync_fetch_and_add(count, 1);
-	s->is_holder = 1;
-	s->holder_service = key.service_key;
+static long pair_step(__u32 index, struct pair_search *s)
+{
+	const struct weir_rule *r = rule_get(s->slot, s->first + index);
+
+	s->calls_back |= r && r->direction == WEIR_CALLS_BACK;
+	return !r || s->calls_back;
 }
 
-/* The entry stays at 0 and is used again: deleting it here would race with the next connection. */
+/* Whether some rule lets the answer's service call its partner back. */
+static __noinline bool pair_calls_back(const struct weir_answer *a)
+{
+	const struct weir_partner *partner = partner_get(a->policy_slot, a->partner);
+	void *table = bpf_map_lookup_elem(&pairs, &a->policy_slot);
+	struct pair_search s = {.slot = a->policy_slot};
+	struct weir_pair pair = {.service = a->service};
+	const struct weir_span *span;
+
+	if (!partner || !table)
+		return false;
+	pair.profile = partner->profile;
+	span = bpf_map_lookup_elem(table, &pair);
+	if (!span)
+		return false;
+	s.first = span->first;
+	bpf_loop(span->count, pair_step, &s, 0);
+	return s.calls_back;
+}
+
+static __always_inline bool holder_count(const struct weir_holder *key)
+{
+	__u64 zero = 0, *count;
+
+	bpf_map_update_elem(&holders, key, &zero, BPF_NOEXIST);
+	count = bpf_map_lookup_elem(&holders, key);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return count;
+}
+
+/* A connection that a service accepted under a grant lets it call back (FTP's data connection). */
+static __noinline int holder_add(struct weir_socket *s, const struct weir_answer *a,
+				 const struct weir_address *peer)
+{
+	struct weir_holder key = {.peer = *peer};
+
+	if (!s || s->is_holder || a->direction != WEIR_SERVES || a->verdict != WEIR_PASS ||
+	    a->reason != WEIR_REASON_GRANT || !pair_calls_back(a))
+		return 0;
+	key.service_key = service_key(a->policy_slot, a->service);
+	/* Again, if the last connection before this one took the entry away in between. */
+	if (!holder_count(&key) || (!bpf_map_lookup_elem(&holders, &key) && !holder_count(&key))) {
+		loss_count(WEIR_LOST_HOLDERS_FULL);
+		return 0;
+	}
+	s->is_holder = 1;
+	s->holder_service = key.service_key;
+	return 0;
+}
+
 static __always_inline void holder_drop(struct weir_socket *s, const struct weir_address *peer)
 {
 	struct weir_holder key = {.service_key = s->holder_service, .peer = *peer};
@@ -136,19 +178,26 @@ static __always_inline void holder_drop(struct weir_socket *s, const struct weir
 		return;
 	s->is_holder = 0;
 	count = bpf_map_lookup_elem(&holders, &key);
-	if (count && *(volatile __u64 *)count)
-		__sync_fetch_and_add(count, -1);
+	if (count && __sync_fetch_and_add(count, -1) <= 1)
+		bpf_map_delete_elem(&holders, &key);
 }
 
-static __always_inline void connection_opened(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-					      struct weir_socket *s, __u32 opener)
+/* Judges the connection as it stands now; `a` for what is told about it. */
+static __noinline int connection_judge(const struct parcel *p, __u32 opener, struct weir_answer *a)
 {
-	__u64 cookie = bpf_get_socket_cookie(ops);
 	struct weir_question q = {};
+
+	question_set(&q, p, p->service, opener == OPENER_THEM ? WEIR_SERVES : WEIR_CALLS);
+	return verdict_decide(&q, a, p->active);
+}
+
+static __noinline int connection_opened(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+					struct weir_socket *s, __u32 opener)
+{
 	struct weir_answer a = {};
 	struct parcel p = {};
 
-	opener_set(s, cookie, opener);
+	opener_set(s, bpf_get_socket_cookie(ops), opener);
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	if (s) {
 		/* An accepted socket begins as a copy of its listener's storage. */
@@ -161,17 +210,18 @@ static __always_inline void connection_opened(struct bpf_sock_ops *ops, struct b
 	}
 	parcel_of_ops(ops, &p);
 	p.service = service_of(kernel_address(sk), p.active, &p.cgroup);
+	connection_judge(&p, opener, &a);
 	if (s)
 		s->cgroup = p.cgroup;
-	question_set(&q, &p, p.service, opener == OPENER_THEM ? WEIR_SERVES : WEIR_CALLS);
-	verdict_decide(&q, &a, p.active);
 	holder_add(s, &a, &p.peer);
-	connection_tell(&a, &p, s, WEIR_EVENT_OPENED);
+	return connection_tell(&a, &p, s, WEIR_EVENT_OPENED);
 }
 
 /* The last acknowledgements. One byte less: the FIN may be among them. */
-static __always_inline void connection_closed(struct bpf_sock_ops *ops, struct weir_socket *s)
+static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+					struct weir_socket *s)
 {
+	struct weir_answer a = {};
 	struct weir_meter *account;
 	struct parcel p = {};
 	__u64 acked;
@@ -188,8 +238,12 @@ static __always_inline void connection_closed(struct bpf_sock_ops *ops, struct w
 				acked - s->acked_bytes);
 		s->acked_bytes = acked;
 	}
-	if (s->answer.generation)
-		connection_tell(&s->answer, &p, s, WEIR_EVENT_CLOSED);
+	if (!s->answer.generation)
+		return 0;
+	/* Its slot may hold another policy by now. */
+	p.service = service_of(kernel_address(sk), p.active, &p.cgroup);
+	connection_judge(&p, s->opener, &a);
+	return connection_tell(&a, &p, s, WEIR_EVENT_CLOSED);
 }
 
 SEC("sockops")
@@ -215,7 +269,7 @@ int weir_sock_ops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (s && ops->args[1] == BPF_TCP_CLOSE)
-			connection_closed(ops, s);
+			connection_closed(ops, sk, s);
 		break;
 	}
 	return 1;

@@ -119,6 +119,16 @@ static __always_inline void question_set(struct weir_question *q, const struct p
 			peer_holds(service_key(weir_policy_slot(p->active), service), &p->peer);
 }
 
+/* A DHCP client's: it must get through whatever the policy says, at a rate of its own. */
+static __always_inline bool is_dhcp(const struct parcel *p)
+{
+	if (p->protocol != IPPROTO_UDP)
+		return false;
+	if (address_is4(&p->peer))
+		return p->local_port == 68 && p->peer_port == 67;
+	return p->local_port == 546 && p->peer_port == 547;
+}
+
 /*
  * Judges a datagram (or anything else without connections): an answer to who spoke first, else a
  * call, which is then noted as ours. *renew_ns gets until when this holds.
@@ -127,14 +137,26 @@ static __always_inline void datagram_decide(const struct parcel *p, __u32 servic
 					    struct weir_question *q, struct weir_answer *a)
 {
 	__u64 hash = spoke_hash(cookie, &p->peer, p->peer_port, p->protocol);
-	bool is_partner = partner_of(weir_policy_slot(p->active), &p->peer) != WEIR_NO_PARTNER;
-	__u64 heard = spoke_heard(hash, is_partner, p->now_ns);
+	__u64 partner = partner_key_of(weir_policy_slot(p->active), &p->peer);
+	__u64 heard = spoke_heard(hash, partner, p->now_ns);
 	__u64 until = heard ? heard + SPOKE_NS : p->now_ns + CALL_RENEW_NS;
 
 	question_set(q, p, service, heard ? WEIR_SERVES : WEIR_CALLS);
 	verdict_decide(q, a, p->active);
+	if (heard && a->grant == WEIR_NO_GRANT && a->reason != WEIR_REASON_LIFELINE) {
+		/* Both may have spoken first (NTP peers, IKE, a flow that slept): a call that is
+		 * granted stays one. */
+		question_set(q, p, service, WEIR_CALLS);
+		verdict_decide(q, a, p->active);
+		if (a->grant != WEIR_NO_GRANT || a->reason == WEIR_REASON_LIFELINE) {
+			until = p->now_ns + CALL_RENEW_NS;
+		} else {
+			question_set(q, p, service, WEIR_SERVES);
+			verdict_decide(q, a, p->active);
+		}
+	}
 	if (!heard && (a->verdict == WEIR_PASS || a->observe))
-		spoke_note(hash, is_partner, OPENER_US, p->now_ns);
+		spoke_note(hash, partner, OPENER_US, p->now_ns);
 	if (until < a->valid_until_ns)
 		a->valid_until_ns = until;
 }

@@ -3,8 +3,7 @@
  * spoke.bpf.h - who spoke first on a socket without connections (UDP, SCTP, raw).
  *
  * A datagram counts as an answer only towards an address and port that spoke to this socket within
- * the last two minutes, and to which the socket had not spoken before. The strangers' half of the
- * table is apart, so that a flood from many addresses cannot push a partner out.
+ * the last two minutes, and to which the socket had not spoken before.
  */
 #ifndef WEIR_SPOKE_BPF_H
 #define WEIR_SPOKE_BPF_H
@@ -19,15 +18,25 @@ static __always_inline bool spoke_is_fresh(const struct weir_spoke *s, __u64 now
 	return s->tag && now - s->last_ns < SPOKE_NS;
 }
 
-/* The entry of (socket, peer); with `make`, a free or stale place for it if there is none. */
-static __noinline struct weir_spoke *spoke_find(__u64 hash, bool is_partner, bool make, __u64 now)
+/* Where the peers of a partner stand: a share of the lower half, so that a flood in the name of one
+ * partner does not push out another's. Strangers have the upper half. */
+static __always_inline __u32 spoke_base(__u64 hash, __u64 partner_key)
 {
-	__u32 base = (__u32)hash & (WEIR_SPOKE_SLOTS / 2 - 1) & ~(SPOKE_WAYS - 1);
+	__u32 place = (__u32)hash & ~(SPOKE_WAYS - 1);
+
+	if (!partner_key)
+		return WEIR_SPOKE_SLOTS / 2 + (place & (WEIR_SPOKE_SLOTS / 2 - 1));
+	return ((__u32)weir_mix(partner_key) * WEIR_SPOKE_SHARE & (WEIR_SPOKE_SLOTS / 2 - 1)) +
+	       (place & (WEIR_SPOKE_SHARE - 1));
+}
+
+/* The entry of (socket, peer); with `make`, a free or stale place for it if there is none. */
+static __noinline struct weir_spoke *spoke_find(__u64 hash, __u64 partner_key, bool make, __u64 now)
+{
+	__u32 base = spoke_base(hash, partner_key);
 	struct weir_spoke *spare = NULL;
 	__u64 tag = hash | 1;
 
-	if (!is_partner)
-		base += WEIR_SPOKE_SLOTS / 2;
 	for (__u32 way = 0; way < SPOKE_WAYS; way++) {
 		__u32 index = base + way;
 		struct weir_spoke *s = bpf_map_lookup_elem(&spoke, &index);
@@ -50,9 +59,9 @@ static __always_inline __u64 spoke_hash(__u64 cookie, const struct weir_address 
 }
 
 /* Notes that `who` spoke. What they send keeps our own call alive; what we send keeps only ours. */
-WEIR_FUNCTION int spoke_note(__u64 hash, bool is_partner, __u32 who, __u64 now)
+WEIR_FUNCTION int spoke_note(__u64 hash, __u64 partner_key, __u32 who, __u64 now)
 {
-	struct weir_spoke *s = spoke_find(hash, is_partner, true, now);
+	struct weir_spoke *s = spoke_find(hash, partner_key, true, now);
 
 	if (!s) {
 		loss_count(WEIR_LOST_SPOKE_EVICTED);
@@ -70,9 +79,9 @@ WEIR_FUNCTION int spoke_note(__u64 hash, bool is_partner, __u32 who, __u64 now)
 }
 
 /* When they last spoke to us first, or 0. */
-static __always_inline __u64 spoke_heard(__u64 hash, bool is_partner, __u64 now)
+static __always_inline __u64 spoke_heard(__u64 hash, __u64 partner_key, __u64 now)
 {
-	const struct weir_spoke *s = spoke_find(hash, is_partner, false, now);
+	const struct weir_spoke *s = spoke_find(hash, partner_key, false, now);
 
 	if (!s || !spoke_is_fresh(s, now) || s->opener != OPENER_THEM)
 		return 0;
