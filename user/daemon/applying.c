@@ -4,7 +4,9 @@
  */
 #include "user/daemon/applying.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "user/base/address.h"
@@ -175,13 +177,19 @@ static void forget_trial(struct host *host)
 		unlinkat(host->state_dir, trial_file, 0);
 }
 
-/* The new file becomes the applied one, and that the previous one. */
+/* The new file becomes the applied one, and that the previous one. At no moment is none applied: a
+ * host that lost its power then would start with the default, which blocks nothing. */
 static int promote(struct host *host, const char *file)
 {
-	int r = rename_state(host, applied_file, previous_file);
+	int r;
 
-	if (r < 0 && r != -ENOENT)
-		return r;
+	if (host->state_dir < 0)
+		return -ENOENT;
+	if (unlinkat(host->state_dir, previous_file, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (linkat(host->state_dir, applied_file, host->state_dir, previous_file, 0) < 0 &&
+	    errno != ENOENT)
+		return -errno;
 	r = rename_state(host, file, applied_file);
 	if (r == 0 && fsync(host->state_dir) < 0)
 		r = -errno;
@@ -348,13 +356,10 @@ static bool has_file(const struct host *host, const char *file)
 /* The applied and the previous policy change places, so that a second rollback goes forward. */
 static int swap_with_previous(struct host *host)
 {
-	int r = rename_state(host, applied_file, new_file);
-
-	if (r == 0)
-		r = rename_state(host, previous_file, applied_file);
-	if (r == 0)
-		r = rename_state(host, new_file, previous_file);
-	return r;
+	if (renameat2(host->state_dir, applied_file, host->state_dir, previous_file,
+		      RENAME_EXCHANGE) < 0)
+		return -errno;
+	return fsync(host->state_dir) < 0 ? -errno : 0;
 }
 
 static int rollback_locked(struct host *host, char **problem)

@@ -148,7 +148,9 @@ static bool try_file(struct host *host, const char *name, const uint8_t digest[3
 
 int host_open_pinned(struct host *host, char **problem)
 {
-	static const char *const files[] = {"applied.json", "trial.json", "previous.json"};
+	/* new.json: of a daemon that was killed when the kernel had it already */
+	static const char *const files[] = {"applied.json", "trial.json", "new.json",
+					    "previous.json"};
 	struct weir_policy_head head;
 	struct image image = {0};
 	int r;
