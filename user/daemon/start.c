@@ -17,8 +17,10 @@
 
 int daemon_lock(const char *instance, int *lock, char **problem)
 {
+	/* Whoever may open it may lock it, and so keep the daemon from starting: root alone. */
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
 	_cleanup_free_ char *path = path_run(instance, ".lock");
-	_cleanup_close_ int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
+	_cleanup_close_ int fd = path ? open(path, flags, 0600) : -1;
 	char pid[16] = "";
 
 	if (fd < 0)
@@ -98,7 +100,7 @@ static int load_file(const char *path, struct applied *applied, char **problem)
 
 /*
  * The applied policy, else FILE (which is applied thereby), else the default: then *is_default.
- * What a trial left is forgotten: nobody confirmed it.
+ * What a trial left does not count: nobody confirmed it.
  */
 static int choose_policy(struct host *host, const struct run_options *options,
 			 struct applied *applied, bool *is_default, bool *is_new, char **problem)
@@ -106,7 +108,6 @@ static int choose_policy(struct host *host, const struct run_options *options,
 	_cleanup_free_ char *path = host_path(host, "applied.json");
 	int r = path ? applied_load(path, applied) : -ENOMEM;
 
-	unlinkat(host->state_dir, "trial.json", 0);
 	*is_default = *is_new = false;
 	if (r == 0)
 		return 0;
@@ -187,6 +188,12 @@ static int load_new(struct host *host, const struct run_options *options, struct
 	return r;
 }
 
+/* A trial that no daemon ended: what was before it comes back, also when that is the default. */
+static bool has_trial(const struct host *host)
+{
+	return faccessat(host->state_dir, "trial.json", F_OK, 0) == 0;
+}
+
 /* The programs first, on the maps as they are; then the policy anew, which the old programs' tables
  * hold already unless somebody touched the state directory: it gives hours for two more years. */
 static int adopt(struct host *host, const struct run_options *options, struct image *image,
@@ -200,7 +207,8 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 
 	if (r == 0)
 		r = guard_policy_head(host->guard, &head);
-	if (r == 0 && is_default && memcmp(head.digest, image->head.digest, sizeof(head.digest)))
+	if (r == 0 && is_default && !has_trial(host) &&
+	    memcmp(head.digest, image->head.digest, sizeof(head.digest)))
 		return tell_problem(problem, -ENOENT,
 				    "a guard is on, but its policy is not in the state directory: "
 				    "name it with --policy (the guard stays on)");
@@ -254,6 +262,8 @@ static int start(struct host *host, const struct run_options *options, struct ap
 		unlinkat(host->state_dir, "applied.json", 0);
 	if (r == 0)
 		r = host_take_image(host, &image, is_default ? NULL : applied);
+	if (r == 0)
+		unlinkat(host->state_dir, "trial.json", 0);
 	image_free(&image);
 	if (r < 0)
 		return r;
