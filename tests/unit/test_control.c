@@ -123,10 +123,14 @@ static int epoll;
 static int server_up(void **state)
 {
 	char *problem = NULL;
+	const struct host *host;
+	int r;
 
 	host_up(state);
+	host = *state;
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	return server_open(&server, *state, epoll, &problem);
+	r = server_bind(&server, host->instance, &problem);
+	return r < 0 ? r : server_open(&server, *state, epoll, &problem);
 }
 
 static int server_down(void **state)
@@ -201,6 +205,24 @@ static void a_request_may_come_in_pieces(void **state)
 	turn(2);
 	assert_non_null(strstr(hear(fd, &ended), "\"instance\":\"unit\""));
 	assert_false(ended);
+	close(fd);
+}
+
+/* It may have been carried out on the pinned guard since, and something else ordered after it. */
+static void what_its_asker_gave_up_is_not_done(void **state)
+{
+	int fd = client_new();
+
+	(void)state;
+	say(fd, "{\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"x\"}\n");
+	close(fd);
+	turn(3);
+	assert_string_equal(fake.calls, "");
+	fd = client_new();
+	say(fd, "{\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"x\"}\n");
+	shutdown(fd, SHUT_WR); /* it still listens */
+	turn(3);
+	assert_string_not_equal(fake.calls, "");
 	close(fd);
 }
 
@@ -362,6 +384,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(faults_of_a_policy_come_with_their_place, host_up,
 						host_down),
 		cmocka_unit_test_setup_teardown(a_request_may_come_in_pieces, server_up,
+						server_down),
+		cmocka_unit_test_setup_teardown(what_its_asker_gave_up_is_not_done, server_up,
 						server_down),
 		cmocka_unit_test_setup_teardown(several_may_come_at_once, server_up, server_down),
 		cmocka_unit_test_setup_teardown(a_client_that_goes_away_leaves_nothing, server_up,

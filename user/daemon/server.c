@@ -321,28 +321,37 @@ static int bind_socket(struct server *server)
 		return -errno;
 	if (control_group(&group) && chown(server->path, 0, group) < 0)
 		return -errno;
-	if (chmod(server->path, 0660) < 0 || listen(server->listener, 64) < 0)
-		return -errno;
-	return 0;
+	return chmod(server->path, 0660) < 0 ? -errno : 0;
+}
+
+static int cannot_listen(const struct server *server, int error, char **problem)
+{
+	return tell_problem(problem, error, "cannot listen on %s: %s",
+			    server->path ? server->path : "the control socket", strerror(-error));
+}
+
+int server_bind(struct server *server, const char *instance, char **problem)
+{
+	int r;
+
+	*server = (struct server){.epoll = -1, .listener = -1};
+	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+		server->client[i].fd = -1;
+	server->path = path_run(instance, ".sock");
+	server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = !server->path ? -ENOMEM : server->listener < 0 ? -errno : bind_socket(server);
+	return r < 0 ? cannot_listen(server, r, problem) : 0;
 }
 
 int server_open(struct server *server, struct host *host, int epoll, char **problem)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = SERVER_LISTENER};
-	int r;
 
-	*server = (struct server){.host = host, .epoll = epoll, .listener = -1};
-	for (size_t i = 0; i < SERVER_CLIENTS; i++)
-		server->client[i].fd = -1;
-	server->path = path_run(host->instance, ".sock");
-	server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = !server->path ? -ENOMEM : server->listener < 0 ? -errno : bind_socket(server);
-	if (r == 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, server->listener, &event) < 0)
-		r = -errno;
-	if (r < 0)
-		return tell_problem(problem, r, "cannot listen on %s: %s",
-				    server->path ? server->path : "the control socket",
-				    strerror(-r));
+	server->host = host;
+	server->epoll = epoll;
+	if (listen(server->listener, 64) < 0 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, server->listener, &event) < 0)
+		return cannot_listen(server, -errno, problem);
 	return 0;
 }
 

@@ -38,9 +38,12 @@ struct server {
 	struct client client[SERVER_CLIENTS];
 };
 
-/* Binds the socket (0660, group `weir` when there is one); a socket that nobody listens on is
- * replaced. Client n is announced to `epoll` with data.u64 == SERVER_FIRST + n, the listener with
- * SERVER_LISTENER. */
+/* Binds the socket (0660, group `weir` when there is one); one that was left behind is replaced.
+ * Nobody is let in yet: what can fail here fails before a guard is loaded. */
+int server_bind(struct server *server, const char *instance, char **problem);
+
+/* Listens at what server_bind() bound. Client n is announced to `epoll` with
+ * data.u64 == SERVER_FIRST + n, the listener with SERVER_LISTENER. */
 enum { SERVER_LISTENER = 100, SERVER_FIRST = 101 };
 int server_open(struct server *server, struct host *host, int epoll, char **problem);
 void server_close(struct server *server);
