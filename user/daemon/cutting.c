@@ -178,6 +178,7 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 
 	ended = guard_sever(host->guard, &request, false, NULL, NULL, &result, &sever_problem);
 	saved = orders_to_disk(host);
+	host->has_unsaved_orders = saved < 0;
 	put_result(reply, &result);
 	put_cuts(reply, &host->orders, first);
 	json_put_bool(reply, "saved", saved == 0);

@@ -41,7 +41,8 @@ struct host {
 	char *watched_path;   /* `run --policy FILE`; NULL: policy_path */
 
 	struct orders orders;
-	uint64_t orders_active; /* control.active when they were read or written last */
+	uint64_t orders_active;	 /* control.active when they were read or written last */
+	bool has_unsaved_orders; /* a cut holds that is not on disk */
 
 	struct sink sink;
 	uint64_t held_severed; /* scans that ended held connections */

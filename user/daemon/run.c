@@ -19,6 +19,7 @@
 #include "user/daemon/applying.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
@@ -161,6 +162,26 @@ static void renew_hours(struct host *host)
 	}
 }
 
+/* A cut that found the disk full is saved when there is room: it must outlive a reboot. */
+static void save_unsaved(struct host *host)
+{
+	if (!host->has_unsaved_orders || guard_lock(host->guard) < 0)
+		return;
+	if (host_refresh_orders(host) == 0 && orders_to_disk(host) == 0)
+		host->has_unsaved_orders = false;
+	guard_unlock(host->guard);
+}
+
+/* Another process can take the guard off, since `weir unload` does not wait for a daemon. */
+static void notice_end(struct host *host)
+{
+	if (guard_is_pinned(host->instance))
+		return;
+	host->has_ended = true;
+	host_tell(host, "unload", RECORD_HIGH, NULL, 0,
+		  "the guard was taken off by another process: the daemon ends");
+}
+
 /* Does what is due; returns the boot time of what comes next. */
 static uint64_t do_due(struct loop *loop)
 {
@@ -169,6 +190,8 @@ static uint64_t do_due(struct loop *loop)
 
 	if (now >= loop->losses_at) {
 		watch_losses(&loop->watch, host, false);
+		save_unsaved(host);
+		notice_end(host);
 		loop->losses_at = now + losses_every_ns;
 	}
 	if (now >= loop->clock_saved_at) {
@@ -195,8 +218,11 @@ static void loop_run(struct loop *loop)
 		uint64_t next = do_due(loop), now = boot_now();
 		uint64_t wait_ms = next <= now ? 0 : (next - now) / 1000000 + 1;
 		struct epoll_event events[16];
-		int count = epoll_wait(loop->epoll, events, 16, wait_ms > 60000 ? 60000 : wait_ms);
+		int count;
 
+		if (loop->host.has_ended)
+			break;
+		count = epoll_wait(loop->epoll, events, 16, wait_ms > 60000 ? 60000 : wait_ms);
 		for (int i = 0; i < count && !loop->host.has_ended; i++)
 			handle(loop, &events[i]);
 	}
@@ -238,8 +264,10 @@ static void announce(struct loop *loop)
 
 static int run(struct loop *loop, const struct run_options *options, char **problem)
 {
-	int r = daemon_start(&loop->host, options, problem);
+	int r = server_bind(&loop->server, options->instance, problem);
 
+	if (r == 0)
+		r = daemon_start(&loop->host, options, problem);
 	if (r == 0)
 		r = open_all(loop, problem);
 	if (r < 0)

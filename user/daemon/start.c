@@ -234,6 +234,7 @@ static void save_orders(struct host *host)
 {
 	int r = orders_to_disk(host);
 
+	host->has_unsaved_orders = r < 0;
 	if (r < 0)
 		host_tell(host, "unsaved", RECORD_HIGH,
 			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
