@@ -406,6 +406,18 @@ static void test_near_names(void **state)
 	assert_null(near_name("x", names, COUNT(names)));
 }
 
+static void test_control_characters_come_out_plain(void **state)
+{
+	char text[] = "a\x1b[31m\n\x7f\xc2\x9b\xc3\xbc";
+
+	(void)state;
+	assert_false(text_is_plain(text));
+	text_make_plain(text);
+	assert_string_equal(text, "a?[31m????\xc3\xbc");
+	assert_true(text_is_plain(text));
+	assert_true(text_is_plain(""));
+}
+
 static void test_very_long_words_have_no_near_name(void **state)
 {
 	static char word[5000];
@@ -574,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_sizes_as_text),
 		cmocka_unit_test(test_spans_as_text),
 		cmocka_unit_test(test_near_names),
+		cmocka_unit_test(test_control_characters_come_out_plain),
 		cmocka_unit_test(test_very_long_words_have_no_near_name),
 		cmocka_unit_test(test_an_array_grows),
 		cmocka_unit_test(test_a_table_finds_what_was_put),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* text.c - names that are nearly right: edit distance. */
+/* text.c - names that are nearly right (edit distance), and texts that others chose. */
 #include <string.h>
 
 #include "user/base/text.h"
@@ -72,4 +72,29 @@ const char *near_name(const char *word, char *const *names, size_t count)
 	for (i = 0; i < count; i++)
 		near_try(&near, names[i]); /* a NULL among them is passed over */
 	return near.best;
+}
+
+/* Bytes of the control character at `text`, 0 when it is none. */
+static size_t control_length(const char *text)
+{
+	unsigned char first = text[0], second = first ? text[1] : 0;
+
+	if (first < ' ' || first == 0x7f)
+		return 1;
+	return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
+}
+
+bool text_is_plain(const char *text)
+{
+	for (; *text; text++)
+		if (control_length(text))
+			return false;
+	return true;
+}
+
+void text_make_plain(char *text)
+{
+	for (; *text; text++)
+		for (size_t length = control_length(text); length; length--)
+			text[length - 1] = '?';
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/text.h"
 #include "user/daemon/ask.h"
 
 json_object *call_new(const char *name)
@@ -114,6 +115,15 @@ const char *field_text(json_object *object, const char *key)
 	json_object *value = field_object(object, key);
 
 	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+char *field_plain(json_object *object, const char *key)
+{
+	char *text = strdup(field_text(object, key));
+
+	if (text)
+		text_make_plain(text);
+	return text;
 }
 
 uint64_t field_number(json_object *object, const char *key)

@@ -31,6 +31,8 @@ void call_put_targets(json_object *request, const struct arguments *arguments);
 
 /* "", 0, false, NULL when it is not there. */
 const char *field_text(json_object *object, const char *key);
+/* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */
+char *field_plain(json_object *object, const char *key);
 uint64_t field_number(json_object *object, const char *key);
 double field_real(json_object *object, const char *key);
 bool field_is(json_object *object, const char *key);

@@ -33,9 +33,13 @@ static void print_line(const struct reader *reader, const char *line)
 		return;
 	}
 	event = json_tokener_parse(line);
-	if (event)
+	if (event) {
+		/* programs choose their names, and the message has them */
+		_cleanup_free_ char *message = field_plain(event, "message");
+
 		printf("%s  %-13s %s\n", time_text(field_number(event, "time") / 1000, when),
-		       field_text(event, "severity"), field_text(event, "message"));
+		       field_text(event, "severity"), message ? message : "");
+	}
 	json_object_put(event);
 }
 

@@ -3,18 +3,19 @@
  * services.c - `weir services`: cgroups that sent something, by bytes. Nobody knows cgroup paths by
  * heart; this is where a policy's `cgroup:` lines come from.
  */
+#include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 
 static void print_cgroup(json_object *cgroup)
 {
-	const char *path = field_text(cgroup, "path");
+	_cleanup_free_ char *path = field_plain(cgroup, "path"); /* whoever owns it named it */
 	char bytes[BYTES_TEXT];
 
 	bytes_format(field_number(cgroup, "sent_bytes"), bytes, sizeof(bytes));
 	printf("%10s  %-20s %s\n", bytes,
 	       field_is(cgroup, "is_named") ? field_text(cgroup, "service") : "-",
-	       field_object(cgroup, "path") ? (path[0] ? path : "/") : "(gone)");
+	       field_object(cgroup, "path") && path ? (path[0] ? path : "/") : "(gone)");
 }
 
 static int run(const struct arguments *arguments)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/text.h"
 
 void orders_free(struct orders *orders)
 {
@@ -97,10 +98,8 @@ static int copy_text(char *to, size_t size, const char *from, bool may_be_empty)
 
 	if (length >= size || (length == 0 && !may_be_empty))
 		return -EINVAL;
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)from[i] < 0x20 || from[i] == 0x7f)
-			return -EINVAL;
-	}
+	if (!text_is_plain(from))
+		return -EINVAL;
 	memcpy(to, from, length + 1);
 	return 0;
 }

@@ -7,15 +7,8 @@
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/text.h"
 #include "user/policy/policy.h"
-
-/* Names in a fault come from the file: they must not break its line, nor steer a terminal. */
-static void make_one_line(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
-}
 
 static void add(struct faults *faults, enum severity severity, struct position at,
 		struct position other, const char *format, va_list arguments)
@@ -34,7 +27,7 @@ static void add(struct faults *faults, enum severity severity, struct position a
 	fault = ARRAY_ADD(faults->item, faults->count);
 	if (!fault)
 		return;
-	make_one_line(text);
+	text_make_plain(text); /* names in a fault come from the file */
 	*fault = (struct fault){at, other, severity, TAKE_PTR(text)};
 	faults->count++;
 }
