@@ -48,8 +48,12 @@ static void put_escaped(FILE *out, const char *text)
 			length = 1;
 		} else if (*at == '"' || *at == '\\') {
 			fprintf(out, "\\%c", *at);
+		} else if (*at == '\n' || *at == '\t') { /* short: whole files are kept so */
+			fputs(*at == '\n' ? "\\n" : "\\t", out);
 		} else if (*at < 0x20 || *at == 0x7f) {
 			fprintf(out, "\\u%04x", *at);
+		} else if (*at == 0xc2 && at[1] < 0xa0) { /* C1, which steers terminals too */
+			fprintf(out, "\\u%04x", at[1]);
 		} else {
 			fwrite(at, 1, length, out);
 		}
