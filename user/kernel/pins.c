@@ -64,6 +64,16 @@ static int make_directory(const char *path)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+/* Some hosts mount bpffs for everybody to write (mode 1777): who made the home rules the pins. */
+static int check_home(void)
+{
+	struct stat st;
+
+	if (lstat(PIN_HOME, &st))
+		return -errno;
+	return S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 022) ? 0 : -EPERM;
+}
+
 int pins_open(const char *instance, int *dir_fd)
 {
 	_cleanup_free_ char *path = NULL;
@@ -96,7 +106,10 @@ int pins_create(const char *instance, int *dir_fd, char **problem)
 	path = pin_path(instance, NULL);
 	if (!path)
 		return -ENOMEM;
-	err = make_directory(PIN_HOME) ?: make_directory(path);
+	err = make_directory(PIN_HOME) ?: check_home();
+	if (err == -EPERM)
+		return problem_set(problem, err, "%s is not root's alone", PIN_HOME);
+	err = err ?: make_directory(path);
 	if (err)
 		return problem_set(problem, err, "cannot make %s: %s", path, strerror(-err));
 	err = pins_open(instance, dir_fd);
