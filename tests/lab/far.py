@@ -38,10 +38,11 @@ class Count:
     """Counts what reaches one host from the hub, in a process of its own. IP bytes are those on the
     wire: a GSO packet counts its headers once per segment. `only` limits it to some of the host's
     addresses. `unowned` are those of ip_bytes that may come from no full socket: RSTs, and bare ACKs
-    after the hub's own FIN (TIME_WAIT). Below the root cgroup no guard sees these."""
+    after the hub's own FIN (TIME_WAIT). Below the root cgroup no guard sees these. `laden` are the IP
+    bytes of packets with payload, IPv4 options or IPv6 extension headers: what can carry data."""
 
     FIELDS = ("packets", "ip_bytes", "tcp_payload", "udp_payload", "other_payload", "syn", "dropped",
-              "unowned", "seen")
+              "unowned", "laden", "seen")
 
     def __init__(self, lab, host, only=None):
         self.shared = mmap.mmap(-1, 4096)
@@ -100,17 +101,17 @@ def _count(shared, only):
     sniffer.settimeout(0.2)
     hub = {socket.inet_pton(family_of(a), a) for index in (0, 3) for a in HOSTS["hub"][index]}
     buffer = bytearray(256)
-    totals = [0] * len(Count.FIELDS)
-    totals[8] = 1
+    totals, form = [0] * len(Count.FIELDS), "%dQ" % len(Count.FIELDS)
+    totals[Count.FIELDS.index("seen")] = 1
     ended = set()  # the connections on which the hub sent its FIN
-    struct.pack_into("9Q", shared, 0, *totals)
+    struct.pack_into(form, shared, 0, *totals)
     while True:
         try:
             _, where = sniffer.recvfrom_into(buffer)
         except socket.timeout:
             statistics = sniffer.getsockopt(263, 6, 8)  # PACKET_STATISTICS; reading clears it
             totals[6] += struct.unpack("II", statistics)[1]
-            struct.pack_into("9Q", shared, 0, *totals)
+            struct.pack_into(form, shared, 0, *totals)
             continue
         if where[2] == 4:  # PACKET_OUTGOING
             continue
@@ -138,6 +139,8 @@ def _count(shared, only):
         wire = payload + _segments(payload, gso_size) * (header + extra)
         totals[0] += 1
         totals[1] += wire
+        if payload or header != (20 if kind == 0x0800 else 40):
+            totals[8] += wire
         if flags:
             ports = bytes(packet[header:header + 4])
             if flags & RST or (ports in ended and not payload and not flags & FIN):
@@ -148,7 +151,7 @@ def _count(shared, only):
         if protocol != socket.IPPROTO_ICMPV6 or payload > 64:  # neighbour discovery is no payload
             totals[place] += payload
         totals[5] += flags & (SYN | ACK) == SYN
-        struct.pack_into("9Q", shared, 0, *totals)
+        struct.pack_into(form, shared, 0, *totals)
 
 
 # ---- raw sockets; each runs where the caller puts it ----------------------------------------------------
@@ -390,6 +393,41 @@ def connect_error(address, port, seconds=3.0):
         except OSError as error:
             return errno.errorcode[error.errno]
     return None
+
+
+# ---- packets made by hand ---------------------------------------------------------------------------------
+
+def ip4(protocol, payload, target, source=HUB[4], options=b""):
+    """An IPv4 packet; `options` are a multiple of 4 bytes. The kernel fills in the checksum."""
+    words = 5 + len(options) // 4
+    return struct.pack("!BBHHHBBH4s4s", 0x40 | words, 0, 4 * words + len(payload), 0, 0, 64, protocol, 0,
+                       socket.inet_aton(source), socket.inet_aton(target)) + options + payload
+
+
+def ip6(protocol, payload, target, source=HUB[6]):
+    return struct.pack("!IHBB16s16s", 6 << 28, len(payload), protocol, 64,
+                       socket.inet_pton(socket.AF_INET6, source), socket.inet_pton(socket.AF_INET6, target)) + payload
+
+
+def udp(port, data, source_port=443):
+    """A UDP header without checksum, which IPv4 allows, and data."""
+    return struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
+
+
+def raw_give(address, packet, number, protocol=socket.IPPROTO_RAW, pause_each=0):
+    """Sends `number` raw packets that packet(place) makes, to the next hop of `address`; how many the
+    kernel took. With `pause_each` it rests a few ms after each so many."""
+    sent = 0
+    with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as raw:
+        for place in range(number):
+            try:
+                raw.sendto(packet(place), (address, 0))
+                sent += 1
+            except OSError:
+                pass
+            if pause_each and place % pause_each == 0:
+                time.sleep(0.004)
+    return sent
 
 
 # ---- real clients ---------------------------------------------------------------------------------------
