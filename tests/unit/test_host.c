@@ -73,7 +73,7 @@ static void a_cut_is_in_the_kernel_first(void **state)
 	fake.sever.ended = 5;
 	answer = cut(*state, "partner:nord");
 	expect_code(answer, 0);
-	assert_string_equal(fake.calls, "set_cuts set_orders sever");
+	assert_string_equal(fake.calls, "set_orders set_cuts sever");
 	assert_int_equal(json_object_get_int(member(answer, "ended")), 5);
 	assert_int_equal(fake.cut_count, 1);
 	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
@@ -93,7 +93,7 @@ static void a_cut_that_cannot_be_saved_holds(void **state)
 	expect_code(answer, 1);
 	assert_non_null(strstr(json_object_get_string(member(answer, "problem")), "not saved"));
 	assert_false(json_object_get_boolean(member(answer, "saved")));
-	assert_string_equal(fake.calls, "set_cuts set_orders sever");
+	assert_string_equal(fake.calls, "set_orders set_cuts sever");
 	assert_int_equal(fake.order_count, 1);
 	json_object_put(answer);
 	block_saving(false);
@@ -106,7 +106,7 @@ static void a_cut_that_the_kernel_refuses_is_none(void **state)
 	fake.fail_set_cuts = -EIO;
 	answer = cut(*state, "all");
 	expect_code(answer, 1);
-	assert_string_equal(fake.calls, "set_cuts");
+	assert_string_equal(fake.calls, "set_orders set_cuts set_orders");
 	assert_int_equal(fake.order_count, 0);
 	assert_false(is_saved());
 	json_object_put(answer);

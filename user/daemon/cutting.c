@@ -198,13 +198,30 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	return 0;
 }
 
+/*
+ * The texts first: who takes the guard over after a crash between the two compiles the cuts from
+ * them, and so ends on the strict side. A text that could not be kept (*kept) holds up no cut.
+ */
+static int put_in_force(struct host *host, const struct orders *orders,
+			const struct cut_table *table, int *kept, char **problem)
+{
+	int r;
+
+	*kept = guard_set_orders(host->guard, orders->item, orders->count);
+	r = guard_set_cuts(host->guard, table);
+	if (r == 0)
+		return 0;
+	guard_set_orders(host->guard, host->orders.item, host->orders.count);
+	return tell_problem(problem, r, "the kernel refused the cut: %s", strerror(-r));
+}
+
 static int cut_locked(struct host *host, const struct order_request *request,
 		      struct json_out *reply, char **problem)
 {
 	uint64_t began = boot_now(), first = 0;
 	_cleanup_orders_ struct orders orders = {0};
 	struct cut_table table = {0};
-	int r;
+	int r, kept = 0;
 
 	r = orders_begin(host, &orders, problem);
 	if (r == 0)
@@ -218,17 +235,14 @@ static int cut_locked(struct host *host, const struct order_request *request,
 		free(table.entry);
 		return r;
 	}
-	if (r == 0) {
-		r = guard_set_cuts(host->guard, &table);
-		if (r < 0)
-			tell_problem(problem, r, "the kernel refused the cut: %s", strerror(-r));
-	}
+	if (r == 0)
+		r = put_in_force(host, &orders, &table, &kept, problem);
 	free(table.entry);
 	if (r < 0)
 		return r;
 	json_put_thousandths(reply, "in_force_after_ms", (boot_now() - began) / 1000);
-	r = orders_keep(host, &orders);
-	return end_and_save(host, first, r, reply, problem);
+	orders_hold(host, &orders);
+	return end_and_save(host, first, kept, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,

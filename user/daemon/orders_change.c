@@ -28,14 +28,19 @@ int orders_compile_for(struct host *host, const struct orders *orders, struct cu
 				   problem);
 }
 
-int orders_keep(struct host *host, struct orders *orders)
+void orders_hold(struct host *host, struct orders *orders)
 {
-	int r = guard_set_orders(host->guard, orders->item, orders->count);
-
 	orders_free(&host->orders);
 	host->orders = *orders;
 	*orders = (struct orders){0};
 	host->orders_active = guard_control(host->guard).active;
+}
+
+int orders_keep(struct host *host, struct orders *orders)
+{
+	int r = guard_set_orders(host->guard, orders->item, orders->count);
+
+	orders_hold(host, orders);
 	return r;
 }
 

@@ -20,6 +20,8 @@ int orders_compile_for(struct host *host, const struct orders *orders, struct cu
 /* The kernel has the cuts: keeps the texts there and in `host`, which takes them over. Returns what
  * the kernel said; `host` has them in either case. */
 int orders_keep(struct host *host, struct orders *orders);
+/* The same for orders that the kernel has already; `orders` is taken over. */
+void orders_hold(struct host *host, struct orders *orders);
 
 /* 0, or -errno (-ENOENT: there is no state directory). */
 int orders_to_disk(struct host *host);
