@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+/* Events taken in one go: a flood must not keep the caller from its other work. What stays in the
+ * ring keeps its descriptor readable. */
+#define EVENTS_AT_ONCE 4096
+
 static int on_sample(void *data, void *sample, size_t size)
 {
 	struct guard *guard = data;
@@ -13,7 +17,7 @@ static int on_sample(void *data, void *sample, size_t size)
 	/* a record of another size is of another build: its fields would mislead */
 	if (size == sizeof(struct weir_event) && guard->event_each)
 		guard->event_each(sample, guard->event_data);
-	return 0;
+	return ++guard->events_taken < EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
 
 static int ring_open(struct guard *guard)
@@ -40,5 +44,7 @@ int guard_events_consume(struct guard *guard,
 		return err;
 	guard->event_each = each;
 	guard->event_data = data;
-	return ring_buffer__consume(guard->ring);
+	guard->events_taken = 0;
+	err = ring_buffer__consume(guard->ring);
+	return err == -EAGAIN ? guard->events_taken : err;
 }

@@ -138,6 +138,7 @@ struct guard {
 	struct sever *sever;
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
+	int events_taken; /* of the present call */
 };
 
 int guard_new(const char *instance, struct guard **ret, char **problem);

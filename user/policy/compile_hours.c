@@ -151,6 +151,10 @@ int compile_hours(struct compile *c)
 
 		if (!is_limited(grant))
 			continue;
+		if (grant->validity.until_ns <= c->now_ns)
+			faults_add(c->faults, SEVERITY_WARNING, grant->validity.at,
+				   "grant \"%s\" is over: it never matches again",
+				   grant->name.text);
 		if (grant->zone.text && !zone_exists(grant->zone.text))
 			r = compile_fault(c, grant->zone.at, "this host knows no time zone \"%s\"",
 					  grant->zone.text);
