@@ -99,8 +99,8 @@ unit: $(UNIT_BIN)
 prog: $(PROG_BIN)
 
 asan:
-	$(MAKE) B=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-		CFLAGS='-O1 -g -fno-omit-frame-pointer' build/asan/weir unit
+	$(MAKE) B=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		-static-libasan -static-libubsan' CFLAGS='-O1 -g -fno-omit-frame-pointer' build/asan/weir unit
 
 test: all unit prog asan
 	python3 tests/run

@@ -35,11 +35,19 @@ class LabCase(unittest.TestCase):
         cls.addClassCleanup(cls.lab.down)
         cls.lab.up()
         cls.guard = guard.Guard(cls.lab)
+        cls.addClassCleanup(cls.end_guard)
         cls.strangers = iter(range(1, lab.STRANGERS))
         cls.ports = iter(range(7000, 8000))
         cls.prepare()
         if cls.policy is not None:
             cls.guard.start(cls.policy, *cls.run_options)
+
+    @classmethod
+    def end_guard(cls):
+        """In good order: only so can a sanitizer tell what leaked."""
+        process = cls.guard.process
+        if process and process.poll() is None:
+            cls.guard.stop()
 
     @classmethod
     def prepare(cls):
