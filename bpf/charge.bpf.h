@@ -48,6 +48,25 @@ static __always_inline void claim_set(struct claim *k, struct weir_meter *meter,
 	k->reason = reason;
 }
 
+/*
+ * A claim of a meter that several answers share. Without limits the account stands for it, with the
+ * unset limits and not without: both ways look the same to the verifier, which then goes on once.
+ */
+static __always_inline bool claim_joint(struct charge *c, int claim, __u64 grant_key,
+					__u64 service_key, __u64 partner_key,
+					const struct weir_limits *limits, __u8 on_breach,
+					__u8 reason)
+{
+	struct weir_meter *meter = c->account;
+
+	if (limits_are_set(limits))
+		meter = meter_of(grant_key, service_key, partner_key);
+	if (!meter)
+		return false;
+	claim_set(&c->claim[claim], meter, limits, on_breach, reason);
+	return true;
+}
+
 /* False: a meter that a limit needs could not be had. */
 static __always_inline bool claim_own(struct charge *c, const struct weir_answer *a,
 				      const struct weir_service *service,
@@ -86,36 +105,17 @@ static __always_inline bool claim_own(struct charge *c, const struct weir_answer
 		claim_set(&c->claim[CLAIM_OWN], meter, l, s->on_breach, WEIR_REASON_PEER_BUDGET);
 		c->claim[CLAIM_OWN].is_shared = 1;
 	}
-	if (limits_are_set(&s->total)) {
-		meter = meter_of(WEIR_KEY_TOTAL, service->key, 0);
-		if (!meter)
-			return false;
-		claim_set(&c->claim[CLAIM_TOTAL], meter, &s->total, s->on_breach,
-			  WEIR_REASON_TOTAL_BUDGET);
-	}
-	return true;
+	return claim_joint(c, CLAIM_TOTAL, WEIR_KEY_TOTAL, service->key, 0, &s->total, s->on_breach,
+			   WEIR_REASON_TOTAL_BUDGET);
 }
 
 static __always_inline bool claim_ceilings(struct charge *c, const struct weir_service *service,
 					   const struct weir_partner *partner)
 {
-	struct weir_meter *meter;
-
-	if (limits_are_set(&service->ceiling)) {
-		meter = meter_of(WEIR_KEY_CEILING, service->key, 0);
-		if (!meter)
-			return false;
-		claim_set(&c->claim[CLAIM_SERVICE], meter, &service->ceiling, WEIR_HOLD,
-			  WEIR_REASON_SERVICE_BUDGET);
-	}
-	if (limits_are_set(&partner->ceiling)) {
-		meter = meter_of(WEIR_KEY_CEILING, 0, partner->key);
-		if (!meter)
-			return false;
-		claim_set(&c->claim[CLAIM_PARTNER], meter, &partner->ceiling, WEIR_HOLD,
-			  WEIR_REASON_PARTNER_BUDGET);
-	}
-	return true;
+	return claim_joint(c, CLAIM_SERVICE, WEIR_KEY_CEILING, service->key, 0, &service->ceiling,
+			   WEIR_HOLD, WEIR_REASON_SERVICE_BUDGET) &&
+	       claim_joint(c, CLAIM_PARTNER, WEIR_KEY_CEILING, 0, partner->key, &partner->ceiling,
+			   WEIR_HOLD, WEIR_REASON_PARTNER_BUDGET);
 }
 
 static __always_inline void claims_fit(struct charge *c, __u32 generation)
@@ -213,9 +213,9 @@ WEIR_FUNCTION bool bare_passes(const struct weir_answer *a, const struct parcel 
 static __always_inline bool answer_is_severed(const struct weir_answer *a,
 					      const struct weir_address *peer)
 {
-	const struct weir_meter *meter = bpf_map_lookup_elem(&meters, &a->account);
+	__u64 account = a->account, total;
+	const struct weir_meter *meter = bpf_map_lookup_elem(&meters, &account);
 	const struct weir_service *service;
-	__u64 total;
 
 	if (a->verdict != WEIR_PASS || a->reason == WEIR_REASON_LIFELINE)
 		return false;
@@ -249,44 +249,13 @@ static __always_inline void charge_bare(struct charge *c, const struct weir_answ
 	}
 }
 
-/* A grant in observe: its meter runs, and what it would have refused is told. Decides nothing. */
-WEIR_FUNCTION int charge_shadow(const struct weir_answer *a, const struct parcel *p,
-				const struct weir_socket *socket)
-{
-	const struct weir_service *service;
-	const struct weir_partner *partner;
-	const struct weir_grant *grant;
-	struct charge c = {};
-
-	if (!a || !p)
-		return 0;
-	service = service_get(a->policy_slot, a->service);
-	partner = partner_get(a->policy_slot, a->partner);
-	grant = grant_get(a->policy_slot, a->shadow);
-	if (!service || !partner || !grant)
-		return 0;
-	if (!charge_begin(&c, meter_of(grant->key, service->key, partner->key)))
-		return 0;
-	c.now_ns = p->now_ns;
-	c.bytes = p->bytes;
-	c.is_observed = 1;
-	c.is_shadow = 1;
-	claim_set(&c.claim[CLAIM_OWN], c.account, &grant->budget, WEIR_HOLD, WEIR_REASON_BUDGET);
-	claims_fit(&c, a->generation);
-	meter_charge(&c);
-	c.note.grant_key = grant->key;
-	c.note.account = weir_meter_key(grant->key, service->key, partner->key);
-	if (c.note.event)
-		charge_tell(&c.note, a, p, socket);
-	return 0;
-}
-
 /* The account of an answer, made on first use. */
 static __always_inline struct weir_meter *account_get(const struct weir_answer *a,
 						      const struct weir_service *service,
 						      const struct weir_partner *partner)
 {
-	struct weir_meter *meter = bpf_map_lookup_elem(&meters, &a->account);
+	__u64 account = a->account;
+	struct weir_meter *meter = bpf_map_lookup_elem(&meters, &account);
 
 	return meter ? meter : meter_of(account_group(a), service->key, partner->key);
 }
@@ -301,6 +270,7 @@ WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parc
 	struct lock_value *held = meter_lock_get();
 	const struct weir_service *service;
 	const struct weir_partner *partner;
+	struct charge_note note;
 	struct charge c = {};
 
 	if (!a || !p || !held)
@@ -322,16 +292,72 @@ WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parc
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = a->reason;
 	charge_count(&c, &held->note, true, a->observe);
-	c.note = held->note;
+	note = held->note;
 	bpf_spin_unlock(&held->lock);
-	if (c.note.event)
-		charge_tell(&c.note, a, p, socket);
+	if (note.event)
+		charge_tell(&note, a, p, socket);
 	return a->observe;
 }
 
 /*
+ * A grant in observe: its meter runs, and what it would have refused is told. Decides nothing.
+ * False: there is no such grant, or no room for its meter.
+ */
+static __always_inline bool charge_begin_shadow(struct charge *c, const struct weir_answer *a,
+						const struct weir_service *service,
+						const struct weir_partner *partner)
+{
+	const struct weir_grant *grant = grant_get(a->policy_slot, a->shadow);
+
+	if (!grant || !charge_begin(c, meter_of(grant->key, service->key, partner->key)))
+		return false;
+	c->is_observed = 1;
+	c->is_shadow = 1;
+	claim_set(&c->claim[CLAIM_OWN], c->account, &grant->budget, WEIR_HOLD, WEIR_REASON_BUDGET);
+	return true;
+}
+
+/* What is nearly used up, when there is nothing else to tell. */
+static __always_inline void claims_watch(struct charge *c)
+{
+#pragma unroll
+	for (int i = 0; i < WEIR_CLAIMS; i++)
+		if (!c->note.event && limits_are_set(c->claim[i].limits))
+			meter_watch(c->claim[i].meter, c->claim[i].limits, &c->note, c->now_ns,
+				    c->claim[i].reason);
+}
+
+/* An event about the grant that observes, not about the one that decided. */
+static __always_inline void shadow_note(struct charge_note *note, const struct weir_answer *a,
+					const struct weir_service *service,
+					const struct weir_partner *partner)
+{
+	const struct weir_grant *grant = grant_get(a->policy_slot, a->shadow);
+
+	if (!grant)
+		return;
+	note->grant_key = grant->key;
+	note->account = weir_meter_key(grant->key, service->key, partner->key);
+}
+
+/* The claims of what passes by its answer. */
+static __always_inline void charge_claim(struct charge *c, const struct weir_answer *a,
+					 const struct weir_service *service,
+					 const struct weir_partner *partner,
+					 const struct weir_address *peer)
+{
+	if (claim_own(c, a, service, peer) &&
+	    (a->reason == WEIR_REASON_LIFELINE || claim_ceilings(c, service, partner)))
+		return;
+	charge_begin(c, c->account); /* no claim stands */
+	c->is_refused = 1;
+	c->reason = WEIR_REASON_METERS_FULL;
+}
+
+/*
  * Charges a parcel that the answer lets pass, and tells what there is to tell. True: it passes.
- * `allowance` is what an established connection may send without payload.
+ * `allowance` is what an established connection may send without payload. With p->is_shadow only
+ * the grant that observes is charged.
  */
 WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parcel *p,
 				 __u64 allowance, struct weir_socket *socket)
@@ -356,18 +382,21 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	c.is_urgent = p->is_urgent;
 	c.is_observed = a->observe;
 	c.reason = a->reason;
-	if (!charge_begin(&c, account_get(a, service, partner))) /* counted */
+	if (p->is_shadow) {
+		if (!charge_begin_shadow(&c, a, service, partner))
+			return true;
+	} else if (!charge_begin(&c, account_get(a, service, partner))) { /* counted */
 		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
-
-	if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
+	} else if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
 		charge_bare(&c, a, p, allowance, socket);
-	} else if (!claim_own(&c, a, service, &p->peer) ||
-		   (a->reason != WEIR_REASON_LIFELINE && !claim_ceilings(&c, service, partner))) {
-		c.is_refused = 1;
-		c.reason = WEIR_REASON_METERS_FULL;
+	} else {
+		charge_claim(&c, a, service, partner, &p->peer);
 	}
 	claims_fit(&c, a->generation);
 	passes = meter_charge(&c);
+	claims_watch(&c);
+	if (c.is_shadow)
+		shadow_note(&c.note, a, service, partner);
 	if (c.note.event)
 		charge_tell(&c.note, a, p, socket);
 	return passes;

@@ -85,9 +85,10 @@ struct parcel {
 	__u16 local_port; /* host order; 0 without ports */
 	__u16 peer_port;
 	__u8 protocol;
-	__u8 is_established; /* TCP after its handshake */
-	__u8 is_bare;	     /* a TCP segment without payload: in no budget */
-	__u8 is_urgent;	     /* neighbour discovery, the RST of an ended socket: never refused */
+	__u8 is_established : 1; /* TCP after its handshake */
+	__u8 is_bare : 1;	 /* a TCP segment without payload: in no budget */
+	__u8 is_urgent : 1; /* neighbour discovery, the RST of an ended socket: never refused */
+	__u8 is_shadow : 1; /* charged to the grant that only observes */
 };
 
 /* The meters that one packet can meet. */

@@ -208,8 +208,10 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	}
 
 	passes = charge(&a, &p.parcel, allowance, s);
-	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare)
-		charge_shadow(&a, &p.parcel, s);
+	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare) {
+		p.parcel.is_shadow = 1;
+		charge_parcel(&a, &p.parcel, 0, s);
+	}
 	if (!passes)
 		return false;
 	if (s)

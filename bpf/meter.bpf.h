@@ -334,46 +334,52 @@ static __always_inline enum fit charge_fits(struct charge *c, struct lock_value 
 	return FITS;
 }
 
-/* Adds to one window, and notes when it passes 80 % or, where a breach only tells, its limit. */
-static __always_inline void window_add(struct weir_window *w, const struct weir_limit *limit,
-				       const struct charge *c, struct charge_note *note,
-				       __u8 reason)
-{
-	__u32 head = w->head;
-	__u64 used;
-
-	if (!limit->window_ns || head >= WEIR_SLICES)
-		return;
-	used = w->used_bytes + c->bytes;
-	w->used_bytes = used;
-	w->slice[head] += c->bytes;
-	if (used <= limit->bytes - limit->bytes / 5 || note->event)
-		return;
-	if (used > limit->bytes) {
-		if (c->now_ns < w->alerted_until_ns)
-			return;
-		w->alerted_until_ns = c->now_ns + w->window_ns;
-		note->event = WEIR_EVENT_ALERT;
-	} else {
-		if (c->now_ns < w->warned_until_ns)
-			return;
-		w->warned_until_ns = c->now_ns + w->window_ns;
-		note->event = WEIR_EVENT_WARNING;
-	}
-	note->reason = reason;
-	note->limit_bytes = limit->bytes;
-	note->window_ns = limit->window_ns;
-	note->used_bytes = used;
-}
-
 static __always_inline void charge_add(struct charge *c, struct lock_value *held)
 {
 #pragma unroll
 	for (int i = 0; i < WEIR_CLAIMS; i++)
 #pragma unroll
-		for (int j = 0; j < WEIR_WINDOWS; j++)
-			window_add(&c->claim[i].meter->window[j], &held->limits[i].window[j], c,
-				   &held->note, c->claim[i].reason);
+		for (int j = 0; j < WEIR_WINDOWS; j++) {
+			struct weir_window *w = &c->claim[i].meter->window[j];
+			__u32 head = w->head;
+
+			if (!held->limits[i].window[j].window_ns || head >= WEIR_SLICES)
+				continue;
+			w->used_bytes += c->bytes;
+			w->slice[head] += c->bytes;
+		}
+}
+
+/*
+ * After a charge, and without the lock: notes the first window that has passed 80 % or, where a
+ * breach only tells, its limit. Each is told once in a window; of two CPUs that see it at once, one
+ * tells.
+ */
+WEIR_FUNCTION int meter_watch(struct weir_meter *m, const struct weir_limits *l,
+			      struct charge_note *note, __u64 now, __u32 reason)
+{
+	if (!m || !l || !note)
+		return 0;
+	for (int i = 0; i < WEIR_WINDOWS; i++) {
+		const struct weir_limit *limit = &l->window[i];
+		struct weir_window *w = &m->window[i];
+		__u64 used = READ_ONCE(w->used_bytes), *until_ns, seen;
+
+		if (!limit->window_ns || used <= limit->bytes - limit->bytes / 5)
+			continue;
+		until_ns = used > limit->bytes ? &w->alerted_until_ns : &w->warned_until_ns;
+		seen = READ_ONCE(*until_ns);
+		if (now < seen ||
+		    __sync_val_compare_and_swap(until_ns, seen, now + limit->window_ns) != seen)
+			continue;
+		note->event = used > limit->bytes ? WEIR_EVENT_ALERT : WEIR_EVENT_WARNING;
+		note->reason = reason;
+		note->limit_bytes = limit->bytes;
+		note->window_ns = limit->window_ns;
+		note->used_bytes = used;
+		return 1;
+	}
+	return 0;
 }
 
 /* A charge without claims: the account stands in each, with no limits. False: no room for it. */

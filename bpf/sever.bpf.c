@@ -74,44 +74,30 @@ static __always_inline bool is_meant(const struct weir_sever_request *request,
 	       answer_is_severed(a, peer);
 }
 
-/* Judges a socket as its next packet would be. True: the request means it; `out` describes it. */
-static __noinline bool select_socket(struct parcel *p, struct weir_question *q,
-				     const struct weir_socket *s, struct weir_selected *out)
+/* Judges a socket as its next packet would be. True: the request means it. */
+static __noinline bool socket_is_meant(const struct parcel *p, __u8 direction, __u64 sk_address,
+				       struct weir_answer *a)
 {
 	const struct weir_sever_request *request;
-	struct weir_answer a = {};
+	struct weir_question q = {};
 	__u32 zero = 0;
 
 	request = bpf_map_lookup_elem(&sever_request, &zero);
-	if (!request)
+	if (!request || address_is_loopback(&p->peer))
 		return false;
-	q->cut_slot = request->cut_slot;
-	verdict_decide(q, &a, p->active);
-	if (!is_meant(request, &a, &p->peer))
-		return false;
-	__builtin_memset(out, 0, sizeof(*out));
-	out->order = a.order;
-	out->service = a.service;
-	out->partner = a.partner;
-	__builtin_memcpy(out->local, &p->local, 16);
-	__builtin_memcpy(out->peer, &p->peer, 16);
-	out->local_port = p->local_port;
-	out->peer_port = p->peer_port;
-	out->protocol = p->protocol;
-	return true;
+	question_set(&q, p, p->service, direction);
+	q.cut_slot = request->cut_slot;
+	verdict_decide(&q, a, p->active);
+	return is_meant(request, a, &p->peer) && !address_is_own(sk_address, &p->peer);
 }
 
-static __always_inline bool select_tcp(struct sock_common *common, struct weir_selected *out)
+static __always_inline bool select_tcp(struct sock_common *common, struct tcp_sock **found,
+				       struct parcel *p, struct weir_answer *a)
 {
-	struct weir_question q = {};
 	struct weir_socket *s;
-	struct parcel p = {};
 	struct tcp_sock *tcp;
-	__u64 cookie;
 	__u8 state;
 
-	if (!common)
-		return false;
 	state = BPF_CORE_READ(common, skc_state);
 	if (state == TCP_LISTEN || state == TCP_CLOSE)
 		return false;
@@ -120,26 +106,20 @@ static __always_inline bool select_tcp(struct sock_common *common, struct weir_s
 		return false;
 	if (!is_guarded(kernel_address(tcp)))
 		return false;
+	*found = tcp;
 	s = bpf_sk_storage_get(&sockets, tcp, NULL, 0);
-	cookie = bpf_get_socket_cookie(tcp);
-	ends_read(common, &p);
-	p.protocol = IPPROTO_TCP;
-	p.service = service_of(kernel_address(tcp), p.active, &p.cgroup);
-	question_set(&q, &p, p.service, tcp_direction(state, s, cookie));
-	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out) ||
-	    address_is_own(kernel_address(tcp), &p.peer))
-		return false;
-	out->cookie = cookie;
-	out->family = BPF_CORE_READ(common, skc_family);
-	return true;
+	ends_read(common, p);
+	p->protocol = IPPROTO_TCP;
+	p->service = service_of(kernel_address(tcp), p->active, &p->cgroup);
+	return socket_is_meant(p, tcp_direction(state, s, bpf_get_socket_cookie(tcp)),
+			       kernel_address(tcp), a);
 }
 
-static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selected *out)
+static __always_inline bool select_udp(struct udp_sock *udp, struct parcel *p,
+				       struct weir_answer *a)
 {
 	struct sock_common *common = (struct sock_common *)udp;
-	struct weir_question q = {};
 	struct weir_socket *s;
-	struct parcel p = {};
 	__u8 direction = WEIR_CALLS;
 
 	if (!udp || BPF_CORE_READ(common, skc_state) != TCP_ESTABLISHED)
@@ -147,45 +127,68 @@ static __always_inline bool select_udp(struct udp_sock *udp, struct weir_selecte
 	if (!is_guarded(kernel_address(udp)))
 		return false;
 	s = bpf_sk_storage_get(&sockets, udp, NULL, 0);
-	ends_read(common, &p);
-	p.protocol = IPPROTO_UDP;
-	p.service = service_of(kernel_address(udp), p.active, &p.cgroup);
+	ends_read(common, p);
+	p->protocol = IPPROTO_UDP;
+	p->service = service_of(kernel_address(udp), p->active, &p->cgroup);
 	if (s && s->answer.generation && s->answer.direction == WEIR_SERVES)
 		direction = WEIR_SERVES;
-	question_set(&q, &p, p.service, direction);
-	if (address_is_loopback(&p.peer) || !select_socket(&p, &q, s, out) ||
-	    address_is_own(kernel_address(udp), &p.peer))
-		return false;
-	out->cookie = bpf_get_socket_cookie(udp);
-	out->family = BPF_CORE_READ(common, skc_family);
-	return true;
+	return socket_is_meant(p, direction, kernel_address(udp), a);
 }
 
 /* False: there was no room in the reader's buffer; the kernel comes back to this socket. */
-static __always_inline bool selected_write(struct bpf_iter_meta *meta, struct weir_selected *out,
-					   bool is_ended)
+static __noinline bool selected_write(struct seq_file *seq, const struct parcel *p,
+				      const struct weir_answer *a, __u64 cookie, __u32 family_ended)
 {
-	out->is_ended = is_ended;
-	return !bpf_seq_write(meta->seq, out, sizeof(*out));
+	struct weir_selected out = {};
+
+	out.cookie = cookie;
+	out.order = a->order;
+	out.service = a->service;
+	out.partner = a->partner;
+	__builtin_memcpy(out.local, &p->local, 16);
+	__builtin_memcpy(out.peer, &p->peer, 16);
+	out.local_port = p->local_port;
+	out.peer_port = p->peer_port;
+	out.protocol = p->protocol;
+	out.family = family_ended >> 1;
+	out.is_ended = family_ended & 1;
+	return !bpf_seq_write(seq, &out, sizeof(out));
+}
+
+/* Writes a selected socket out. The address family and whether it is ended go as one number: five
+ * arguments are all there are. */
+static __always_inline bool socket_write(struct bpf_iter_meta *meta, struct sock_common *common,
+					 __u64 cookie, const struct parcel *p,
+					 const struct weir_answer *a, bool is_ended)
+{
+	__u32 family = BPF_CORE_READ(common, skc_family);
+
+	return selected_write(meta->seq, p, a, cookie, family << 1 | is_ended);
 }
 
 SEC("iter/tcp")
 int weir_select_tcp(struct bpf_iter__tcp *ctx)
 {
-	struct weir_selected out;
+	struct sock_common *sk = ctx->sk_common;
+	struct weir_answer a = {};
+	struct tcp_sock *tcp = NULL;
+	struct parcel p = {};
 
-	if (select_tcp(ctx->sk_common, &out))
-		selected_write(ctx->meta, &out, false);
+	if (sk && select_tcp(sk, &tcp, &p, &a))
+		socket_write(ctx->meta, sk, bpf_get_socket_cookie(tcp), &p, &a, false);
 	return 0;
 }
 
 SEC("iter/udp")
 int weir_select_udp(struct bpf_iter__udp *ctx)
 {
-	struct weir_selected out;
+	struct udp_sock *udp = ctx->udp_sk;
+	struct weir_answer a = {};
+	struct parcel p = {};
 
-	if (select_udp(ctx->udp_sk, &out))
-		selected_write(ctx->meta, &out, false);
+	if (udp && select_udp(udp, &p, &a))
+		socket_write(ctx->meta, (struct sock_common *)udp, bpf_get_socket_cookie(udp), &p,
+			     &a, false);
 	return 0;
 }
 
@@ -193,9 +196,12 @@ SEC("iter/tcp")
 int weir_sever_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *sk = ctx->sk_common;
-	struct weir_selected out;
+	struct weir_answer a = {};
+	struct tcp_sock *tcp = NULL;
+	struct parcel p = {};
 
-	if (sk && select_tcp(sk, &out) && selected_write(ctx->meta, &out, true))
+	if (sk && select_tcp(sk, &tcp, &p, &a) &&
+	    socket_write(ctx->meta, sk, bpf_get_socket_cookie(tcp), &p, &a, true))
 		bpf_sock_destroy(sk);
 	return 0;
 }
@@ -204,9 +210,12 @@ SEC("iter/udp")
 int weir_sever_udp(struct bpf_iter__udp *ctx)
 {
 	struct udp_sock *udp = ctx->udp_sk;
-	struct weir_selected out;
+	struct weir_answer a = {};
+	struct parcel p = {};
 
-	if (udp && select_udp(udp, &out) && selected_write(ctx->meta, &out, true))
+	if (udp && select_udp(udp, &p, &a) &&
+	    socket_write(ctx->meta, (struct sock_common *)udp, bpf_get_socket_cookie(udp), &p, &a,
+			 true))
 		bpf_sock_destroy((struct sock_common *)udp);
 	return 0;
 }

@@ -33,7 +33,8 @@ struct grant_search {
 };
 
 /* Whether `wall` lies in one of the intervals; *edge gets the next change. */
-WEIR_FUNCTION bool hours_are_open(__u32 slot, const struct weir_grant *g, __u64 wall, __u64 *edge)
+static __always_inline bool hours_are_open(__u32 slot, const struct weir_grant *g, __u64 wall,
+					   __u64 *edge)
 {
 	__u32 low = 0, high, first;
 
@@ -128,8 +129,9 @@ WEIR_FUNCTION __u64 grant_find(const struct weir_question *q, struct weir_answer
 	if (a->partner == WEIR_NO_PARTNER)
 		return FOREVER;
 	a->reason = WEIR_REASON_NO_GRANT;
-	partner = partner_get(a->policy_slot, a->partner);
-	table = bpf_map_lookup_elem(&pairs, &a->policy_slot);
+	s.slot = a->policy_slot; /* a key lies on this stack: older verifiers take no other */
+	partner = partner_get(s.slot, a->partner);
+	table = bpf_map_lookup_elem(&pairs, &s.slot);
 	if (!partner || !table)
 		return FOREVER;
 	pair.service = q->service;
@@ -148,7 +150,6 @@ WEIR_FUNCTION __u64 grant_find(const struct weir_question *q, struct weir_answer
 		s.edge_ns = FOREVER;
 	}
 	s.hours_closed = !!control->hours_closed;
-	s.slot = a->policy_slot;
 	s.first = span->first;
 	s.port = q->port;
 	s.protocol = q->protocol;
