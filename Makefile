@@ -37,6 +37,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
              -I/usr/include/$(shell $(CC) -dumpmachine)
 
 .DELETE_ON_ERROR:
+.SECONDARY:
 .PHONY: all deps test unit prog demo fmt install clean asan
 
 all: $(B)/weir
