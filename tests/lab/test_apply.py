@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """A policy changes in one switch, and a bad one changes nothing."""
 import copy
+import json
 import time
 
 from case import B, HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
@@ -105,6 +106,88 @@ class Apply(LabCase):
         digest = self.guard.status()["policy"]["digest"]
         self.guard.must("apply", self.guard.write_policy(dict(POLICY, name="dry"), "dry.yaml"), "--dry-run")
         self.assertEqual(self.guard.status()["policy"]["digest"], digest)
+
+    def test_difference_is_told_before_it_is_done(self):
+        more = policy([GRANTS[0], GRANTS[1], grant("metered", "batch", PAYER, ["16MiB/1h"], serves="tcp/7000-7999")],
+                      dict(STRANGERS, serves=["32KiB/10m"]), name="lab")
+        said = self.guard.must("apply", self.guard.write_policy(more, "more.yaml"), "--dry-run").stdout
+        self.assertRegex(said, r"(?m)^  looser +grant metered: budget 4MiB/1h -> 16MiB/1h, 12MiB more in any 1h$")
+        self.assertRegex(said, r"(?m)^  tighter +strangers: .*32KiB less in any 10m$")
+        self.assertLess(said.index("looser"), said.index("tighter"))
+        said = self.guard.must("apply", self.guard.write_policy(POLICY, "same.yaml"), "--dry-run").stdout
+        self.assertIn("nothing changes", said)
+        renamed = policy([GRANTS[0], GRANTS[1], grant("billed", "batch", PAYER, ["4MiB/1h"], serves="tcp/7000-7999")],
+                         STRANGERS)
+        said = self.guard.must("apply", self.guard.write_policy(renamed, "renamed.yaml"), "--dry-run").stdout
+        self.assertRegex(said, r"looser +grant metered has the name billed now: its meters start afresh")
+
+    def test_every_policy_is_kept_and_can_come_back(self):
+        port = self.pour()
+        without = policy([grant("pour", "batch", SUED, serves="tcp/7000-7999")], STRANGERS, name="without-nord")
+        first = self.guard.status()["policy"]["digest"]
+        self.guard.apply(without)
+        second = self.guard.status()["policy"]["digest"]
+        self.guard.apply(dict(POLICY, name="third"))
+        listed = {one["digest"]: one for one in json.loads(self.guard.must("policy", "list", "--json").stdout)}
+        self.assertEqual(listed[second]["name"], "without-nord")
+        self.assertTrue(listed[second]["is_previous"])
+        self.assertFalse(listed[first]["is_in_force"])
+        said = self.guard.must("policy", "diff", first[:8], second[:8]).stdout
+        self.assertRegex(said, r"grant metered is removed: batch to payer")
+        self.assertIn("without-nord", self.guard.must("policy", "show", second[:12]).stdout)
+        self.guard.must("rollback", second[:8])
+        self.assert_bounded(self.take(NORD, port))
+        self.assert_passes(SUED, port)
+        for word, says in ((first[:3], "4 to 64"), ("0123456789", "was ever applied"), ("../../x", "is no policy")):
+            done = self.guard.weir("rollback", word)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(says, done.stderr)
+        self.assertEqual(self.guard.status()["policy"]["digest"], second)
+
+    def test_trial_goes_on_over_a_kill_and_then_goes_back(self):
+        port = self.pour()
+        without = policy([grant("pour", "batch", SUED, serves="tcp/7000-7999")], STRANGERS, name="on-trial")
+        path = self.guard.write_policy(without, "trial.yaml")
+        self.guard.must("apply", path, "--yes", "--confirm", "600")
+        self.guard.kill()
+        self.assertEqual(self.guard.status()["policy"]["name"], "on-trial")
+        self.guard.start()
+        self.assertGreater(self.guard.status()["policy"]["trial_seconds_left"], 500)
+        self.assert_bounded(self.take(NORD, port))
+        self.guard.must("rollback")
+        self.assert_passes(NORD, port)
+        self.guard.must("apply", path, "--yes", "--confirm", "3")
+        self.guard.kill()
+        wait_for(lambda: self.guard.status()["policy"]["trial_seconds_left"] == 0, 10, "the end of the trial")
+        self.assertEqual(self.guard.weir("confirm").returncode, 3)
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+        self.assertNotEqual(self.guard.weir("confirm").returncode, 0)
+        self.assert_passes(NORD, port)
+
+    def test_confirmed_trial_stays_over_a_kill(self):
+        port = self.pour()
+        without = policy([grant("pour", "batch", SUED, serves="tcp/7000-7999")], STRANGERS, name="kept")
+        self.guard.must("apply", self.guard.write_policy(without, "kept.yaml"), "--yes", "--confirm", "600")
+        self.guard.kill()
+        self.guard.start()
+        self.guard.must("confirm")
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["name"], "kept")
+        self.assertNotIn("trial_seconds_left", self.guard.status()["policy"])
+        self.assert_bounded(self.take(NORD, port))
+
+    def test_trial_that_outlived_its_guard_does_not_count(self):
+        """As after a reboot: no guard is on, but trial.json is there."""
+        without = policy([grant("pour", "batch", SUED, serves="tcp/7000-7999")], STRANGERS, name="lost")
+        self.guard.must("apply", self.guard.write_policy(without, "lost.yaml"), "--yes", "--confirm", "600")
+        self.guard.kill()
+        self.guard.must("unload", "--yes")
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+        port = self.pour()
+        self.assert_passes(NORD, port)
 
     def test_applied_policy_counts_for_the_next_daemon(self):
         changed = policy([grant("pour", "batch", SUED, serves="tcp/7000-7999")], STRANGERS, name="second")

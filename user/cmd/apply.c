@@ -13,24 +13,9 @@
 
 #include "user/base/units.h"
 #include "user/cmd/call.h"
+#include "user/cmd/difference.h"
 #include "user/cmd/own.h"
 #include "user/policy/policy.h"
-
-static json_object *files_of(const struct sources *sources)
-{
-	json_object *files = json_object_new_array();
-
-	for (size_t i = 0; i < sources->count; i++) {
-		json_object *file = json_object_new_object();
-
-		call_put_text(file, "name", sources->item[i].name);
-		json_object_object_add(
-			file, "text",
-			json_object_new_string_len(sources->item[i].text, sources->item[i].length));
-		json_object_array_add(files, file);
-	}
-	return files;
-}
 
 /*
  * Reads and checks here too: bytes that are no text (which JSON cannot carry) and most other faults
@@ -45,6 +30,8 @@ static int load(const struct arguments *arguments, struct sources *sources)
 
 	if (r == 0)
 		r = policy_read(sources, &policy, &faults);
+	if (r == 0)
+		r = policy_check(&policy, &faults);
 	policy_free(&policy);
 	if (r < 0 && faults.errors) {
 		faults_print(&faults, sources, stderr);
@@ -57,28 +44,16 @@ static int load(const struct arguments *arguments, struct sources *sources)
 	return r;
 }
 
-static void print_change(json_object *changes, const char *what, json_object *answer)
-{
-	json_object *change = field_object(changes, what);
-
-	printf("  %-9s %8" PRIu64 "  (+%" PRIu64 " -%" PRIu64 ")\n", what,
-	       field_number(answer, what), field_number(change, "added"),
-	       field_number(change, "removed"));
-}
-
 static void print_answer(const struct arguments *arguments, json_object *answer)
 {
-	json_object *changes = field_object(answer, "changes");
 	const char *trial = arguments_value(arguments, "--confirm");
 
-	printf("%s: policy %s (%.12s), mode %s\n",
+	printf("%s: policy %s (%.12s), mode %s; %" PRIu64 " services, %" PRIu64
+	       " partners, %" PRIu64 " grants, %" PRIu64 " prefixes\n",
 	       field_is(answer, "dry_run") ? "can be applied" : "in force",
-	       field_text(answer, "name"), field_text(answer, "digest"),
-	       field_text(answer, "mode"));
-	print_change(changes, "services", answer);
-	print_change(changes, "partners", answer);
-	print_change(changes, "grants", answer);
-	printf("  %-9s %8" PRIu64 "\n", "prefixes", field_number(answer, "prefixes"));
+	       field_text(answer, "name"), field_text(answer, "digest"), field_text(answer, "mode"),
+	       field_number(answer, "services"), field_number(answer, "partners"),
+	       field_number(answer, "grants"), field_number(answer, "prefixes"));
 	if (trial && !field_is(answer, "dry_run"))
 		printf("it goes back in %s seconds unless you say `weir confirm`\n", trial);
 }
@@ -125,10 +100,15 @@ static int run(const struct arguments *arguments)
 	}
 	call_put_text(request, "path",
 		      realpath(arguments->item[0], real) ? real : arguments->item[0]);
-	json_object_object_add(request, "files", files_of(&sources));
+	json_object_object_add(request, "files", call_files(&sources));
+	code = difference_tell(arguments, NULL, difference_side_files(&sources));
 	sources_free(&sources);
+	if (code != CMD_DONE) {
+		json_object_put(request);
+		return code;
+	}
 	code = call_host(arguments, request, false, &answer);
-	if (field_object(answer.object, "changes"))
+	if (field_object(answer.object, "digest"))
 		print_answer(arguments, answer.object);
 	answer_free(&answer);
 	return code;

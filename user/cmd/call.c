@@ -3,6 +3,7 @@
  * call.c - a command's request and its answer.
  */
 #include "user/cmd/call.h"
+#include "user/policy/policy.h"
 
 #include <string.h>
 #include <time.h>
@@ -161,4 +162,20 @@ const char *time_text(uint64_t seconds, char *text)
 	if (!localtime_r(&time, &parts) || strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts) == 0)
 		strcpy(text, "?");
 	return text;
+}
+
+json_object *call_files(const struct sources *sources)
+{
+	json_object *files = json_object_new_array();
+
+	for (size_t i = 0; i < sources->count; i++) {
+		json_object *file = json_object_new_object();
+
+		call_put_text(file, "name", sources->item[i].name);
+		json_object_object_add(
+			file, "text",
+			json_object_new_string_len(sources->item[i].text, sources->item[i].length));
+		json_object_array_add(files, file);
+	}
+	return files;
 }

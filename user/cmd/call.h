@@ -29,6 +29,10 @@ void call_put_text(json_object *request, const char *key, const char *text);
 /* The arguments that are no options, as "targets". */
 void call_put_targets(json_object *request, const struct arguments *arguments);
 
+/* The texts of a policy, as requests carry them. */
+struct sources;
+json_object *call_files(const struct sources *sources);
+
 /* "", 0, false, NULL when it is not there. */
 const char *field_text(json_object *object, const char *key);
 /* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */

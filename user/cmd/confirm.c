@@ -49,10 +49,12 @@ static int confirm(const struct arguments *arguments)
 
 static int rollback(const struct arguments *arguments)
 {
+	json_object *request = call_new("rollback");
 	struct answer answer;
 
-	return print_policy(&answer, "back",
-			    call_host(arguments, call_new("rollback"), false, &answer));
+	if (arguments->count)
+		call_put_text(request, "digest", arguments->item[0]);
+	return print_policy(&answer, "back", call_host(arguments, request, false, &answer));
 }
 
 const struct command command_confirm = {
@@ -70,8 +72,10 @@ const struct command command_confirm = {
 
 const struct command command_rollback = {
 	.name = "rollback",
-	.arguments = "",
-	.help = "Go back from the policy on trial, or to the policy before the applied one",
+	.arguments = "[DIGEST]",
+	.help = "Go back from the policy on trial, or to the policy before the applied one, or to "
+		"DIGEST",
+	.most = 1,
 	.options = {{NULL, NULL, NULL, false}},
 	.run = rollback,
 };

@@ -22,7 +22,11 @@ static void print_policy(json_object *status)
 	putchar('\n');
 	if (field_is(policy, "file_differs"))
 		printf("          the file %s says something else\n", field_text(policy, "file"));
-	if (field_object(policy, "trial_seconds_left"))
+	if (field_object(policy, "trial_seconds_left") &&
+	    !field_number(policy, "trial_seconds_left"))
+		puts("          ON TRIAL, AND THE TRIAL IS OVER: it goes back when the daemon "
+		     "runs");
+	else if (field_object(policy, "trial_seconds_left"))
 		printf("          on trial: goes back in %" PRIu64 " s unless `weir confirm`\n",
 		       field_number(policy, "trial_seconds_left"));
 	if (!field_is(policy, "names_known"))

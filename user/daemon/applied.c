@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * applied.c - policies as they are kept in the state directory:
- * {"path":"/etc/weir/policy.yaml","applied_ns":...,"files":[{"name":"...","text":"..."}]}
+ * applied.c - policies as they are kept in the state directory, in two lines, so that a list of
+ * many large ones needs to read only the first:
+ * {"path":"/etc/weir/policy.yaml","name":"hub","by":"root","applied_ns":...,"sha256":"..."}
+ * {"files":[{"name":"...","text":"..."}]}
+ * "sha256" is over the texts alone; "trial_until_ns" and "trial_boot" are there on trial.
  */
 #include "user/daemon/applied.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -18,37 +22,74 @@
 /* Escapes may double what stands in the file. */
 #define LONGEST_FILE (2 * (size_t)POLICY_MAX_BYTES)
 
+enum { LONGEST_ABOUT = 16384 };
+
 void applied_free(struct applied *applied)
 {
 	sources_free(&applied->sources);
 	free(applied->path);
+	free(applied->name);
+	free(applied->by);
 	*applied = (struct applied){0};
+}
+
+void digest_format(const uint8_t digest[32], char text[DIGEST_TEXT])
+{
+	for (size_t i = 0; i < 32; i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void put_about(struct json_out *json, const struct applied *applied, const char *sha256)
+{
+	json_open(json, NULL, '{');
+	json_put_text(json, "path", applied->path);
+	json_put_text(json, "name", applied->name);
+	json_put_text(json, "by", applied->by);
+	json_put_uint(json, "applied_ns", applied->applied_ns);
+	if (applied->trial_until_ns) {
+		json_put_uint(json, "trial_until_ns", applied->trial_until_ns);
+		json_put_text(json, "trial_boot", applied->trial_boot);
+	}
+	json_put_text(json, "sha256", sha256);
+	json_close(json, '}');
+}
+
+static void put_files(struct json_out *json, const struct sources *sources)
+{
+	json_open(json, NULL, '{');
+	json_open(json, "files", '[');
+	for (size_t i = 0; i < sources->count; i++) {
+		json_open(json, NULL, '{');
+		json_put_text(json, "name", sources->item[i].name);
+		json_put_text(json, "text", sources->item[i].text);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_close(json, '}');
 }
 
 int applied_save(const char *path, const struct applied *applied)
 {
 	_cleanup_free_ char *text = NULL;
+	char sha256[DIGEST_TEXT];
+	uint8_t digest[32];
 	size_t length = 0;
 	struct json_out json = {.out = open_memstream(&text, &length)};
+	int r = sources_digest(&applied->sources, digest);
 
 	if (!json.out)
 		return -ENOMEM;
-	json_open(&json, NULL, '{');
-	json_put_text(&json, "path", applied->path);
-	json_put_uint(&json, "applied_ns", applied->applied_ns);
-	json_open(&json, "files", '[');
-	for (size_t i = 0; i < applied->sources.count; i++) {
-		json_open(&json, NULL, '{');
-		json_put_text(&json, "name", applied->sources.item[i].name);
-		json_put_text(&json, "text", applied->sources.item[i].text);
-		json_close(&json, '}');
+	if (r == 0) {
+		digest_format(digest, sha256);
+		put_about(&json, applied, sha256);
+		fputc('\n', json.out);
+		json.needs_comma = false;
+		put_files(&json, &applied->sources);
+		fputc('\n', json.out);
 	}
-	json_close(&json, ']');
-	json_close(&json, '}');
-	fputc('\n', json.out);
 	if (fclose(json.out) != 0)
 		return -ENOMEM;
-	return file_write_atomic(path, text, length, 0640);
+	return r < 0 ? r : file_write_atomic(path, text, length, 0640);
 }
 
 int sources_from_json(struct json_object *files, struct sources *sources)
@@ -78,43 +119,131 @@ int sources_from_json(struct json_object *files, struct sources *sources)
 	return count ? 0 : -EBADMSG;
 }
 
-static int read_applied(json_object *root, struct applied *applied)
+/* *copy stays NULL when the member is not there or null. -EBADMSG, -ENOMEM. */
+static int read_text(json_object *root, const char *key, char **copy)
 {
-	json_object *path, *applied_ns, *files;
+	json_object *value;
 
-	if (!json_object_object_get_ex(root, "path", &path) ||
-	    !json_object_object_get_ex(root, "applied_ns", &applied_ns) ||
-	    !json_object_object_get_ex(root, "files", &files) ||
-	    !json_object_is_type(files, json_type_array) ||
-	    !json_object_is_type(applied_ns, json_type_int))
+	if (!json_object_object_get_ex(root, key, &value) || !value)
+		return 0;
+	if (!json_object_is_type(value, json_type_string))
 		return -EBADMSG;
-	applied->applied_ns = json_object_get_uint64(applied_ns);
-	if (json_object_is_type(path, json_type_string)) {
-		applied->path = strdup(json_object_get_string(path));
-		if (!applied->path)
-			return -ENOMEM;
-	}
-	return sources_from_json(files, &applied->sources);
+	*copy = strdup(json_object_get_string(value));
+	return *copy ? 0 : -ENOMEM;
+}
+
+static int read_short(json_object *root, const char *key, char *text, size_t size)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(root, key, &value) ||
+	    !json_object_is_type(value, json_type_string) ||
+	    (size_t)json_object_get_string_len(value) != size - 1)
+		return -EBADMSG;
+	memcpy(text, json_object_get_string(value), size);
+	return 0;
+}
+
+static int read_about(json_object *root, struct applied *applied)
+{
+	json_object *number;
+	int r = read_text(root, "path", &applied->path);
+
+	if (r == 0)
+		r = read_text(root, "name", &applied->name);
+	if (r == 0)
+		r = read_text(root, "by", &applied->by);
+	if (r == 0)
+		r = read_short(root, "sha256", applied->digest, sizeof(applied->digest));
+	if (r < 0)
+		return r;
+	if (!json_object_object_get_ex(root, "applied_ns", &number) ||
+	    !json_object_is_type(number, json_type_int))
+		return -EBADMSG;
+	applied->applied_ns = json_object_get_uint64(number);
+	if (!json_object_object_get_ex(root, "trial_until_ns", &number))
+		return 0;
+	if (!json_object_is_type(number, json_type_int))
+		return -EBADMSG;
+	applied->trial_until_ns = json_object_get_uint64(number);
+	return read_short(root, "trial_boot", applied->trial_boot, sizeof(applied->trial_boot));
+}
+
+static int read_files(json_object *root, struct applied *applied)
+{
+	json_object *files;
+	uint8_t digest[32];
+	char text[DIGEST_TEXT];
+	int r;
+
+	if (!json_object_object_get_ex(root, "files", &files) ||
+	    !json_object_is_type(files, json_type_array))
+		return -EBADMSG;
+	r = sources_from_json(files, &applied->sources);
+	if (r == 0)
+		r = sources_digest(&applied->sources, digest);
+	if (r < 0)
+		return r;
+	digest_format(digest, text);
+	return strcmp(text, applied->digest) == 0 ? 0 : -EBADMSG;
+}
+
+/* One line, which `read` takes apart. */
+static int read_line(const char *line, struct applied *applied,
+		     int (*read)(json_object *root, struct applied *applied))
+{
+	json_object *root = json_tokener_parse(line);
+	int r = json_object_is_type(root, json_type_object) ? read(root, applied) : -EBADMSG;
+
+	json_object_put(root);
+	return r;
 }
 
 int applied_load(const char *path, struct applied *applied)
 {
 	_cleanup_free_ char *text = NULL;
 	struct applied found = {0};
-	json_object *root;
 	size_t length;
+	char *second;
 	int r;
 
 	r = file_read(path, LONGEST_FILE, &text, &length);
 	if (r < 0)
 		return r;
-	root = json_tokener_parse(text);
-	if (!json_object_is_type(root, json_type_object)) {
-		json_object_put(root);
+	second = strchr(text, '\n');
+	if (!second || strlen(text) != length || text[length - 1] != '\n')
 		return -EBADMSG;
-	}
-	r = read_applied(root, &found);
-	json_object_put(root);
+	*second++ = '\0';
+	r = read_line(text, &found, read_about);
+	if (r == 0)
+		r = read_line(second, &found, read_files);
+	if (r < 0)
+		applied_free(&found);
+	else
+		*applied = found;
+	return r;
+}
+
+int applied_about(const char *path, struct applied *applied)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct applied found = {0};
+	char text[LONGEST_ABOUT + 1];
+	ssize_t length;
+	char *end;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	length = read(fd, text, LONGEST_ABOUT);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	end = strchr(text, '\n');
+	if (!end)
+		return -EBADMSG;
+	*end = '\0';
+	r = read_line(text, &found, read_about);
 	if (r < 0)
 		applied_free(&found);
 	else

@@ -12,6 +12,7 @@
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/store.h"
 
 static const char applied_file[] = "applied.json";
 static const char previous_file[] = "previous.json";
@@ -100,58 +101,11 @@ static int check_own(const struct host *host, const struct image *image,
 		request->own.port);
 }
 
-/* ---- what changes, in numbers --------------------------------------------------------------- */
-
-struct change {
-	const char *what;
-	char *const *old_names, *const *new_names;
-	uint32_t old_count, new_count;
-	uint32_t (*find)(const struct image *image, const char *name);
-};
-
-static uint32_t count_missing(char *const *names, uint32_t count, const struct image *in,
-			      uint32_t (*find)(const struct image *image, const char *name))
-{
-	uint32_t missing = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (names[i][0] && find(in, names[i]) == WEIR_ANY)
-			missing++;
-	}
-	return missing;
-}
-
-static void put_changes(struct json_out *reply, const struct image *old, const struct image *new)
-{
-	const struct change changes[] = {
-		{"services", old->service_names, new->service_names, old->head.services,
-		 new->head.services, image_service},
-		{"partners", old->partner_names, new->partner_names, old->head.partners,
-		 new->head.partners, image_partner},
-		{"grants", old->grant_names, new->grant_names, old->head.grants, new->head.grants,
-		 image_grant},
-	};
-
-	json_open(reply, "changes", '{');
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		const struct change *c = &changes[i];
-
-		json_open(reply, c->what, '{');
-		json_put_uint(reply, "added",
-			      count_missing(c->new_names, c->new_count, old, c->find));
-		json_put_uint(reply, "removed",
-			      count_missing(c->old_names, c->old_count, new, c->find));
-		json_close(reply, '}');
-	}
-	json_close(reply, '}');
-}
-
 static void put_summary(struct json_out *reply, const struct image *image)
 {
-	char digest[2 * sizeof(image->head.digest) + 1];
+	char digest[DIGEST_TEXT];
 
-	for (size_t i = 0; i < sizeof(image->head.digest); i++)
-		snprintf(digest + 2 * i, 3, "%02x", image->head.digest[i]);
+	digest_format(image->head.digest, digest);
 	json_put_text(reply, "name", image->name);
 	json_put_text(reply, "digest", digest);
 	json_put_text(reply, "mode", image->head.mode == WEIR_OBSERVE ? "observe" : "enforce");
@@ -209,11 +163,14 @@ static int switch_to(struct host *host, struct image *image, const struct applie
 	return host_take_image(host, image, applied);
 }
 
+/* Beside the one in force, and among those that are kept. */
 static int save_new(const struct host *host, const struct applied *applied, char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, new_file);
-	int r = path ? applied_save(path, applied) : -ENOMEM;
+	int r = path ? store_keep(host, applied) : -ENOMEM;
 
+	if (r == 0)
+		r = applied_save(path, applied);
 	if (r < 0)
 		return tell_problem(problem, r,
 				    "cannot save the policy: %s; the policy in force stays",
@@ -229,11 +186,29 @@ static void tell_applied(struct host *host, const char *kind, const char *by)
 		  host->image.name, host->digest, by);
 }
 
+/* What is kept beside the texts. */
+static int describe(struct apply_request *request, const struct image *image)
+{
+	struct applied *applied = &request->applied;
+
+	applied->applied_ns = wall_now();
+	applied->name = strdup(image->name);
+	applied->by = strdup(request->by);
+	if (!applied->name || !applied->by)
+		return -ENOMEM;
+	if (!request->confirm_ns)
+		return 0;
+	applied->trial_until_ns = boot_now() + request->confirm_ns;
+	return boot_id(applied->trial_boot);
+}
+
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
 			  const struct cut_table *cuts, char **problem)
 {
-	int r = save_new(host, &request->applied, problem);
+	int r = describe(request, image);
 
+	if (r == 0)
+		r = save_new(host, &request->applied, problem);
 	if (r == 0)
 		r = switch_to(host, image, &request->applied, cuts, problem);
 	if (r < 0) {
@@ -241,7 +216,7 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 		return r;
 	}
 	if (request->confirm_ns) {
-		host->trial_until_ns = boot_now() + request->confirm_ns;
+		host->trial_until_ns = request->applied.trial_until_ns;
 		r = rename_state(host, new_file, trial_file);
 	} else {
 		forget_trial(host);
@@ -271,7 +246,6 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 	if (r < 0)
 		return r;
 	put_summary(reply, image);
-	put_changes(reply, &host->image, image);
 	json_put_bool(reply, "dry_run", request->is_dry_run);
 	if (request->is_dry_run)
 		return 0;
@@ -287,7 +261,6 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 	r = compile_request(host, &request->applied.sources, &image, problem, details);
 	if (r < 0)
 		return r;
-	request->applied.applied_ns = wall_now();
 	r = guard_lock(host->guard);
 	if (r < 0) {
 		tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
@@ -307,6 +280,8 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 
 	if (!host->trial_until_ns)
 		return tell_problem(problem, -ENOENT, "no policy is on trial");
+	if (boot_now() >= host->trial_until_ns)
+		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
 	r = promote(host, trial_file);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
@@ -362,12 +337,43 @@ static int swap_with_previous(struct host *host)
 	return fsync(host->state_dir) < 0 ? -errno : 0;
 }
 
-static int rollback_locked(struct host *host, char **problem)
+/* A policy that was applied once, with its texts as they were then. */
+static int return_to_kept(struct host *host, const char *by, const char *digest, char **problem)
+{
+	struct apply_request request = {.by = by};
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct cut_table cuts = {0};
+	struct image image = {0};
+	struct faults faults = {0};
+	int r = store_load(host, digest, &request.applied, problem);
+
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(request.applied.name)); /* describe() sets them */
+	free(TAKE_PTR(request.applied.by));
+	r = policy_to_image(&request.applied.sources, host_wall(host), &image, &faults);
+	if (r < 0)
+		tell_problem(problem, r, "policy %s cannot be applied any more: %s", digest,
+			     faults.errors ? faults.item[0].text : strerror(-r));
+	if (r == 0)
+		r = host_compile_orders(&image, &host->orders, &cuts, NULL, problem);
+	entry = cuts.entry;
+	if (r == 0)
+		r = put_into_force(host, &request, &image, &cuts, problem);
+	faults_free(&faults);
+	image_free(&image);
+	applied_free(&request.applied);
+	return r;
+}
+
+static int rollback_locked(struct host *host, const char *by, const char *digest, char **problem)
 {
 	int r = host_refresh_orders(host);
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
+	if (digest)
+		return return_to_kept(host, by, digest, problem);
 	if (host->trial_until_ns) {
 		r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, problem);
 		if (r == 0)
@@ -386,13 +392,14 @@ static int rollback_locked(struct host *host, char **problem)
 	return r;
 }
 
-int host_rollback(struct host *host, const char *by, struct json_out *reply, char **problem)
+int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
+		  char **problem)
 {
 	int r = guard_lock(host->guard);
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
-	r = rollback_locked(host, problem);
+	r = rollback_locked(host, by, digest, problem);
 	guard_unlock(host->guard);
 	if (r < 0)
 		return r;

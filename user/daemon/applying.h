@@ -35,10 +35,12 @@ struct apply_request {
 int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
 	       char **problem, char **details);
 
-/* The policy on trial becomes the applied one. -ENOENT: none is. */
+/* The policy on trial becomes the applied one. -ENOENT: none is; -ETIME: it came too late. */
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem);
-/* Back from a trial to the applied policy, or else from that to the one before it. */
-int host_rollback(struct host *host, const char *by, struct json_out *reply, char **problem);
+/* Back from a trial to the applied policy, or else from that to the one before it; with `digest`
+ * (of which it is the beginning) to that one, whenever it was applied. */
+int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
+		  char **problem);
 
 /* The same policy once more, with hours from now on for two years. */
 int host_renew(struct host *host, char **problem);

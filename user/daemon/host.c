@@ -45,6 +45,25 @@ uint64_t wall_now(void)
 	return now_of(CLOCK_REALTIME);
 }
 
+bool is_this_boot(const char *id)
+{
+	char now[BOOT_ID_TEXT];
+
+	return boot_id(now) == 0 && strcmp(id, now) == 0;
+}
+
+int boot_id(char id[BOOT_ID_TEXT])
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, id, BOOT_ID_TEXT - 1) != BOOT_ID_TEXT - 1)
+		return -EIO;
+	id[BOOT_ID_TEXT - 1] = '\0';
+	return 0;
+}
+
 uint64_t host_wall(const struct host *host)
 {
 	return boot_now() + guard_control(host->guard).wall_offset_ns;
@@ -93,7 +112,7 @@ void host_close(struct host *host)
 
 char *host_path(const struct host *host, const char *name)
 {
-	char suffix[64];
+	char suffix[128];
 
 	snprintf(suffix, sizeof(suffix), "/%s", name);
 	return path_state(host->instance, suffix);
@@ -122,8 +141,7 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 	host->applied_ns = applied ? applied->applied_ns : 0;
 	memcpy(host->texts_digest, texts, sizeof(texts));
 	host->compiled_ns = boot_now();
-	for (size_t i = 0; i < sizeof(host->image.head.digest); i++)
-		snprintf(host->digest + 2 * i, 3, "%02x", host->image.head.digest[i]);
+	digest_format(host->image.head.digest, host->digest);
 	return names_init(&host->names, &host->image);
 }
 
@@ -146,6 +164,18 @@ static bool try_file(struct host *host, const char *name, const uint8_t digest[3
 	return is_it;
 }
 
+/* Without a daemon nobody takes the policy on trial back; status says since when it is over. */
+static void find_trial(struct host *host)
+{
+	_cleanup_free_ char *path = host_path(host, "trial.json");
+	struct applied about = {0};
+
+	if (path && applied_about(path, &about) == 0 && is_this_boot(about.trial_boot) &&
+	    strcmp(about.digest, host->digest) == 0)
+		host->trial_until_ns = about.trial_until_ns;
+	applied_free(&about);
+}
+
 int host_open_pinned(struct host *host, char **problem)
 {
 	/* new.json: of a daemon that was killed when the kernel had it already */
@@ -162,8 +192,10 @@ int host_open_pinned(struct host *host, char **problem)
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the guard's policy: %s", strerror(-r));
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (try_file(host, files[i], head.digest))
+		if (try_file(host, files[i], head.digest)) {
+			find_trial(host);
 			return 0;
+		}
 	}
 	r = default_image(host_wall(host), &image);
 	if (r < 0)

@@ -32,9 +32,9 @@ struct host {
 
 	struct image image;
 	struct names_of_keys names;
-	char digest[65];     /* of the policy, hexadecimal */
-	char *policy_path;   /* where it came from; NULL: the built-in default */
-	uint64_t applied_ns; /* wall; 0: the built-in default */
+	char digest[DIGEST_TEXT]; /* of the policy */
+	char *policy_path;	  /* where it came from; NULL: the built-in default */
+	uint64_t applied_ns;	  /* wall; 0: the built-in default */
 	uint8_t texts_digest[32];
 	uint64_t compiled_ns; /* boot */
 	bool is_foreign;      /* the kernel's policy is none of those on disk: names do not count */
@@ -85,6 +85,10 @@ char *host_path(const struct host *host, const char *name); /* in the state dire
 
 uint64_t boot_now(void);
 uint64_t wall_now(void);
+/* Which boot it is: boot times of another one mean nothing. 0 or -errno. */
+#define BOOT_ID_TEXT 37
+int boot_id(char id[BOOT_ID_TEXT]);
+bool is_this_boot(const char *id);
 /* The guard's wall clock: boot time plus the confirmed offset, whatever the system's says. */
 uint64_t host_wall(const struct host *host);
 

@@ -15,6 +15,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/status.h"
+#include "user/daemon/store.h"
 
 enum { CODE_DONE = 0, CODE_REFUSED = 1, CODE_USAGE = 2, CODE_NO_DAEMON = 3 };
 
@@ -219,7 +220,61 @@ static int do_confirm(struct call *call)
 
 static int do_rollback(struct call *call)
 {
-	return host_rollback(call->host, call->by, &call->reply, &call->problem);
+	const char *digest;
+	int r = get_text(call, call->request, "digest", false, &digest);
+
+	if (r < 0)
+		return r;
+	return host_rollback(call->host, call->by, digest, &call->reply, &call->problem);
+}
+
+static int do_policies(struct call *call)
+{
+	return store_list(call->host, &call->reply, &call->problem);
+}
+
+static int do_policy(struct call *call)
+{
+	const char *digest;
+	int r = get_text(call, call->request, "digest", true, &digest);
+
+	return r < 0 ? r : store_show(call->host, digest, &call->reply, &call->problem);
+}
+
+/* Optional: {"files":[...]}, {"digest":"..."} or {"previous":true} */
+static int get_choice(struct call *call, const char *key, struct policy_choice *choice)
+{
+	json_object *object, *value;
+	int r;
+
+	if (!json_object_object_get_ex(call->request, key, &object))
+		return 0;
+	if (!json_object_is_type(object, json_type_object))
+		return malformed(call, key);
+	if (json_object_object_get_ex(object, "previous", &value)) {
+		choice->is_previous = json_object_get_boolean(value);
+		return json_object_is_type(value, json_type_boolean) ? 0 : malformed(call, key);
+	}
+	if (!json_object_object_get_ex(object, "files", &value))
+		return get_text(call, object, "digest", true, &choice->digest);
+	if (!json_object_is_type(value, json_type_array))
+		return malformed(call, key);
+	r = sources_from_json(value, &choice->sources);
+	return r == -EBADMSG ? malformed(call, key) : r;
+}
+
+static int do_difference(struct call *call)
+{
+	struct policy_choice before = {0}, after = {0};
+	int r = get_choice(call, "before", &before);
+
+	if (r == 0)
+		r = get_choice(call, "after", &after);
+	if (r == 0)
+		r = store_compare(call->host, &before, &after, &call->reply, &call->problem);
+	sources_free(&before.sources);
+	sources_free(&after.sources);
+	return r;
 }
 
 static int do_confirm_clock(struct call *call)
@@ -255,7 +310,8 @@ static const struct request {
 	{"cut", do_cut, false},		 {"reopen", do_reopen, false},
 	{"apply", do_apply, true},	 {"confirm", do_confirm, true},
 	{"rollback", do_rollback, true}, {"confirm-clock", do_confirm_clock, false},
-	{"unload", do_unload, false},
+	{"unload", do_unload, false},	 {"policies", do_policies, false},
+	{"policy", do_policy, false},	 {"difference", do_difference, false},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */

@@ -143,7 +143,7 @@ static void end_trial(struct host *host)
 
 	if (!reply.out)
 		return;
-	if (host_rollback(host, "guard", &reply, &problem) < 0) {
+	if (host_rollback(host, "guard", NULL, &reply, &problem) < 0) {
 		host_tell(host, "rollback-failed", RECORD_HIGH, NULL, 0, "%s",
 			  problem ? problem : "the policy on trial could not be taken back");
 		host->trial_until_ns = boot_now() + 10 * NS_PER_SECOND;

@@ -14,6 +14,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/store.h"
 
 int daemon_lock(const char *instance, int *lock, char **problem)
 {
@@ -98,17 +99,34 @@ static int load_file(const char *path, struct applied *applied, char **problem)
 	return applied->path ? 0 : -ENOMEM;
 }
 
-/*
- * The applied policy, else FILE (which is applied thereby), else the default: then *is_default.
- * What a trial left does not count: nobody confirmed it.
- */
+/* A trial goes on when only its daemon ended: the guard is on, in the same boot, and there is time
+ * left. Whatever else a trial left does not count: nobody confirmed it. */
+static bool goes_on_trial(struct host *host, struct applied *applied)
+{
+	_cleanup_free_ char *path = host_path(host, "trial.json");
+
+	if (!path || !guard_is_pinned(host->instance) || applied_load(path, applied) < 0)
+		return false;
+	if (is_this_boot(applied->trial_boot) && boot_now() < applied->trial_until_ns) {
+		host->trial_until_ns = applied->trial_until_ns;
+		return true;
+	}
+	applied_free(applied);
+	return false;
+}
+
+/* The policy on trial, else the applied one, else FILE (which is applied thereby), else the
+ * default: then *is_default. */
 static int choose_policy(struct host *host, const struct run_options *options,
 			 struct applied *applied, bool *is_default, bool *is_new, char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, "applied.json");
-	int r = path ? applied_load(path, applied) : -ENOMEM;
+	int r;
 
 	*is_default = *is_new = false;
+	if (goes_on_trial(host, applied))
+		return 0;
+	r = path ? applied_load(path, applied) : -ENOMEM;
 	if (r == 0)
 		return 0;
 	if (r != -ENOENT)
@@ -122,10 +140,17 @@ static int choose_policy(struct host *host, const struct run_options *options,
 	return load_file(options->policy_file, applied, problem);
 }
 
-static int save_policy(struct host *host, const struct applied *applied, char **problem)
+static int save_policy(struct host *host, struct applied *applied, const char *name, char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, "applied.json");
-	int r = path ? applied_save(path, applied) : -ENOMEM;
+	int r = -ENOMEM;
+
+	applied->name = strdup(name);
+	applied->by = strdup("weir run --policy");
+	if (path && applied->name && applied->by)
+		r = store_keep(host, applied);
+	if (r == 0)
+		r = applied_save(path, applied);
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot save the policy: %s", strerror(-r));
@@ -241,6 +266,14 @@ static void save_orders(struct host *host)
 			  "the orders could not be saved: %s", strerror(-r));
 }
 
+static void end_stale_trial(struct host *host)
+{
+	if (unlinkat(host->state_dir, "trial.json", 0) == 0)
+		host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0,
+			  "nobody confirmed the policy on trial: %s (%.12s) is in force again",
+			  host->image.name, host->digest);
+}
+
 static int start(struct host *host, const struct run_options *options, struct applied *applied,
 		 char **problem)
 {
@@ -254,7 +287,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	else if (r == 0)
 		r = compile(&applied->sources, &image, problem);
 	if (r == 0 && is_new)
-		r = save_policy(host, applied, problem);
+		r = save_policy(host, applied, image.name, problem);
 	if (r == 0 && is_pinned)
 		r = adopt(host, options, &image, is_default, &lost, problem);
 	else if (r == 0)
@@ -263,8 +296,8 @@ static int start(struct host *host, const struct run_options *options, struct ap
 		unlinkat(host->state_dir, "applied.json", 0);
 	if (r == 0)
 		r = host_take_image(host, &image, is_default ? NULL : applied);
-	if (r == 0)
-		unlinkat(host->state_dir, "trial.json", 0);
+	if (r == 0 && !host->trial_until_ns)
+		end_stale_trial(host);
 	image_free(&image);
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "user/base/cleanup.h"
 #include "user/daemon/clock.h"
@@ -21,10 +22,15 @@ static bool file_differs(const struct host *host, const char *path)
 {
 	struct sources sources = {0};
 	struct faults faults = {0};
+	struct stat st;
 	uint8_t digest[32];
-	bool differs = sources_load(path, &sources, &faults) < 0 ||
-		       sources_digest(&sources, digest) < 0 ||
-		       memcmp(digest, host->texts_digest, sizeof(digest)) != 0;
+	bool differs;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) /* a FIFO would block the daemon */
+		return true;
+	differs = sources_load(path, &sources, &faults) < 0 ||
+		  sources_digest(&sources, digest) < 0 ||
+		  memcmp(digest, host->texts_digest, sizeof(digest)) != 0;
 
 	sources_free(&sources);
 	faults_free(&faults);
