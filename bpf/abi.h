@@ -17,6 +17,8 @@
 #include <linux/types.h>
 
 #define WEIR_ABI_VERSION 1
+/* In control.abi: the guard is being taken off on purpose, and its daemon shall not put it back. */
+#define WEIR_ABI_UNLOADED 0xffffffffu
 
 #define WEIR_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
 

@@ -347,13 +347,19 @@ class Lab:
         _ip(*links)
         for namespace in [self.router] + [host.namespace for host in self.hosts.values()]:
             self.start(_prepare_namespace, namespace == self.router, host=namespace).result()
-        links, router = [], ["link set lo up"]
-        for name, host in self.hosts.items():
+        for namespace in [self.router] + [host.namespace for host in self.hosts.values()]:
+            _ip("link set lo up", ns=namespace)
+        self._connect(self.hosts)
+
+    def _connect(self, names):
+        """A pair of interfaces between each of the hosts and the router, with addresses and routes."""
+        links, router, inside = [], [], {}
+        for name in names:
             v4, bits, gateway4, v6, gateway6 = HOSTS[name]
             here = "uplink0" if name == "hub" else "eth0"
             links.append("link add %s netns %s type veth peer name %s netns %s"
-                         % (here, host.namespace, name, self.router))
-            lines = ["link set lo up", "link set %s up" % here]
+                         % (here, self.hosts[name].namespace, name, self.router))
+            lines = ["link set %s up" % here]
             router += ["link set %s up" % name, "addr add %s/%d dev %s" % (gateway4, bits, name),
                        "addr add %s/%d dev %s nodad" % (gateway6, 40 if name == "stranger" else 64, name)]
             lines += ["addr add %s/%d dev %s" % (address, bits, here) for address in v4]
@@ -362,12 +368,17 @@ class Lab:
             lines += ["addr add %s/%d dev %s nodad" % (address, 40 if name == "stranger" else 64, here)
                       for address in reversed(v6)]
             lines += ["route add default via %s src %s" % (gateway4, v4[0]),
-                      "-6 route add default via %s src %s" % (gateway6, v6[0])]
-            links.append(lines)
-        _ip(*[line for line in links if isinstance(line, str)])
+                      "route add default via %s src %s" % (gateway6, v6[0])]
+            inside[name] = lines
+        _ip(*links)
         _ip(*router, ns=self.router)
-        for host, lines in zip(self.hosts.values(), [line for line in links if isinstance(line, list)]):
-            _ip(*[line.replace("-6 route", "route") for line in lines], ns=host.namespace)
+        for name, lines in inside.items():
+            _ip(*lines, ns=self.hosts[name].namespace)
+
+    def remake_uplink(self):
+        """The hub's uplink goes and comes back under the same name, as another interface."""
+        _ip("link del uplink0", ns=self.hosts["hub"].namespace)
+        self._connect(["hub"])
 
     # ---- processes ----------------------------------------------------------------------------
 

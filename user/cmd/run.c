@@ -2,31 +2,68 @@
 /*
  * run.c - `weir run`: the daemon, in the foreground.
  */
+#include <net/if.h>
 #include <string.h>
 
 #include "user/base/cleanup.h"
 #include "user/cmd/cmd.h"
 #include "user/daemon/run.h"
 
+/* Every interface but loopback, as far as they are there now: the daemon attaches later ones. */
+static int take_any(struct run_options *options, struct if_nameindex *list)
+{
+	size_t count = 0;
+	char **names;
+
+	while (list[count].if_index)
+		count++;
+	names = calloc(count + 1, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	free(options->uplinks);
+	options->uplinks = names;
+	options->uplink_count = 0;
+	options->any_uplink = true;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(list[i].if_name, "lo") != 0)
+			names[options->uplink_count++] = list[i].if_name;
+	}
+	return 0;
+}
+
+static bool wants_any(const struct run_options *options)
+{
+	for (size_t i = 0; i < options->uplink_count; i++) {
+		if (strcmp(options->uplinks[i], "any") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int run(const struct arguments *arguments)
 {
 	_cleanup_free_ char *problem = NULL;
-	_cleanup_free_ char **uplinks = calloc(arguments->given_count + 1, sizeof(*uplinks));
 	struct run_options options = {
 		.instance = arguments->instance,
 		.policy_file = arguments_value(arguments, "--policy"),
 		.cgroup = arguments_value(arguments, "--cgroup"),
-		.uplinks = uplinks,
+		.uplinks = calloc(arguments->given_count + 1, sizeof(char *)),
 		.observe = arguments_has(arguments, "--observe"),
 	};
+	struct if_nameindex *list = if_nameindex();
 	const char *name;
-	int r;
+	int r = options.uplinks && list ? 0 : -ENOMEM;
 
-	if (!uplinks)
+	if (r < 0)
 		return command_refuse(arguments, "out of memory");
 	while ((name = arguments_nth(arguments, "--uplink", options.uplink_count)) != NULL)
-		uplinks[options.uplink_count++] = (char *)name;
-	r = daemon_run(&options, &problem);
+		options.uplinks[options.uplink_count++] = (char *)name;
+	if (wants_any(&options))
+		r = take_any(&options, list);
+	if (r == 0)
+		r = daemon_run(&options, &problem);
+	if_freenameindex(list);
+	free(options.uplinks);
 	if (r == 0)
 		return CMD_DONE;
 	return command_refuse(arguments, "%s", problem ? problem : strerror(-r));
@@ -40,7 +77,8 @@ const struct command command_run = {
 		{
 			{"--policy", "FILE", "what to apply when nothing was applied yet", false},
 			{"--cgroup", "DIR", "guard what is below it (left out: all)", false},
-			{"--uplink", "IFACE", "drop there what a cut partner sends", true},
+			{"--uplink", "IFACE",
+			 "drop there what a cut partner sends; any: every interface but lo", true},
 			{"--observe", NULL, "judge and record, refuse nothing but cuts", false},
 			{NULL, NULL, NULL, false},
 		},

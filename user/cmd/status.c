@@ -59,6 +59,23 @@ static void print_hooks(json_object *status)
 	}
 }
 
+static void print_attachment(json_object *status)
+{
+	json_object *attachment = field_object(status, "attachment");
+	char since[32], until[32];
+
+	for (size_t i = 0; i < field_count(attachment, "findings"); i++) {
+		json_object *finding = field_item(attachment, "findings", i);
+		bool is_over = field_object(finding, "until");
+
+		printf("%s %s at %s since %s%s%s: %s\n", is_over ? "tampered " : "TAMPERED ",
+		       field_text(finding, "what"), field_text(finding, "where"),
+		       time_text(field_number(finding, "since"), since), is_over ? " until " : "",
+		       is_over ? time_text(field_number(finding, "until"), until) : "",
+		       field_text(finding, "detail"));
+	}
+}
+
 static void print_cuts(json_object *status)
 {
 	size_t count = field_count(status, "cuts");
@@ -136,6 +153,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	printf("instance  %s%s\n", arguments->instance,
 	       by_daemon ? "" : ": NO DAEMON ANSWERS; the guard in the kernel goes on");
 	print_hooks(status);
+	print_attachment(status);
 	print_policy(status);
 	print_clock(status);
 	print_cuts(status);

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "user/daemon/applied.h"
+#include "user/daemon/attachment.h"
 #include "user/daemon/names.h"
 #include "user/event/record.h"
 #include "user/event/sink.h"
@@ -49,7 +50,8 @@ struct host {
 
 	/* The daemon only. */
 	bool is_daemon;
-	bool has_ended;		 /* unloaded: the loop ends */
+	bool has_ended; /* unloaded: the loop ends */
+	struct attachment attachment;
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
 };
 

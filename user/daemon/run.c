@@ -10,15 +10,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/daemon/applying.h"
+#include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/server.h"
@@ -36,7 +36,8 @@ struct loop {
 	struct server server;
 	struct watch watch;
 	int epoll, signals, clock;
-	uint64_t losses_at, clock_saved_at;
+	uint64_t losses_at, clock_saved_at, attachment_at;
+	uint64_t watchdog_ns; /* how often the service manager wants to hear of us; 0: never */
 	uint64_t cuts_active; /* control.active for which cuts_end_wall was worked out */
 	uint64_t cuts_end_wall;
 	bool is_over;
@@ -172,14 +173,15 @@ static void save_unsaved(struct host *host)
 	guard_unlock(host->guard);
 }
 
-/* Another process can take the guard off, since `weir unload` does not wait for a daemon. */
-static void notice_end(struct host *host)
+/* The watchdog hears of the daemon only while every hook is in its place: a daemon that runs
+ * without its guard is no better than none. */
+static void check_attachment(struct loop *loop)
 {
-	if (guard_is_pinned(host->instance))
-		return;
-	host->has_ended = true;
-	host_tell(host, "unload", RECORD_HIGH, NULL, 0,
-		  "the guard was taken off by another process: the daemon ends");
+	struct host *host = &loop->host;
+
+	attachment_check(host);
+	if (loop->watchdog_ns && host->attachment.is_whole)
+		notify("WATCHDOG=1");
 }
 
 /* Does what is due; returns the boot time of what comes next. */
@@ -191,8 +193,11 @@ static uint64_t do_due(struct loop *loop)
 	if (now >= loop->losses_at) {
 		watch_losses(&loop->watch, host, false);
 		save_unsaved(host);
-		notice_end(host);
 		loop->losses_at = now + losses_every_ns;
+	}
+	if (now >= loop->attachment_at) {
+		check_attachment(loop);
+		loop->attachment_at = now + ATTACHMENT_EVERY_NS;
 	}
 	if (now >= loop->clock_saved_at) {
 		clock_check(host);
@@ -207,6 +212,7 @@ static uint64_t do_due(struct loop *loop)
 	sooner(&next, end_cuts(loop, now));
 	sooner(&next, server_expire(&loop->server));
 	sooner(&next, loop->losses_at);
+	sooner(&next, loop->attachment_at);
 	sooner(&next, loop->clock_saved_at);
 	sooner(&next, host->trial_until_ns);
 	return next;
@@ -230,26 +236,6 @@ static void loop_run(struct loop *loop)
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
-/* sd_notify(3): one datagram to the socket that the service manager named. */
-static void notify(const char *text)
-{
-	const char *path = secure_getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = -1;
-	socklen_t length;
-
-	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
-		return;
-	strcpy(address.sun_path, path);
-	length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 &&
-	    sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)
-		return; /* nobody waits for it */
-}
-
 static void announce(struct loop *loop)
 {
 	struct guard_hook *hook = NULL;
@@ -259,7 +245,7 @@ static void announce(struct loop *loop)
 		free(hook);
 	printf("weir: guarding %s, %zu hooks\n", guard_cgroup_path(loop->host.guard), count);
 	fflush(stdout);
-	notify("READY=1");
+	notify("READY=1\nSTATUS=guarding");
 }
 
 static int run(struct loop *loop, const struct run_options *options, char **problem)
@@ -274,6 +260,11 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 		return r;
 	malloc_trim(0); /* compiling needs several times what the image keeps */
 	watch_losses(&loop->watch, &loop->host, true);
+	loop->watchdog_ns = notify_watchdog_ns();
+	attachment_check(&loop->host);
+	if (!loop->host.attachment.is_whole)
+		return tell_problem(problem, -EIO,
+				    "the guard is not where it was attached a moment ago");
 	announce(loop);
 	loop_run(loop);
 	notify("STOPPING=1");

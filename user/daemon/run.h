@@ -15,6 +15,7 @@ struct run_options {
 	const char *cgroup;	 /* NULL: the root of the hierarchy */
 	char **uplinks;
 	size_t uplink_count;
+	bool any_uplink; /* and those that come later */
 	bool observe;
 };
 

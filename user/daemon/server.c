@@ -53,6 +53,16 @@ static struct client *free_place(struct server *server)
 	return NULL;
 }
 
+/* An emergency must not find all places taken by clients that only wait. */
+static size_t count_free(const struct server *server)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+		count += server->client[i].fd < 0;
+	return count;
+}
+
 /* ---- answers -------------------------------------------------------------------------------- */
 
 /* What a large policy or a long status took goes back to the system. */
@@ -265,7 +275,7 @@ static void accept_client(struct server *server)
 		refuse_at_door(fd, "only root and the group " CONTROL_GROUP " may ask");
 		return;
 	}
-	if (!client) {
+	if (!client || (caller.uid != 0 && count_free(server) <= SERVER_FOR_ROOT)) {
 		refuse_at_door(fd, "too many clients");
 		return;
 	}

@@ -14,6 +14,7 @@
 
 enum {
 	SERVER_CLIENTS = 32,
+	SERVER_FOR_ROOT = 4, /* of them */
 	SERVER_SMALL = 1 << 20,
 	SERVER_SECONDS = 20, /* for a whole request, and for a whole answer */
 };

@@ -165,6 +165,7 @@ static struct guard_options options_of(const struct run_options *options)
 				      .cgroup = options->cgroup,
 				      .uplinks = options->uplinks,
 				      .uplink_count = options->uplink_count,
+				      .any_uplink = options->any_uplink,
 				      .observe = options->observe};
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "user/base/cleanup.h"
+#include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/totals.h"
@@ -245,6 +246,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	json_put_uint(reply, "generation", weir_generation(control.active));
 	put_policy(host, reply);
 	clock_put(host, reply);
+	attachment_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_cuts(host, reply, &totals->latches);

@@ -180,7 +180,7 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	if (!err)
 		err = check_cgroup(guard, options, &cgroup_fd, problem);
 	if (!err)
-		err = object_load(guard->instance, options->uplink_count > 0, &object, problem);
+		err = object_load(guard->instance, wants_edge(options), &object, problem);
 	if (err)
 		return err;
 	adoption.object = object;
@@ -191,7 +191,9 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	if (err)
 		return err;
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
-	return guard_raise(guard);
+	guard->control->abi = WEIR_ABI_VERSION; /* also of one whose unloading was cut short */
+	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
+	return err ? err : guard_raise(guard);
 }
 
 int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem)

@@ -87,7 +87,7 @@ int guard_open(const char *instance, struct guard **ret, char **problem)
 	err = maps_open(instance, guard->map_fd, problem) ?: guard_map_control(guard, problem);
 	if (err)
 		return err;
-	if (guard->control->abi != WEIR_ABI_VERSION)
+	if (guard->control->abi != WEIR_ABI_VERSION && guard->control->abi != WEIR_ABI_UNLOADED)
 		return problem_set(problem, -EPROTO,
 				   "the pinned guard has ABI %llu, this build %d; take it off with "
 				   "`weir unload` first",
@@ -107,6 +107,7 @@ void guard_close(struct guard *guard)
 	task_join(&guard->quiesce);
 	task_join(&guard->drain);
 	sever_free(guard->sever);
+	keep_free(guard->keep);
 	ring_buffer__free(guard->ring);
 	if (guard->control)
 		munmap(guard->control, sizeof(*guard->control));

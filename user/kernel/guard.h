@@ -23,6 +23,7 @@ struct guard_options {
 	const char *cgroup; /* directory; NULL: the root of the cgroup v2 hierarchy */
 	char **uplinks;	    /* interface names, in the network namespace of the caller */
 	size_t uplink_count;
+	bool any_uplink; /* those that come later too: guard_inspect() attaches them */
 	bool observe;
 	/* guard_load() only: cuts (compiled against the image) and orders that are in force from
 	 * the first packet on. NULL and 0: none. */
@@ -128,6 +129,23 @@ struct guard_hook {
 	bool is_attached; /* read back from the kernel */
 };
 int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count);
+/* What is not as it was put: by whom, nobody can say. */
+struct guard_finding {
+	char what[24]; /* detached, replaced-program, removed-pin, replaced-pin, uplink-gone,
+			  foreign-program */
+	char where[64];
+	char detail[96];
+	bool is_open;	  /* packets could pass unjudged meanwhile */
+	bool is_repaired; /* put back by this call */
+};
+
+/*
+ * Reads the attachment back from the kernel and puts back what is not as this process left it; only
+ * after guard_load() or guard_adopt(). The findings are malloc'd. -ENOENT: the guard was taken off
+ * by guard_unload() in another process. -ENODATA: this process did not attach it.
+ */
+int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count);
+
 const char *guard_cgroup_path(const struct guard *guard);
 
 /* ---- events ---------------------------------------------------------------------------------- */

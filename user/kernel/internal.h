@@ -112,6 +112,7 @@ int map_read_array(int fd, uint32_t first, void *values, uint32_t value_size, si
 /* ---- the guard ------------------------------------------------------------------------------- */
 
 struct sever;
+struct keep;
 
 /* Work that goes on behind a call that has returned; one at a time. */
 struct task {
@@ -136,6 +137,7 @@ struct guard {
 	struct task drain; /* retire.c */
 	struct ring_buffer *ring;
 	struct sever *sever;
+	struct keep *keep; /* inspect.c; NULL in a process that only opened it */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
 	int events_taken; /* of the present call */
@@ -179,6 +181,7 @@ static inline void cleanup_lock(struct guard **guard)
 
 /* Opens and loads the guard's programs; `instance` non-NULL: on its pinned maps. weir_edge only
  * when wanted. */
+bool wants_edge(const struct guard_options *options); /* load.c */
 int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, char **problem);
 
 static inline void cleanup_object(struct bpf_object **object)
@@ -228,6 +231,13 @@ struct link_place {
 	uint64_t cgroup_id; /* cgroup */
 };
 int link_place(int link_fd, struct link_place *place);
+
+/* ---- inspect.c: what the daemon holds, to put it back ---------------------------------------- */
+
+/* Takes the object over, also on failure. After the links are pinned. */
+int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
+	      const struct guard_options *options);
+void keep_free(struct keep *keep);
 
 /* ---- apply.c --------------------------------------------------------------------------------- */
 

@@ -130,6 +130,11 @@ static int remove_pin(const char *name, void *data)
 	return unlinkat(guard->dir_fd, name, 0) ? -errno : 0;
 }
 
+bool wants_edge(const struct guard_options *options)
+{
+	return options->uplink_count > 0 || options->any_uplink;
+}
+
 static int build(struct guard *guard, const struct guard_options *options,
 		 const struct image *image, int cgroup_fd, uint64_t cgroup, char **problem)
 {
@@ -139,7 +144,7 @@ static int build(struct guard *guard, const struct guard_options *options,
 
 	err = pins_each(guard->dir_fd, remove_pin, guard);
 	if (!err)
-		err = object_load(NULL, options->uplink_count > 0, &object, problem);
+		err = object_load(NULL, wants_edge(options), &object, problem);
 	if (!err)
 		err = maps_take(object, guard->map_fd, problem);
 	if (!err)
@@ -148,7 +153,7 @@ static int build(struct guard *guard, const struct guard_options *options,
 		err = attach(object, options, cgroup_fd, &links, problem);
 	if (!err)
 		err = pin_all(object, &links, guard->instance, problem);
-	return err;
+	return err ? err : keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
 }
 
 int guard_load(const struct guard_options *options, const struct image *image, struct guard **ret,
@@ -203,7 +208,8 @@ int guard_unload(const char *instance, char **problem)
 					   : problem_set(problem, err, "no guard is loaded (%s/%s)",
 							 PIN_HOME, instance);
 	/* of whatever build the guard is: it must come off */
-	maps_open(instance, guard->map_fd, NULL);
+	if (!maps_open(instance, guard->map_fd, NULL) && !guard_map_control(guard, NULL))
+		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
 	for (uint32_t slot = 0; slot < WEIR_POLICY_SLOTS; slot++)
 		count += retire_open(guard->map_fd, slot, trie_fd + count);
 	err = pins_remove(instance, guard->dir_fd);

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Root takes the guard apart behind the daemon's back: it is seen, told, and put back within a second."""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from case import B, NORD, STRANGERS, SUED, LabCase, wait_for
+from guard import grant, policy
+
+POLICY = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")], STRANGERS)
+BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin:/bin") or "bpftool"
+FOREIGN = """
+#include <linux/bpf.h>
+#define SEC(name) __attribute__((section(name), used))
+SEC("cgroup_skb/egress") int foreign(struct __sk_buff *skb) { return 1; }
+char LICENSE[] SEC("license") = "GPL";
+"""
+
+
+def bpftool(*words):
+    done = subprocess.run([BPFTOOL, *words], capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        raise RuntimeError("bpftool %s: %s%s" % (" ".join(words), done.stdout, done.stderr))
+    return done.stdout
+
+
+class Tamper(LabCase):
+    policy = POLICY
+
+    @classmethod
+    def prepare(cls):
+        cls.directory = tempfile.mkdtemp(prefix="weir-foreign-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        source, cls.object = os.path.join(cls.directory, "f.c"), os.path.join(cls.directory, "f.o")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(FOREIGN)
+        machine = subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(["clang", "-target", "bpf", "-O2", "-I/usr/include/" + machine, "-c", source, "-o", cls.object],
+                       check=True, timeout=60)
+
+    def setUp(self):
+        if self.guard.process.poll() is not None:
+            self.guard.start()
+        self.seen = {(one["what"], one["where"]): one["repaired"] for one in self.findings()}
+
+    def tearDown(self):
+        for cut in self.guard.cuts():
+            self.guard.weir("reopen", cut["target"], "--reason", "the test is over")
+
+    # ---- helpers --------------------------------------------------------------------------------
+
+    def findings(self):
+        return self.guard.status()["attachment"]["findings"]
+
+    def pin(self, name):
+        return "/sys/fs/bpf/weir/%s/%s" % (self.lab.instance, name)
+
+    def pins(self):
+        return sorted(os.path.basename(path) for path in glob.glob(self.pin("*")))
+
+    def assert_put_back(self, what, where):
+        """It is told within a second (plus what the machine takes), and all is whole again."""
+        def is_told():
+            return [one for one in self.findings() if (one["what"], one["where"]) == (what, where)
+                    and one["repaired"] > self.seen.get((what, where), 0)]
+        wait_for(is_told, 5, "%s at %s to be seen" % (what, where))
+        status = self.guard.status()
+        self.assertTrue(status["attachment"]["is_whole"])
+        self.assertTrue(all(hook["is_attached"] for hook in status["hooks"]))
+        said = [json.dumps(event) for event in self.guard.events()]
+        self.assertTrue([line for line in said if '"tampered"' in line and what in line and where in line])
+
+    def assert_guards(self):
+        port = self.pour()
+        self.assert_bounded(self.take("stranger", port, self.stranger()))
+        self.assert_passes(NORD, port)
+
+    # ---- tests ----------------------------------------------------------------------------------
+
+    def test_detached_link_is_attached_again(self):
+        for hook in ("egress", "connect4", "sock_create"):
+            with self.subTest(hook=hook):
+                bpftool("link", "detach", "pinned", self.pin("link_" + hook))
+                self.assert_put_back("detached", hook)
+                self.assert_guards()
+
+    def test_removed_pins_are_pinned_again(self):
+        before = self.pins()
+        for name in ("link_egress", "meters", "control"):
+            with self.subTest(name=name):
+                os.unlink(self.pin(name))
+                self.assert_put_back("removed-pin", name)
+                self.assertEqual(self.pins(), before)
+        self.assert_guards()
+
+    def test_removed_directory_comes_back_and_outlives_the_daemon(self):
+        before = self.pins()
+        for name in before:
+            os.unlink(self.pin(name))
+        os.rmdir(self.pin(""))
+        wait_for(lambda: self.pins() == before, 5, "the pins")
+        self.assert_guards()
+        self.guard.cut("partner:" + NORD)
+        self.guard.kill()
+        port = self.pour()
+        self.assertEqual(self.take(NORD, port), 0)
+        self.assert_bounded(self.take("stranger", port, self.stranger()))
+        self.guard.start()
+        self.assert_passes(SUED, port)
+
+    def test_replaced_program_is_put_back(self):
+        pinned = self.pin("").rstrip("/") + "-foreign"
+        bpftool("prog", "load", self.object, pinned)
+        try:
+            port, source = self.pour(), self.stranger()
+            replace_program(self.pin("link_egress"), pinned)
+            self.assert_put_back("replaced-program", "egress")
+            self.assert_bounded(self.take("stranger", port, source))
+            self.assert_passes(NORD, port)
+        finally:
+            os.unlink(pinned)
+
+    def test_foreign_program_before_ours_is_named_and_lets_nothing_pass(self):
+        pinned = self.pin("").rstrip("/") + "-foreign"
+        bpftool("prog", "load", self.object, pinned)
+        try:
+            # below the guarded cgroup it would not come before ours there; at it, later ones come later
+            bpftool("link", "detach", "pinned", self.pin("link_egress"))
+            bpftool("cgroup", "attach", self.lab.cgroup, "egress", "pinned", pinned, "multi")
+            try:
+                self.assert_put_back("detached", "egress")
+                wait_for(lambda: [one for one in self.findings() if one["what"] == "foreign-program"
+                                  and one["until"] is None], 5, "the foreign program to be named")
+                self.assert_guards()
+            finally:
+                bpftool("cgroup", "detach", self.lab.cgroup, "egress", "pinned", pinned)
+            wait_for(lambda: not [one for one in self.findings() if one["until"] is None], 5, "its end to be seen")
+        finally:
+            os.unlink(pinned)
+
+    def test_uplink_that_comes_back_drops_again_what_a_cut_partner_sends(self):
+        self.guard.cut("partner:" + NORD)
+        self.lab.remake_uplink()
+        self.assert_put_back("detached", "uplink0")
+        dropped = self.guard.partner(NORD).get("edge_dropped_packets", 0)
+        port = self.pour()
+        self.assertEqual(self.take(NORD, port, seconds=1), 0)
+        wait_for(lambda: self.guard.partner(NORD)["edge_dropped_packets"] > dropped, 5, "the edge to drop")
+        self.assert_passes(SUED, port)
+
+    def test_detaching_while_no_daemon_runs_is_mended_by_the_next(self):
+        port = self.pour()
+        self.guard.kill()
+        bpftool("link", "detach", "pinned", self.pin("link_egress"))
+        self.assertFalse(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        self.guard.start()
+        self.assertTrue(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        self.assert_bounded(self.take("stranger", port, self.stranger()))
+        self.assert_passes(NORD, port)
+
+    def test_unload_by_another_process_ends_the_daemon_and_is_not_undone(self):
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.assertEqual(self.guard.process.returncode, 0)
+        self.assertEqual(self.pins(), [])
+        self.guard.start()
+        self.assert_guards()
+
+
+class AnyUplink(LabCase):
+    policy = POLICY
+    run_options = ("--uplink", "any")
+
+    def edges(self):
+        return {hook["where"]: hook["is_attached"] for hook in self.guard.status()["hooks"] if hook["name"] == "edge"}
+
+    def test_interfaces_that_come_later_get_the_edge(self):
+        self.assertEqual(self.edges(), {"uplink0": True})
+        hub = self.lab.hosts["hub"].namespace
+        subprocess.run(["ip", "-n", hub, "link", "add", "later0", "type", "veth", "peer", "name", "later1"], check=True)
+        wait_for(lambda: self.edges() == {"uplink0": True, "later0": True, "later1": True}, 5, "the new interfaces")
+        subprocess.run(["ip", "-n", hub, "link", "del", "later0"], check=True)
+        wait_for(lambda: self.edges() == {"uplink0": True}, 5, "the end of the interfaces")
+        self.guard.kill()
+        self.guard.start(None, *self.run_options)
+        self.assertEqual(self.edges(), {"uplink0": True})
+
+
+def replace_program(link, program):
+    """BPF_LINK_UPDATE, which bpftool has no word for."""
+    import ctypes
+    import struct
+    libc = ctypes.CDLL(None, use_errno=True)
+    BPF_OBJ_GET, BPF_LINK_UPDATE = 7, 29
+
+    def bpf(command, attribute):
+        attribute = ctypes.create_string_buffer(attribute, 128)
+        result = libc.syscall({"x86_64": 321, "aarch64": 280}[os.uname().machine], command, attribute, 128)
+        if result < 0:
+            raise OSError(ctypes.get_errno(), "bpf(%d)" % command)
+        return result
+
+    fds = []
+    for path in (link, program):
+        name = ctypes.create_string_buffer(path.encode())
+        fds.append(bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0)))
+    bpf(BPF_LINK_UPDATE, struct.pack("=IIII", fds[0], fds[1], 0, 0))
+    for fd in fds:
+        os.close(fd)
