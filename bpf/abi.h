@@ -165,6 +165,31 @@ struct weir_meter {
 };
 WEIR_SIZE(struct weir_meter, 144 + 3 * 192);
 
+/* Where in the value of `meter_lock` a u32 counts the packets that met a meter. */
+#define WEIR_LOCK_CHARGES 4
+
+/*
+ * Takes back what was charged without having been measured. A part lies in the slice that was `age`
+ * slices behind `head` when the running one began at start_ns; a window that was refitted since has
+ * it elsewhere, and keeps it.
+ */
+struct weir_part {
+	__u64 start_ns; /* boot */
+	__u64 bytes;	/* 0: none */
+	__u32 head;
+	__u32 age;
+};
+WEIR_SIZE(struct weir_part, 24);
+
+struct weir_forgive {
+	__u64 key;  /* of `meters` */
+	__u32 slot; /* of `strangers`; WEIR_ANY: it is an account */
+	__u32 pad;
+	struct weir_part part[WEIR_WINDOWS];
+	__u64 forgiven_bytes; /* out: the most that one window got back */
+};
+WEIR_SIZE(struct weir_forgive, 24 + 3 * 24);
+
 static inline __attribute__((always_inline)) __u64 weir_mix(__u64 h)
 {
 	h ^= h >> 33;

@@ -173,6 +173,7 @@ WEIR_FUNCTION bool rate_passes(__u64 group, __u64 service_key, __u64 partner_key
 		return false;
 	w = &meter->window[0];
 	bpf_spin_lock(&held->lock);
+	held->charges++;
 	if (w->window_ns != window_ns)
 		window_clear(w, window_ns, p->now_ns);
 	window_advance(w, p->now_ns);
@@ -289,6 +290,7 @@ WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parc
 	if (!c.account) /* counted in WEIR_LOST_METERS_FULL */
 		return a->observe;
 	bpf_spin_lock(&held->lock);
+	held->charges++;
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = a->reason;
 	charge_count(&c, &held->note, true, a->observe);

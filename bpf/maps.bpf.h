@@ -126,11 +126,14 @@ struct {
  * It is held for some tens of nanoseconds with interrupts off. The rest belongs to who holds it. */
 struct lock_value {
 	struct bpf_spin_lock lock;
-	__u32 pad;
+	__u32 charges; /* so that user space sees at a glance whether a meter changed */
 	struct weir_window scratch;
 	struct weir_limits limits[WEIR_CLAIMS];
 	struct charge_note note;
 };
+
+_Static_assert(__builtin_offsetof(struct lock_value, charges) == WEIR_LOCK_CHARGES,
+	       "user space reads it there");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

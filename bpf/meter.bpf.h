@@ -415,6 +415,7 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 		return false;
 	}
 	bpf_spin_lock(&held->lock);
+	held->charges++;
 #pragma unroll
 	for (int i = 0; i < WEIR_CLAIMS; i++)
 		held->limits[i] = *c->claim[i].limits;

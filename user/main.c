@@ -11,7 +11,7 @@
 static const struct command *const commands[] = {
 	&command_run,	   &command_check,  &command_explain,  &command_apply,	&command_confirm,
 	&command_rollback, &command_status, &command_services, &command_cut,	&command_reopen,
-	&command_events,   &command_probe,  &command_unload,   &command_policy,
+	&command_events,   &command_probe,  &command_unload,   &command_meters, &command_policy,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

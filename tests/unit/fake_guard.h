@@ -24,6 +24,10 @@ struct guard {
 	struct weir_meter meters[8];
 	uint64_t meter_keys[8];
 	size_t meter_count;
+	uint32_t charges;
+	struct weir_meter last_stranger;
+	size_t strangers_put;
+	struct weir_forgive forgiven;
 	int locked;
 	char calls[4096];	       /* "set_cuts set_orders sever ..." */
 	int fail_set_cuts, fail_apply; /* -errno to give */
@@ -206,6 +210,79 @@ int guard_meters(struct guard *guard,
 	for (size_t i = 0; i < guard->meter_count && r == 0; i++)
 		r = each(guard->meter_keys[i], &guard->meters[i], data);
 	return r;
+}
+
+int guard_accounts(struct guard *guard,
+		   int (*each)(uint64_t key, const struct weir_meter *meter, void *data),
+		   void *data)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < guard->meter_count && r == 0; i++)
+		if (guard->meter_keys[i] != WEIR_KEY_PEER)
+			r = each(guard->meter_keys[i], &guard->meters[i], data);
+	return r;
+}
+
+/* A peer's meter stands in the slot of its place. */
+int guard_strangers(struct guard *guard,
+		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+		    void *data)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < guard->meter_count && r == 0; i++)
+		if (guard->meter_keys[i] == WEIR_KEY_PEER)
+			r = each(i, &guard->meters[i], data);
+	return r;
+}
+
+int guard_charges(struct guard *guard, uint32_t *charges)
+{
+	*charges = guard->charges;
+	return 0;
+}
+
+int guard_stranger(struct guard *guard, uint32_t slot, struct weir_meter *meter)
+{
+	if (slot >= guard->meter_count)
+		return -ENOENT;
+	*meter = guard->meters[slot];
+	return 0;
+}
+
+static int fake_put(struct guard *guard, size_t i, uint64_t key, const struct weir_meter *meter)
+{
+	if (i >= sizeof(guard->meters) / sizeof(guard->meters[0]))
+		return -E2BIG;
+	guard->meter_keys[i] = key;
+	guard->meters[i] = *meter;
+	if (i >= guard->meter_count)
+		guard->meter_count = i + 1;
+	return 0;
+}
+
+int guard_put_meter(struct guard *guard, uint64_t key, const struct weir_meter *meter)
+{
+	return fake_put(guard, guard->meter_count, key, meter);
+}
+
+/* Slots are many, and only counted. */
+int guard_put_stranger(struct guard *guard, uint32_t slot, const struct weir_meter *meter)
+{
+	(void)slot;
+	guard->last_stranger = *meter;
+	guard->strangers_put++;
+	return 0;
+}
+
+int guard_forgive(struct guard *guard, struct weir_forgive *request, char **problem)
+{
+	(void)problem;
+	fake_note("forgive");
+	guard->forgiven = *request;
+	request->forgiven_bytes = request->part[0].bytes;
+	return 0;
 }
 
 int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)

@@ -19,7 +19,8 @@ int file_read_fd(int fd, size_t max, char **text, size_t *length);
 /*
  * Replaces a file as a whole: written beside it, fsync, rename, fsync of the directory. After a
  * crash the old content or the new one is there. On failure the old file is untouched and nothing
- * is left behind.
+ * is left behind; but when the directory cannot be synced, the last step, the new file is in place
+ * and only may be gone after a crash. Who must not have it there then writes the old content again.
  */
 int file_write_atomic(const char *path, const void *data, size_t length, mode_t mode);
 

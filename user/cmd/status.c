@@ -97,6 +97,22 @@ static void print_cuts(json_object *status)
 	}
 }
 
+static void print_assumed(json_object *status)
+{
+	json_object *assumed = field_object(field_object(status, "meters"), "assumed");
+	char since[32], until[32], bytes[BYTES_TEXT];
+
+	if (!assumed)
+		return;
+	bytes_format(field_number(assumed, "bytes"), bytes, sizeof(bytes));
+	printf("assumed   %s in %" PRIu64 " meters%s since %s: %s\n", bytes,
+	       field_number(assumed, "meters"),
+	       field_number(assumed, "stranger_slots") ? ", and strangers," : "",
+	       time_text(field_number(assumed, "since"), since), field_text(assumed, "why"));
+	printf("          until %s, or `weir meters reset --reason TEXT`\n",
+	       time_text(field_number(assumed, "until"), until));
+}
+
 static void print_losses(json_object *status)
 {
 	json_object *lost = field_object(status, "lost");
@@ -157,6 +173,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_policy(status);
 	print_clock(status);
 	print_cuts(status);
+	print_assumed(status);
 	print_losses(status);
 	print_totals(status, "services", SIZE_MAX);
 	print_totals(status, "partners", MOST_PARTNERS);

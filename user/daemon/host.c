@@ -11,6 +11,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/paths.h"
 #include "user/policy/target.h"
 
@@ -97,6 +98,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 
 void host_close(struct host *host)
 {
+	metering_end(host->metering, false, 0);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);

@@ -49,6 +49,7 @@ struct host {
 	uint64_t held_severed; /* scans that ended held connections */
 
 	/* The daemon only. */
+	struct metering *metering; /* user/daemon/metering.h */
 	bool is_daemon;
 	bool has_ended; /* unloaded: the loop ends */
 	struct attachment attachment;

@@ -8,6 +8,8 @@
  *		previous.json	the one before it
  *		trial.json	one that waits for `weir confirm`
  *		orders.json	cuts and exceptions
+ *		meters		what was charged (meters_file.h)
+ *		latches		those of the meters that are latched, once more
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
  */

@@ -14,6 +14,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/latches.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
 #include "user/policy/target.h"
 
@@ -149,6 +150,7 @@ static void clear_latch(struct reopening *work, struct latch *latch)
 	latch_format(latch->account, id, sizeof(id));
 	put_done(work, id, what, "latch", 0);
 	latch->count = 0;
+	metering_hurry(work->host->metering);
 }
 
 static int clear_latches_in(struct reopening *work, const struct weir_cut_entry *target)
@@ -214,6 +216,8 @@ static int commit_orders(struct reopening *work, char **problem)
 		return r;
 	r = orders_save_set(host, &work->orders);
 	if (r < 0) {
+		/* its file may be there all the same (file.h): a reboot must not find it */
+		orders_to_disk(host);
 		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
 			     strerror(-r));
 	} else {
@@ -228,7 +232,9 @@ static int commit_orders(struct reopening *work, char **problem)
 		return r;
 	r = orders_keep(host, &work->orders);
 	if (r < 0)
-		return tell_problem(problem, r, "cannot keep the orders in the kernel: %s",
+		return tell_problem(problem, DONE_IN_PART,
+				    "it is reopened, but the orders' texts could not be kept in "
+				    "the kernel: %s",
 				    strerror(-r));
 	return 0;
 }
@@ -272,7 +278,7 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 {
 	const struct order_request *request = work->request;
 	size_t cuts_done;
-	int r;
+	int r, in_part = 0;
 
 	for (size_t i = 0; i < request->target_count; i++) {
 		r = target_resolve(&work->host->image, request->target[i], &entry[i], problem);
@@ -289,7 +295,9 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 	cuts_done = work->done;
 	if (r == 0 && cuts_done > 0)
 		r = commit_orders(work, problem);
-	if (r < 0)
+	if (r == DONE_IN_PART)
+		in_part = r;
+	else if (r < 0)
 		return r;
 	for (size_t i = 0; i < request->target_count; i++)
 		clear_latches_in(work, &entry[i]);
@@ -306,7 +314,7 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 	for (size_t i = 0; i < request->target_count; i++)
 		put_holding(work, request->target[i], &entry[i]);
 	json_close(work->reply, ']');
-	return 0;
+	return in_part;
 }
 
 /* Nothing matched: an unknown name is told with its near ones, anything else as it is. */

@@ -10,10 +10,12 @@
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/json_out.h"
+#include "user/base/text.h"
 #include "user/base/units.h"
 #include "user/daemon/applying.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/status.h"
 #include "user/daemon/store.h"
 
@@ -107,8 +109,24 @@ static int get_targets(struct call *call, bool required, const char **target, si
 
 /* ---- the requests --------------------------------------------------------------------------- */
 
+/* The daemon has it; a command opens it when it is about the meters, and not before a cut. */
+static int open_metering(struct call *call)
+{
+	struct host *host = call->host;
+	int r = host->metering || host->is_daemon ? 0 : metering_open(host, &host->metering);
+
+	if (r == 0 && !host->metering)
+		r = -ENODEV;
+	return r < 0 ? tell_problem(&call->problem, r, "cannot read the saved meters: %s",
+				    strerror(-r))
+		     : 0;
+}
+
 static int do_status(struct call *call)
 {
+	if (!call->host->is_daemon)
+		open_metering(call); /* without them the status is a line shorter */
+	free(TAKE_PTR(call->problem));
 	return host_status(call->host, &call->reply, &call->problem);
 }
 
@@ -287,14 +305,71 @@ static int do_confirm_clock(struct call *call)
 	return clock_confirm(call->host, call->by, reason, &call->reply, &call->problem);
 }
 
+static int do_meters(struct call *call)
+{
+	int r = open_metering(call);
+
+	return r < 0 ? r
+		     : metering_list(call->host, call->host->metering, &call->reply,
+				     &call->problem);
+}
+
+/* Without a daemon nobody saves what comes after, unless nothing can. */
+static uint32_t meters_flags(const struct host *host, bool is_last)
+{
+	return is_last ? METERS_COMPLETE : host->is_daemon ? 0 : METERS_UNWATCHED;
+}
+
+static int do_meters_save(struct call *call)
+{
+	bool is_last;
+	int r = get_bool(call, "last", &is_last);
+
+	if (r == 0)
+		r = open_metering(call);
+	if (r < 0)
+		return r;
+	r = metering_save(call->host->metering, meters_flags(call->host, is_last));
+	if (r < 0)
+		return tell_problem(&call->problem, r, "cannot save the meters: %s", strerror(-r));
+	return 0;
+}
+
+static int do_meters_reset(struct call *call)
+{
+	struct reset_request reset = {.by = call->by};
+	int r = get_text(call, call->request, "reason", true, &reset.reason);
+
+	if (r == 0)
+		r = get_text(call, call->request, "target", false, &reset.target);
+	if (r == 0 && (!reset.reason[0] || !text_is_plain(reset.reason)))
+		return tell_problem(&call->problem, -EINVAL,
+				    "a reason without control characters is needed");
+	if (r == 0)
+		r = open_metering(call);
+	if (r == 0)
+		r = metering_reset(call->host, call->host->metering, &reset, &call->reply,
+				   &call->problem);
+	if (r == 0 && !call->host->is_daemon)
+		metering_save(call->host->metering, METERS_UNWATCHED);
+	return r;
+}
+
+/* With nothing attached any more, the maps that are still open hold what was charged last. */
 static int do_unload(struct call *call)
 {
 	struct record_field field[] = {{"by", call->by, 0}};
-	int r = guard_unload(call->host->instance, &call->problem);
+	int r;
 
+	if (!call->host->is_daemon)
+		open_metering(call); /* it must come off, with or without */
+	free(TAKE_PTR(call->problem));
+	r = guard_unload(call->host->instance, &call->problem);
 	if (r < 0)
 		return r;
 	call->host->has_ended = true;
+	metering_end(call->host->metering, true, METERS_COMPLETE);
+	call->host->metering = NULL;
 	host_tell(call->host, "unload", RECORD_HIGH, field, 1, "the guard was taken off, by %s",
 		  call->by);
 	json_put_bool(&call->reply, "unloaded", true);
@@ -306,12 +381,21 @@ static const struct request {
 	int (*run)(struct call *call);
 	bool needs_daemon;
 } requests[] = {
-	{"status", do_status, false},	 {"services", do_services, false},
-	{"cut", do_cut, false},		 {"reopen", do_reopen, false},
-	{"apply", do_apply, true},	 {"confirm", do_confirm, true},
-	{"rollback", do_rollback, true}, {"confirm-clock", do_confirm_clock, false},
-	{"unload", do_unload, false},	 {"policies", do_policies, false},
-	{"policy", do_policy, false},	 {"difference", do_difference, false},
+	{"status", do_status, false},
+	{"services", do_services, false},
+	{"cut", do_cut, false},
+	{"reopen", do_reopen, false},
+	{"apply", do_apply, true},
+	{"confirm", do_confirm, true},
+	{"rollback", do_rollback, true},
+	{"confirm-clock", do_confirm_clock, false},
+	{"unload", do_unload, false},
+	{"policies", do_policies, false},
+	{"meters", do_meters, false},
+	{"meters-save", do_meters_save, false},
+	{"meters-reset", do_meters_reset, false},
+	{"policy", do_policy, false},
+	{"difference", do_difference, false},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */

@@ -18,6 +18,7 @@
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
@@ -40,6 +41,7 @@ struct loop {
 	uint64_t watchdog_ns; /* how often the service manager wants to hear of us; 0: never */
 	uint64_t cuts_active; /* control.active for which cuts_end_wall was worked out */
 	uint64_t cuts_end_wall;
+	bool has_unsaved_meters; /* told, and not well since */
 	bool is_over;
 };
 
@@ -173,6 +175,18 @@ static void save_unsaved(struct host *host)
 	guard_unlock(host->guard);
 }
 
+/* Told once, until it has been well for a while. */
+static void tell_unsaved_meters(struct loop *loop)
+{
+	int trouble = metering_trouble(loop->host.metering);
+
+	if (trouble < 0 && !loop->has_unsaved_meters)
+		host_tell(&loop->host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-trouble), 0}}, 1,
+			  "the meters could not be saved: %s", strerror(-trouble));
+	loop->has_unsaved_meters = trouble < 0;
+}
+
 /* The watchdog hears of the daemon only while every hook is in its place: a daemon that runs
  * without its guard is no better than none. */
 static void check_attachment(struct loop *loop)
@@ -193,6 +207,7 @@ static uint64_t do_due(struct loop *loop)
 	if (now >= loop->losses_at) {
 		watch_losses(&loop->watch, host, false);
 		save_unsaved(host);
+		tell_unsaved_meters(loop);
 		loop->losses_at = now + losses_every_ns;
 	}
 	if (now >= loop->attachment_at) {
@@ -271,6 +286,8 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	if (!loop->host.has_ended) {
 		watch_events(&loop->watch, &loop->host);
 		clock_save(&loop->host);
+		metering_end(loop->host.metering, true, METERS_UNWATCHED);
+		loop->host.metering = NULL;
 		host_tell(&loop->host, "stop", RECORD_MEDIUM, NULL, 0,
 			  "the daemon ends; the guard stays on");
 	}

@@ -12,8 +12,10 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/restoring.h"
 #include "user/daemon/store.h"
 
 int daemon_lock(const char *instance, int *lock, char **problem)
@@ -190,8 +192,14 @@ static void tell_lost(struct host *host, size_t lost)
 			  "%zu cuts name what the policy does not have: they cover nothing", lost);
 }
 
+/* A guard that ran before has left its orders, and with them its meters. */
+static bool had_life(const struct host *host)
+{
+	return faccessat(host->state_dir, "orders.json", F_OK, 0) == 0;
+}
+
 static int load_new(struct host *host, const struct run_options *options, struct image *image,
-		    size_t *lost, char **problem)
+		    struct restoring *restoring, size_t *lost, char **problem)
 {
 	struct guard_options guard_options = options_of(options);
 	_cleanup_free_ struct weir_cut_entry *entry = NULL;
@@ -208,10 +216,30 @@ static int load_new(struct host *host, const struct run_options *options, struct
 	guard_options.orders = host->orders.item;
 	guard_options.order_count = host->orders.count;
 	guard_options.hours_closed = clock_needs_confirmation(host);
+	r = restoring_begin(restoring, host, image, had_life(host), &guard_options, problem);
+	if (r < 0)
+		return r;
 	r = guard_load(&guard_options, image, &host->guard, problem);
 	if (r == 0)
 		host->orders_active = guard_control(host->guard).active;
+	else
+		restoring_undo(restoring);
 	return r;
+}
+
+/* From here on what is charged goes to the disk too. */
+static int start_metering(struct host *host, const struct run_options *options,
+			  struct restoring *restoring, char **problem)
+{
+	int r;
+
+	if (restoring->host)
+		restoring_tell(restoring);
+	r = metering_start(host, restoring->host ? &restoring->assumed : NULL, options->uplinks,
+			   options->uplink_count);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot save the meters: %s", strerror(-r));
+	return 0;
 }
 
 /* A trial that no daemon ended: what was before it comes back, also when that is the default. */
@@ -279,6 +307,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 		 char **problem)
 {
 	bool is_default, is_new, is_pinned = guard_is_pinned(host->instance);
+	struct restoring restoring = {0};
 	struct image image = {0};
 	size_t lost = 0;
 	int r = choose_policy(host, options, applied, &is_default, &is_new, problem);
@@ -292,13 +321,16 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	if (r == 0 && is_pinned)
 		r = adopt(host, options, &image, is_default, &lost, problem);
 	else if (r == 0)
-		r = load_new(host, options, &image, &lost, problem);
+		r = load_new(host, options, &image, &restoring, &lost, problem);
 	if (r < 0 && is_new && !is_pinned) /* it did not come into force */
 		unlinkat(host->state_dir, "applied.json", 0);
 	if (r == 0)
 		r = host_take_image(host, &image, is_default ? NULL : applied);
 	if (r == 0 && !host->trial_until_ns)
 		end_stale_trial(host);
+	if (r == 0)
+		r = start_metering(host, options, &restoring, problem);
+	restoring_free(&restoring);
 	image_free(&image);
 	if (r < 0)
 		return r;

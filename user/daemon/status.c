@@ -12,6 +12,7 @@
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/totals.h"
 #include "user/policy/target.h"
 #include "user/policy/words.h"
@@ -255,6 +256,8 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	if (r < 0)
 		return r;
 	json_put_uint(reply, "held_ended", host->held_severed);
+	if (host->metering)
+		metering_put(host, host->metering, reply);
 	put_services(host, reply, totals);
 	put_partners(host, reply, totals);
 	put_former(reply, totals);

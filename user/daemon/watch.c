@@ -11,6 +11,7 @@
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/daemon/fit.h"
+#include "user/daemon/metering.h"
 #include "user/policy/words.h"
 
 static const uint64_t longest_hold_ns = 60 * NS_PER_SECOND;
@@ -107,11 +108,13 @@ static void take(const struct weir_event *event, void *data)
 	struct watching *watching = data;
 
 	write_event(watching->host, event);
-	if (event->kind == WEIR_EVENT_SEVERED)
+	if (event->kind == WEIR_EVENT_SEVERED) {
 		watching->watch->wants_cut_scan = true;
-	else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
-		 is_held_for_long(watching->host, event))
+		metering_hurry(watching->host->metering);
+	} else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
+		   is_held_for_long(watching->host, event)) {
 		collect_held(watching->watch, event);
+	}
 }
 
 void watch_events(struct watch *watch, struct host *host)

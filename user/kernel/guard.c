@@ -108,6 +108,7 @@ void guard_close(struct guard *guard)
 	task_join(&guard->drain);
 	sever_free(guard->sever);
 	keep_free(guard->keep);
+	forgiver_free(guard->forgiver);
 	ring_buffer__free(guard->ring);
 	if (guard->control)
 		munmap(guard->control, sizeof(*guard->control));

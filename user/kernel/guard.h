@@ -32,6 +32,11 @@ struct guard_options {
 	size_t order_count;
 	bool hours_closed; /* guard_load() only: grants with hours stay closed from the first packet
 			      on */
+	/* guard_load() only: fills the meters before the first packet, through guard_put_meter()
+	 * and guard_put_stranger(). NULL: they start from nothing. */
+	int (*fill_meters)(struct guard *guard, void *data);
+	void *fill_data;
+	const uint64_t *secret; /* guard_load() only: of the strangers' hash; NULL: a fresh one */
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -111,7 +116,24 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES]);
  * that are in use come with key = WEIR_KEY_PEER. */
 int guard_meters(struct guard *guard,
 		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data);
+/* The same for one kind alone; strangers' slots that nobody uses are left out. A value may be
+ * caught in the middle of a change: the count of charges then rises after it was read. */
+int guard_accounts(struct guard *guard,
+		   int (*each)(uint64_t key, const struct weir_meter *meter, void *data),
+		   void *data);
+int guard_strangers(struct guard *guard,
+		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+		    void *data);
+/* A count that rises with each packet that meets a meter, and wraps. */
+int guard_charges(struct guard *guard, uint32_t *charges);
+/* While guard_load() fills the meters, and at no other time: a packet's charge would be lost.
+ * -E2BIG: no room for one more. */
+int guard_put_meter(struct guard *guard, uint64_t key, const struct weir_meter *meter);
+int guard_put_stranger(struct guard *guard, uint32_t slot, const struct weir_meter *meter);
+/* Under the kernel's own lock, so that no charge is lost. Sets request->forgiven_bytes. */
+int guard_forgive(struct guard *guard, struct weir_forgive *request, char **problem);
 int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter);
+int guard_stranger(struct guard *guard, uint32_t slot, struct weir_meter *meter);
 /* The slot of one stranger; it may share it with others. */
 int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, const uint8_t peer[16],
 		     struct weir_meter *meter);

@@ -78,6 +78,7 @@ enum guard_map {
 	MAP_ORDERS,
 	MAP_METERS,
 	MAP_STRANGERS,
+	MAP_METER_LOCK,
 	MAP_CGROUPS,
 	MAP_EVENTS,
 	MAP_LOSSES,
@@ -89,7 +90,7 @@ struct map_layout {
 	uint32_t type; /* of the inner map for a slotted one */
 	uint32_t flags;
 	uint32_t key_size;
-	uint32_t value_size;
+	uint32_t value_size; /* 0: the programs' own business */
 };
 
 extern const struct map_layout map_layouts[MAPS];
@@ -137,7 +138,8 @@ struct guard {
 	struct task drain; /* retire.c */
 	struct ring_buffer *ring;
 	struct sever *sever;
-	struct keep *keep; /* inspect.c; NULL in a process that only opened it */
+	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
+	struct forgiver *forgiver; /* meters.c */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
 	int events_taken; /* of the present call */
@@ -283,6 +285,10 @@ int cgroup_path_of(const char *root, uint64_t id, char **path);
 /* Loads the iterators once. */
 int sever_load(struct guard *guard, char **problem);
 void sever_free(struct sever *sever);
+
+/* ---- meters.c -------------------------------------------------------------------------------- */
+
+void forgiver_free(struct forgiver *forgiver);
 
 struct selection {
 	struct weir_selected *item;

@@ -21,7 +21,9 @@ static int fill_control(struct guard *guard, const struct guard_options *options
 {
 	struct weir_control *control = guard->control;
 
-	if (getrandom(control->secret, sizeof(control->secret), 0) != sizeof(control->secret))
+	if (options->secret)
+		memcpy(control->secret, options->secret, sizeof(control->secret));
+	else if (getrandom(control->secret, sizeof(control->secret), 0) != sizeof(control->secret))
 		return -EIO;
 	control->wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	control->root_cgroup = cgroup;
@@ -48,6 +50,8 @@ static int fill(struct guard *guard, const struct guard_options *options, const 
 	if (!err)
 		err = map_fill_array(guard->map_fd[MAP_ORDERS], 0, options->orders,
 				     sizeof(*options->orders), options->order_count);
+	if (!err && options->fill_meters)
+		err = options->fill_meters(guard, options->fill_data);
 	if (!err)
 		err = fill_control(guard, options, cgroup);
 	if (err)

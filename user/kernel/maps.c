@@ -49,6 +49,7 @@ const struct map_layout map_layouts[MAPS] = {
 	[MAP_ORDERS] = PLAIN("orders", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_order)),
 	[MAP_METERS] = PLAIN("meters", BPF_MAP_TYPE_HASH, 8, sizeof(struct weir_meter)),
 	[MAP_STRANGERS] = PLAIN("strangers", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_meter)),
+	[MAP_METER_LOCK] = PLAIN("meter_lock", BPF_MAP_TYPE_ARRAY, 4, 0),
 	[MAP_CGROUPS] = PLAIN("cgroups", BPF_MAP_TYPE_LRU_HASH, 8, sizeof(struct weir_cgroup)),
 	[MAP_EVENTS] = PLAIN("events", BPF_MAP_TYPE_RINGBUF, 0, 0),
 	[MAP_LOSSES] = PLAIN("losses", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(uint64_t)),
@@ -85,7 +86,7 @@ static int map_check(enum guard_map map, int fd, char **problem)
 			  info.max_entries == WEIR_POLICY_SLOTS;
 	else
 		is_same = info.type == layout->type && info.key_size == layout->key_size &&
-			  info.value_size == layout->value_size;
+			  (!layout->value_size || info.value_size == layout->value_size);
 	return is_same ? 0 : other_layout(problem, layout->name, "has another layout");
 }
 

@@ -110,18 +110,9 @@ static int each_meter(const void *key, const void *value, void *data)
 	return walk->each(account, &meter, walk->data);
 }
 
-static int each_stranger(const void *key, const void *value, void *data)
-{
-	struct meter_walk *walk = data;
-	struct weir_meter meter;
-
-	(void)key;
-	memcpy(&meter, value, sizeof(meter));
-	return meter.service_key ? walk->each(WEIR_KEY_PEER, &meter, walk->data) : 0;
-}
-
-int guard_meters(struct guard *guard,
-		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data)
+int guard_accounts(struct guard *guard,
+		   int (*each)(uint64_t key, const struct weir_meter *meter, void *data),
+		   void *data)
 {
 	struct meter_walk walk = {.each = each, .data = data};
 	const struct map_walk accounts = {.fd = guard->map_fd[MAP_METERS],
@@ -129,14 +120,56 @@ int guard_meters(struct guard *guard,
 					  .value_size = sizeof(struct weir_meter),
 					  .each = each_meter,
 					  .data = &walk};
+
+	return map_walk(&accounts);
+}
+
+struct stranger_walk {
+	int (*each)(uint32_t slot, const struct weir_meter *meter, void *data);
+	void *data;
+};
+
+static int each_stranger(const void *key, const void *value, void *data)
+{
+	struct stranger_walk *walk = data;
+	struct weir_meter meter;
+	uint32_t slot;
+
+	memcpy(&slot, key, sizeof(slot));
+	memcpy(&meter, value, sizeof(meter));
+	return meter.service_key || meter.window[0].window_ns ? walk->each(slot, &meter, walk->data)
+							      : 0;
+}
+
+int guard_strangers(struct guard *guard,
+		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+		    void *data)
+{
+	struct stranger_walk walk = {.each = each, .data = data};
 	const struct map_walk strangers = {.fd = guard->map_fd[MAP_STRANGERS],
 					   .key_size = sizeof(uint32_t),
 					   .value_size = sizeof(struct weir_meter),
 					   .each = each_stranger,
 					   .data = &walk};
-	int err = map_walk(&accounts);
 
-	return err ? err : map_walk(&strangers);
+	return map_walk(&strangers);
+}
+
+static int each_peer(uint32_t slot, const struct weir_meter *meter, void *data)
+{
+	struct meter_walk *walk = data;
+
+	(void)slot;
+	return meter->service_key ? walk->each(WEIR_KEY_PEER, meter, walk->data) : 0;
+}
+
+int guard_meters(struct guard *guard,
+		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data)
+{
+	struct meter_walk walk = {.each = each, .data = data};
+	int err = guard_accounts(guard, each, data);
+
+	return err ? err : guard_strangers(guard, each_peer, &walk);
 }
 
 /* The same place as peer_slot() in bpf/charge.bpf.h finds. */
@@ -166,6 +199,16 @@ int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)
 	struct weir_meter found;
 
 	if (bpf_map_lookup_elem(guard->map_fd[MAP_METERS], &key, &found))
+		return -errno;
+	*meter = found;
+	return 0;
+}
+
+int guard_stranger(struct guard *guard, uint32_t slot, struct weir_meter *meter)
+{
+	struct weir_meter found;
+
+	if (bpf_map_lookup_elem(guard->map_fd[MAP_STRANGERS], &slot, &found))
 		return -errno;
 	*meter = found;
 	return 0;

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The meters outlive the guard: what a partner got before a loss of power counts after it.
+
+A loss is made as a reboot would make it: the daemon dies by SIGKILL, and the pins, which hold all that
+is in the kernel, go.
+"""
+import glob
+import os
+import shutil
+
+from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
+from guard import grant, policy
+
+BUDGET = 2 * MIB
+PORTS = "tcp/7000-7999"
+
+
+class Outlive(LabCase):
+    content = policy([grant("night", "batch", NORD, ["2MiB/1h"], serves=PORTS),
+                      grant("latch", "batch", PAYER, ["256KiB/1h"], on_breach="sever", serves=PORTS),
+                      grant("short", "batch", STORE, ["1MiB/10s", "8MiB/1h"], serves=PORTS),
+                      grant("free", "any", SUED, serves=PORTS)], STRANGERS)
+
+    def setUp(self):
+        self.state = os.path.join(self.guard.state_dir, self.lab.instance)
+        self.guard.start(self.content)
+        self.addCleanup(self.forget)
+        self.port = self.pour()
+
+    def forget(self):
+        self.end_guard()
+        self.lose_pins()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def lose_pins(self):
+        """Nothing else holds the links and the maps."""
+        shutil.rmtree("/sys/fs/bpf/weir/" + self.lab.instance, ignore_errors=True)
+
+    def lose_power(self):
+        if self.guard.process.poll() is None:
+            self.guard.kill()
+        self.lose_pins()
+        self.assertFalse(self.guard.is_pinned())
+
+    def assumed(self):
+        return self.guard.status()["meters"]["assumed"]
+
+    def assert_budget_used(self, got):
+        """Once, over all lives of the guard; what the hub counts for all of them says up to where."""
+        self.assertLessEqual(got, BUDGET, "the budget was given twice")
+        self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 192 * KIB,
+                           "what was left of the budget did not come back, or its counters did not")
+
+    def events_of(self, kind):
+        return [event for event in self.guard.events() if kind in str(event)]
+
+    def take_half(self):
+        """A part of the budget, and it is on the disk."""
+        got = self.take(NORD, self.port, limit=MIB)
+        self.assertGreater(got, MIB // 2)
+        before = os.path.getsize(os.path.join(self.state, "meters"))
+        self.guard.must("meters", "save")
+        self.assertGreater(before, 0)
+        return got
+
+    def test_budget_is_not_given_twice(self):
+        """What may have left unseen counts as if it had, until somebody says that it did not."""
+        first = self.take_half()
+        self.lose_power()
+        self.guard.start()
+        self.assertEqual(self.take(NORD, self.port), 0, "the unsaved moments were not assumed")
+        self.assert_passes(SUED, self.port)
+        assumed = self.assumed()
+        self.assertIn("not saved", assumed["why"])
+        self.assertGreater(assumed["meters"], 0)
+        self.assertTrue(self.events_of("meters-assumed"))
+        self.assertIn("assumed", self.guard.weir("status").stdout)
+        self.assertEqual(self.guard.weir("meters", "reset", "night").returncode, 2)  # no reason
+        self.guard.must("meters", "reset", "night", "--reason", "the router counted less")
+        self.assertTrue(self.events_of("the router counted less"))
+        self.assert_budget_used(first + self.take(NORD, self.port))
+        self.assertIsNotNone(self.assumed(), "one grant's reset took the others back too")
+        self.guard.must("meters", "reset", "--reason", "all of it")
+        self.assertIsNone(self.assumed())
+
+    def test_assumed_outlives_the_daemon_and_another_loss(self):
+        first = self.take_half()
+        self.lose_power()
+        self.guard.start()
+        self.guard.kill()
+        self.guard.start()
+        self.assertIsNotNone(self.assumed())
+        self.lose_power()
+        self.guard.start()
+        self.assertEqual(self.take(NORD, self.port), 0)
+        self.guard.kill()
+        done = self.guard.weir("meters", "reset", "--reason", "without a daemon")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        second = self.take(NORD, self.port)
+        self.guard.start()
+        self.assert_budget_used(first + second)
+
+    def test_unload_and_last_save_are_exact(self):
+        first = self.take(NORD, self.port, limit=MIB // 2)
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.guard.start()
+        self.assertIsNone(self.assumed())
+        second = self.take(NORD, self.port, limit=MIB // 2)
+        self.assertGreater(second, 0)
+        self.guard.stop()
+        third = self.take(NORD, self.port, limit=MIB // 2)  # nobody saves
+        self.assertGreater(third, 0)
+        self.guard.must("meters", "save", "--last")
+        self.lose_power()
+        self.guard.start()
+        self.assertIsNone(self.assumed())
+        last = self.take(NORD, self.port)
+        self.assert_budget_used(first + second + third + last)
+
+    def test_guard_without_a_daemon_is_unwatched(self):
+        self.take(NORD, self.port, limit=MIB // 2)
+        self.guard.stop()
+        self.lose_power()
+        self.guard.start()
+        self.assertIn("without a daemon", self.assumed()["why"])
+        self.assertEqual(self.take(NORD, self.port), 0)
+
+    def damage(self):
+        path = os.path.join(self.state, "meters")
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 1]))
+
+    def test_damaged_file_keeps_latches_and_fills_the_shortest_window(self):
+        self.assertLessEqual(self.take(PAYER, self.port), 256 * KIB)
+        latches = os.path.join(self.state, "latches")
+        size = os.path.getsize(latches)
+        wait_for(lambda: os.path.getsize(latches) > size or self.guard.cuts(), 5, "the latch")
+        self.guard.must("meters", "save")
+        self.lose_power()
+        self.damage()
+        self.guard.start()
+        self.assertIn("damaged", self.assumed()["why"])
+        self.assertIn("damaged", self.guard.words())
+        self.assertEqual(len(glob.glob(os.path.join(self.state, "meters.damaged-*"))), 1)
+        self.assertTrue([cut for cut in self.guard.cuts() if "latch" in cut["target"]])
+        self.assertEqual(self.take(PAYER, self.port), 0, "a latch was lost")
+        self.assertEqual(self.take(STORE, self.port), 0, "the shortest window is not full")
+        self.assert_passes(SUED, self.port)
+        pause(11)  # the shortest window
+        self.assertGreater(self.take(STORE, self.port, limit=MIB // 2), 0)
+        self.assertEqual(self.take(PAYER, self.port), 0, "a latch ran out")
+
+    def test_missing_file_is_a_loss(self):
+        self.lose_power()
+        os.unlink(os.path.join(self.state, "meters"))
+        self.guard.start()
+        self.assertIn("missing", self.assumed()["why"])
+        self.assertEqual(self.take(NORD, self.port), 0)
+        self.assert_passes(SUED, self.port)
+
+    def test_saved_within_a_second_by_itself(self):
+        path = os.path.join(self.state, "meters")
+        size = os.path.getsize(path)
+        self.take(NORD, self.port, limit=MIB)
+        wait_for(lambda: os.path.getsize(path) > size, 3, "the meters to be appended")
+
+
+class FirstStart(LabCase):
+    def test_nothing_is_assumed(self):
+        self.guard.start(Outlive.content)
+        self.assertIsNone(self.guard.status()["meters"]["assumed"])
+        port = self.pour()
+        self.assertGreater(self.take(NORD, port, limit=MIB), 0)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * metering.h - the meters go to the disk: STATE_DIR/INSTANCE/meters (meters_file.h), and those that
+ * are latched to `latches` as well, in the same format, so that a damaged file frees nobody.
+ *
+ * The daemon saves in a thread of its own, once a second when a packet met a meter, and at once for
+ * a latch: no order waits for the disk. With nothing to save the thread asks for one number a
+ * second. Only meters that changed are appended; when they outgrow the snapshot it is written anew.
+ */
+#ifndef WEIR_METERING_H
+#define WEIR_METERING_H
+
+#include "user/base/json_out.h"
+#include "user/daemon/assumed.h"
+#include "user/daemon/host.h"
+
+struct metering;
+
+/* For one command, on the pinned guard: what the file of this boot says is assumed. -ENOMEM. */
+int metering_open(struct host *host, struct metering **ret);
+
+/*
+ * The daemon's: takes `assumed` over (NULL: from the file of this boot), writes a first snapshot
+ * and starts the thread. `uplinks` bound what can leave unseen: none named means every physical
+ * interface. Without a disk the guard goes on, and saving is tried again each second.
+ */
+int metering_start(struct host *host, struct assumed *assumed, char *const *uplinks,
+		   size_t uplink_count);
+
+/* Saves all of it now, under these flags (enum meters_flag). 0 or -errno. */
+int metering_save(struct metering *metering, uint32_t flags);
+/* The thread shall not wait for its second. */
+void metering_hurry(struct metering *metering);
+/* -errno of the last save that failed, once; 0 when all is well. */
+int metering_trouble(struct metering *metering);
+
+/* Ends the thread. `saves`: with a last save. */
+void metering_end(struct metering *metering, bool saves, uint32_t flags);
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+/* "meters": when they were saved, and what of them is assumed. */
+void metering_put(const struct host *host, struct metering *metering, struct json_out *reply);
+/* "meters": [...], those with windows in use. */
+int metering_list(struct host *host, struct metering *metering, struct json_out *reply,
+		  char **problem);
+
+struct reset_request {
+	const char *target; /* as an order's, or a grant's name; NULL: all */
+	const char *reason;
+	const char *by;
+};
+/* Takes the assumed part back, and nothing that was measured. */
+int metering_reset(struct host *host, struct metering *metering,
+		   const struct reset_request *request, struct json_out *reply, char **problem);
+
+/* ---- shared by the two files ------------------------------------------------------------------
+ */
+
+/* The table of what is assumed, held while it is read or changed. */
+struct assumed *metering_hold(struct metering *metering);
+void metering_release(struct metering *metering);
+uint64_t metering_saved_ns(struct metering *metering); /* wall; 0: not yet */
+
+#endif

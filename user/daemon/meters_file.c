@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * meters_file.c - the meters on disk: the format.
+ */
+#include "user/daemon/meters_file.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "user/base/array.h"
+
+enum {
+	HEAD_BYTES = 104,
+	FIXED_WORDS = offsetof(struct weir_meter, window) / 8,
+	LONGEST_RECORD = 12 + 8 * FIXED_WORDS + WEIR_WINDOWS * (35 + 9 * WEIR_SLICES + 9),
+};
+
+static const char magic[8] = "weirmtr1";
+/* Far above every budget and window, and low enough for sums and differences not to wrap. */
+static const uint64_t highest = UINT64_C(1) << 56;
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+struct put {
+	uint8_t *at;
+};
+
+static void put_u8(struct put *put, uint8_t value)
+{
+	*put->at++ = value;
+}
+
+static void put_u32(struct put *put, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(put->at, &value, sizeof(value));
+	put->at += sizeof(value);
+}
+
+static void put_u64(struct put *put, uint64_t value)
+{
+	value = htole64(value);
+	memcpy(put->at, &value, sizeof(value));
+	put->at += sizeof(value);
+}
+
+static int reserve(struct meters_group *group, size_t more)
+{
+	size_t capacity = group->capacity ?: 65536;
+	uint8_t *data;
+
+	while (capacity - group->length < more)
+		capacity *= 2;
+	if (capacity == group->capacity)
+		return 0;
+	data = realloc(group->data, capacity);
+	if (!data)
+		return -ENOMEM;
+	group->data = data;
+	group->capacity = capacity;
+	return 0;
+}
+
+int meters_group_begin(struct meters_group *group)
+{
+	int r;
+
+	group->length = 0;
+	group->records = 0;
+	r = reserve(group, HEAD_BYTES);
+	if (r == 0)
+		group->length = HEAD_BYTES;
+	return r;
+}
+
+static void put_window(struct put *put, const struct weir_window *w, const struct kept_part *part)
+{
+	uint8_t *count;
+
+	put_u8(put, w->window_ns != 0);
+	if (!w->window_ns)
+		return;
+	put_u64(put, w->window_ns);
+	put_u64(put, w->slice_start_ns);
+	put_u64(put, w->warned_until_ns);
+	put_u64(put, w->alerted_until_ns);
+	put_u8(put, w->head);
+	count = put->at;
+	put_u8(put, 0);
+	for (unsigned age = 0; age < WEIR_SLICES; age++) {
+		uint64_t bytes = w->slice[(w->head + WEIR_SLICES - age) % WEIR_SLICES];
+
+		if (!bytes)
+			continue;
+		put_u8(put, age);
+		put_u64(put, bytes);
+		++*count;
+	}
+	put_u8(put, part->age);
+	put_u64(put, part->bytes);
+}
+
+int meters_group_add(struct meters_group *group, const struct kept_meter *kept)
+{
+	uint64_t fixed[FIXED_WORDS];
+	struct put put;
+	int r = reserve(group, LONGEST_RECORD);
+
+	if (r < 0)
+		return r;
+	put.at = group->data + group->length;
+	put_u64(&put, kept->key);
+	put_u32(&put, kept->slot);
+	memcpy(fixed, &kept->meter, sizeof(fixed));
+	for (size_t i = 0; i < FIXED_WORDS; i++)
+		put_u64(&put, fixed[i]);
+	for (size_t i = 0; i < WEIR_WINDOWS; i++)
+		put_window(&put, &kept->meter.window[i], &kept->part[i]);
+	group->length = put.at - group->data;
+	group->records++;
+	return 0;
+}
+
+void meters_group_end(struct meters_group *group, enum meters_kind kind,
+		      const struct meters_head *head)
+{
+	struct put put = {group->data};
+
+	memcpy(put.at, magic, sizeof(magic));
+	put.at += sizeof(magic);
+	put_u32(&put, kind);
+	put_u32(&put, head->flags);
+	put_u32(&put, group->records);
+	put_u32(&put, head->why);
+	put_u64(&put, group->length - HEAD_BYTES);
+	memcpy(put.at, head->boot_id, sizeof(head->boot_id));
+	put.at += sizeof(head->boot_id);
+	put_u64(&put, head->boot_ns);
+	put_u64(&put, head->wall_ns);
+	put_u64(&put, head->secret[0]);
+	put_u64(&put, head->secret[1]);
+	put_u64(&put, head->link_bytes_per_s);
+	put_u64(&put, head->assumed_since_ns);
+	put_u32(&put, crc32(0, group->data + HEAD_BYTES, group->length - HEAD_BYTES));
+	put_u32(&put, crc32(0, group->data, put.at - group->data));
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* What is not there reads as 0, and is remembered. */
+struct get {
+	const uint8_t *at, *end;
+	bool is_short;
+};
+
+static bool has(struct get *get, size_t bytes)
+{
+	if ((size_t)(get->end - get->at) < bytes)
+		get->is_short = true;
+	return !get->is_short;
+}
+
+static uint8_t get_u8(struct get *get)
+{
+	return has(get, 1) ? *get->at++ : 0;
+}
+
+static uint32_t get_u32(struct get *get)
+{
+	uint32_t value = 0;
+
+	if (has(get, sizeof(value))) {
+		memcpy(&value, get->at, sizeof(value));
+		get->at += sizeof(value);
+	}
+	return le32toh(value);
+}
+
+static uint64_t get_u64(struct get *get)
+{
+	uint64_t value = 0;
+
+	if (has(get, sizeof(value))) {
+		memcpy(&value, get->at, sizeof(value));
+		get->at += sizeof(value);
+	}
+	return le64toh(value);
+}
+
+struct found_group {
+	uint32_t kind, records;
+	struct meters_head head;
+	uint64_t bytes; /* of the records */
+	uint32_t crc;
+};
+
+/* Whether a head stands at `data`, whatever follows it. */
+static bool read_head(const uint8_t *data, size_t length, struct found_group *group)
+{
+	struct get get = {data + sizeof(magic), data + HEAD_BYTES, false};
+	uint32_t crc;
+
+	if (length < HEAD_BYTES || memcmp(data, magic, sizeof(magic)) != 0)
+		return false;
+	group->kind = get_u32(&get);
+	group->head.flags = get_u32(&get);
+	group->records = get_u32(&get);
+	group->head.why = get_u32(&get);
+	group->bytes = get_u64(&get);
+	memcpy(group->head.boot_id, get.at, sizeof(group->head.boot_id));
+	get.at += sizeof(group->head.boot_id);
+	group->head.boot_ns = get_u64(&get);
+	group->head.wall_ns = get_u64(&get);
+	group->head.secret[0] = get_u64(&get);
+	group->head.secret[1] = get_u64(&get);
+	group->head.link_bytes_per_s = get_u64(&get);
+	group->head.assumed_since_ns = get_u64(&get);
+	group->crc = get_u32(&get);
+	crc = get_u32(&get);
+	return crc == crc32(0, data, HEAD_BYTES - 4);
+}
+
+static bool is_whole(const uint8_t *data, size_t length, struct found_group *group)
+{
+	return read_head(data, length, group) && group->bytes <= length - HEAD_BYTES &&
+	       group->crc == crc32(0, data + HEAD_BYTES, group->bytes);
+}
+
+static bool has_head_behind(const uint8_t *data, size_t length)
+{
+	struct found_group group;
+
+	for (size_t i = 1; i + HEAD_BYTES <= length; i++) {
+		const uint8_t *at = memmem(data + i, length - i, magic, sizeof(magic));
+
+		if (!at)
+			return false;
+		i = at - data;
+		if (read_head(at, length - i, &group))
+			return true;
+	}
+	return false;
+}
+
+static int read_window(struct get *get, uint64_t boot_ns, struct weir_window *w,
+		       struct kept_part *part)
+{
+	uint8_t in_use = get_u8(get), count;
+	int last = -1;
+
+	if (in_use == 0)
+		return 0;
+	w->window_ns = get_u64(get);
+	w->slice_ns = w->window_ns / (WEIR_SLICES - 1);
+	w->slice_start_ns = get_u64(get);
+	w->warned_until_ns = get_u64(get);
+	w->alerted_until_ns = get_u64(get);
+	w->head = get_u8(get);
+	count = get_u8(get);
+	/* an age: a start before the boot has wrapped, and its age has not */
+	if (in_use != 1 || w->slice_ns == 0 || w->window_ns > highest || w->head >= WEIR_SLICES ||
+	    count > WEIR_SLICES || boot_ns - w->slice_start_ns > highest)
+		return -EBADMSG;
+	for (unsigned i = 0; i < count; i++) {
+		int age = get_u8(get);
+		uint64_t bytes = get_u64(get);
+
+		if (age <= last || age >= WEIR_SLICES || bytes > highest)
+			return -EBADMSG;
+		w->slice[(w->head + WEIR_SLICES - age) % WEIR_SLICES] = bytes;
+		w->used_bytes += bytes;
+		last = age;
+	}
+	part->age = get_u8(get);
+	part->bytes = get_u64(get);
+	if (part->age >= WEIR_SLICES ||
+	    part->bytes > w->slice[(w->head + WEIR_SLICES - part->age) % WEIR_SLICES])
+		return -EBADMSG;
+	return 0;
+}
+
+static int read_record(struct get *get, uint64_t boot_ns, struct kept_meter *kept)
+{
+	uint64_t fixed[FIXED_WORDS];
+	int r = 0;
+
+	kept->key = get_u64(get);
+	kept->slot = get_u32(get);
+	for (size_t i = 0; i < FIXED_WORDS; i++)
+		fixed[i] = get_u64(get);
+	memcpy(&kept->meter, fixed, sizeof(fixed));
+	for (size_t i = 0; i < WEIR_WINDOWS && r == 0; i++)
+		r = read_window(get, boot_ns, &kept->meter.window[i], &kept->part[i]);
+	if (r < 0 || get->is_short)
+		return -EBADMSG;
+	if (kept->slot != METERS_NO_SLOT)
+		return kept->slot < WEIR_STRANGER_SLOTS && kept->key == WEIR_KEY_PEER ? 0
+										      : -EBADMSG;
+	return kept->key == weir_meter_key(kept->meter.grant_key, kept->meter.service_key,
+					   kept->meter.partner_key)
+		       ? 0
+		       : -EBADMSG;
+}
+
+static int read_records(const uint8_t *data, const struct found_group *group,
+			struct meters_read *read)
+{
+	struct get get = {data, data + group->bytes, false};
+
+	for (uint32_t i = 0; i < group->records; i++) {
+		struct kept_meter *kept = ARRAY_ADD(read->item, read->count);
+		int r;
+
+		if (!kept)
+			return -ENOMEM;
+		r = read_record(&get, group->head.boot_ns, kept);
+		if (r < 0)
+			return r;
+		kept->turn = read->count++;
+	}
+	return get.at == get.end ? 0 : -EBADMSG;
+}
+
+static bool is_of_one_life(const struct meters_head *a, const struct meters_head *b)
+{
+	return memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0 &&
+	       memcmp(a->secret, b->secret, sizeof(a->secret)) == 0;
+}
+
+static int read_groups(const uint8_t *data, size_t length, struct meters_read *read)
+{
+	struct found_group group;
+
+	for (size_t at = 0; at < length || at == 0; at += HEAD_BYTES + group.bytes) {
+		bool is_first = at == 0;
+		int r;
+
+		if (!is_whole(data + at, length - at, &group)) {
+			if (is_first || has_head_behind(data + at, length - at))
+				return -EBADMSG;
+			read->is_torn = true;
+			read->head.flags = 0;
+			return 0;
+		}
+		if (group.kind != (is_first ? METERS_SNAPSHOT : METERS_CHANGES) ||
+		    group.head.why >= METERS_WHYS ||
+		    (!is_first && !is_of_one_life(&read->head, &group.head)))
+			return -EBADMSG;
+		r = read_records(data + at + HEAD_BYTES, &group, read);
+		if (r < 0)
+			return r;
+		read->head = group.head;
+	}
+	return 0;
+}
+
+static int by_place(const struct kept_meter *a, const struct kept_meter *b)
+{
+	if (a->slot != b->slot)
+		return a->slot < b->slot ? -1 : 1;
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+static int by_place_and_turn(const void *left, const void *right)
+{
+	const struct kept_meter *a = left, *b = right;
+
+	return by_place(a, b) ?: (a->turn < b->turn ? -1 : a->turn > b->turn);
+}
+
+/* Of each meter the one that came last. */
+static void keep_last(struct meters_read *read)
+{
+	size_t kept = 0;
+
+	if (read->count == 0)
+		return;
+	qsort(read->item, read->count, sizeof(*read->item), by_place_and_turn);
+	for (size_t i = 0; i < read->count; i++) {
+		if (i + 1 < read->count && by_place(&read->item[i], &read->item[i + 1]) == 0)
+			continue;
+		if (kept != i)
+			read->item[kept] = read->item[i];
+		kept++;
+	}
+	read->count = kept;
+}
+
+int meters_file_read(const uint8_t *data, size_t length, struct meters_read *read)
+{
+	int r;
+
+	*read = (struct meters_read){0};
+	r = read_groups(data, length, read);
+	if (r < 0)
+		meters_read_free(read);
+	else
+		keep_last(read);
+	return r;
+}
+
+void meters_read_free(struct meters_read *read)
+{
+	free(read->item);
+	*read = (struct meters_read){0};
+}
+
+static int compare_place(const void *left, const void *right)
+{
+	return by_place(left, right);
+}
+
+struct kept_meter *meters_read_find(const struct meters_read *read, uint64_t key, uint32_t slot)
+{
+	struct kept_meter wanted = {.key = key, .slot = slot};
+
+	return read->count
+		       ? bsearch(&wanted, read->item, read->count, sizeof(wanted), compare_place)
+		       : NULL;
+}
