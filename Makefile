@@ -9,7 +9,7 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
-             libyaml-dev libjson-c-dev libssl-dev libcmocka-dev clang-format
+             libyaml-dev libjson-c-dev libssl-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
              openssl ncat socat mandoc kmod
 
@@ -30,16 +30,17 @@ UNIT_SRC = $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN = $(UNIT_SRC:tests/%.c=$(B)/tests/%)
 PROG_SRC = $(sort $(wildcard tests/prog/test_*.c))
 PROG_BIN = $(PROG_SRC:tests/%.c=$(B)/tests/%)
+FUZZ_BIN = $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROG_BPF = $(sort $(wildcard tests/prog/*.bpf.c))
 SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/forgive.skel.h
 PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
-             -I/usr/include/$(shell $(CC) -dumpmachine)
+             -I/usr/include/$(shell gcc -dumpmachine)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan
+.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz
 
 all: $(B)/weir
 
@@ -104,7 +105,24 @@ asan:
 	$(MAKE) B=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined \
 		-static-libasan -static-libubsan' CFLAGS='-O1 -g -fno-omit-frame-pointer' build/asan/weir unit
 
+# libFuzzer is clang's, so the whole library is built with it once more.
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(B)/libweir.a \
+		$(LDLIBS_WEIR) -lcmocka -o $@
+
+fuzzers: $(FUZZ_BIN)
+
+FUZZ_SECONDS ?= 600
+FUZZ_MAKE = $(MAKE) B=$(B)/fuzz CC=$(CLANG) CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	    SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined'
+
+fuzz:
+	$(FUZZ_MAKE) fuzzers
+	B=$(B) tests/fuzz/run $(FUZZ_SECONDS)
+
 test: all unit prog asan
+	$(FUZZ_MAKE) fuzzers
 	python3 tests/run
 
 demo:

@@ -7,33 +7,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-/* Length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 when it is none. */
-static size_t sequence_length(const unsigned char *text)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t length;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (text[0] == 0xe0)
-		low = 0xa0;
-	if (text[0] == 0xed)
-		high = 0x9f;
-	if (text[0] == 0xf0)
-		low = 0x90;
-	if (text[0] == 0xf4)
-		high = 0x8f;
-	if (text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++) {
-		if (text[i] < 0x80 || text[i] > 0xbf)
-			return 0;
-	}
-	return length;
-}
+#include "user/base/text.h"
 
 static void put_escaped(FILE *out, const char *text)
 {
@@ -41,7 +15,7 @@ static void put_escaped(FILE *out, const char *text)
 
 	fputc('"', out);
 	while (*at) {
-		size_t length = sequence_length(at);
+		size_t length = text_sequence(at);
 
 		if (length == 0) {
 			fputs("\\ufffd", out);

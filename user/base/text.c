@@ -98,3 +98,44 @@ void text_make_plain(char *text)
 		for (size_t length = control_length(text); length; length--)
 			text[length - 1] = '?';
 }
+
+size_t text_sequence(const unsigned char *text)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t length;
+
+	if (text[0] < 0x80)
+		return 1;
+	if (text[0] < 0xc2 || text[0] > 0xf4)
+		return 0;
+	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	if (text[0] == 0xe0)
+		low = 0xa0;
+	if (text[0] == 0xed)
+		high = 0x9f;
+	if (text[0] == 0xf0)
+		low = 0x90;
+	if (text[0] == 0xf4)
+		high = 0x8f;
+	if (text[1] < low || text[1] > high)
+		return 0;
+	for (size_t i = 2; i < length; i++) {
+		if (text[i] < 0x80 || text[i] > 0xbf)
+			return 0;
+	}
+	return length;
+}
+
+bool text_is_utf8(const char *text, size_t length)
+{
+	const unsigned char *at = (const unsigned char *)text, *end = at + length;
+
+	while (at < end) {
+		size_t needed = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+
+		if (needed > (size_t)(end - at) || text_sequence(at) != needed)
+			return false;
+		at += needed;
+	}
+	return true;
+}

@@ -26,4 +26,10 @@ const char *near_name(const char *word, char *const *names, size_t count);
 bool text_is_plain(const char *text);
 void text_make_plain(char *text);
 
+/* Bytes of the UTF-8 sequence that a text begins with, no more than stand before its NUL; 0: it is
+ * none (RFC 3629: no overlong ones, no surrogates). */
+size_t text_sequence(const unsigned char *text);
+/* Whether all of it is; NULs are. */
+bool text_is_utf8(const char *text, size_t length);
+
 #endif

@@ -17,12 +17,13 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/json_in.h"
 #include "user/base/json_out.h"
 
 /* Escapes may double what stands in the file. */
 #define LONGEST_FILE (2 * (size_t)POLICY_MAX_BYTES)
 
-enum { LONGEST_ABOUT = 16384 };
+enum { LONGEST_ABOUT = 16384, FILE_DEPTH = 4 };
 
 void applied_free(struct applied *applied)
 {
@@ -192,8 +193,8 @@ static int read_files(json_object *root, struct applied *applied)
 static int read_line(const char *line, struct applied *applied,
 		     int (*read)(json_object *root, struct applied *applied))
 {
-	json_object *root = json_tokener_parse(line);
-	int r = json_object_is_type(root, json_type_object) ? read(root, applied) : -EBADMSG;
+	json_object *root = json_in(line, strlen(line), FILE_DEPTH);
+	int r = root ? read(root, applied) : -EBADMSG;
 
 	json_object_put(root);
 	return r;

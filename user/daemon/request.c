@@ -9,6 +9,7 @@
 
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/base/json_in.h"
 #include "user/base/json_out.h"
 #include "user/base/text.h"
 #include "user/base/units.h"
@@ -482,26 +483,6 @@ static char *answer(struct call *call)
 	return TAKE_PTR(text);
 }
 
-/* One object and nothing behind it, in UTF-8, not deep. */
-static json_object *parse(const char *line, size_t length)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(REQUEST_DEPTH);
-	json_object *object;
-	bool is_whole;
-
-	if (!tokener)
-		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, line, length);
-	is_whole = json_tokener_get_error(tokener) == json_tokener_success &&
-		   json_tokener_get_parse_end(tokener) == length;
-	json_tokener_free(tokener);
-	if (is_whole && json_object_is_type(object, json_type_object))
-		return object;
-	json_object_put(object);
-	return NULL;
-}
-
 char *request_answer(struct host *host, const char *by, const char *line, size_t length)
 {
 	struct call call = {.host = host, .by = by};
@@ -509,7 +490,7 @@ char *request_answer(struct host *host, const char *by, const char *line, size_t
 
 	if (length > REQUEST_MAX_BYTES)
 		return request_refusal(CODE_USAGE, "the request is too long");
-	call.request = parse(line, length);
+	call.request = json_in(line, length, REQUEST_DEPTH);
 	if (!call.request)
 		return request_refusal(CODE_USAGE, "the request is not a JSON object");
 	text = answer(&call);

@@ -10,10 +10,11 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/json_in.h"
 #include "user/base/json_out.h"
 #include "user/order/orders.h"
 
-enum { LONGEST_FILE = 16 << 20 };
+enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
 
 int orders_save(const struct orders *orders, const char *path)
 {
@@ -120,7 +121,9 @@ int orders_load(const char *path, struct orders *orders)
 	r = file_read(path, LONGEST_FILE, &text, &length);
 	if (r < 0)
 		return r;
-	root = json_tokener_parse(text);
+	if (length && text[length - 1] == '\n')
+		length--;
+	root = json_in(text, length, FILE_DEPTH);
 	if (!root)
 		return -EBADMSG;
 	r = read_orders(root, orders);

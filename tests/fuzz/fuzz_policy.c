@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * fuzz_policy.c - a policy of any bytes is read, checked and compiled, or refused with a fault; the
+ * same bytes give the same tables, and do not differ from themselves.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/policy/difference.h"
+#include "user/policy/image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A moment in 2026, so that a finding can be repeated. */
+static const uint64_t now_ns = UINT64_C(1790000000) * 1000000000;
+
+static int compile(const struct sources *sources, struct policy *policy, struct image *image)
+{
+	struct faults faults = {0};
+	int r = policy_read(sources, policy, &faults);
+
+	if (r == 0)
+		r = policy_check(policy, &faults);
+	if (r == 0)
+		r = image_compile(policy, now_ns, image, &faults);
+	if (r < 0 && faults.errors == 0)
+		abort(); /* refused, and nobody says why */
+	if (r == 0 && faults.errors != 0)
+		abort();
+	faults_free(&faults);
+	return r;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+	struct source source = {(char *)"fuzz.yaml", text, size};
+	struct sources sources = {&source, 1};
+	struct policy policy = {0}, again = {0};
+	struct image image = {0}, other = {0};
+	struct difference difference = {0};
+
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (compile(&sources, &policy, &image) == 0) {
+		if (compile(&sources, &again, &other) < 0 ||
+		    memcmp(&image.head, &other.head, sizeof(image.head)) != 0)
+			abort();
+		if (difference_make(&policy, &again, &difference) < 0 || difference.count)
+			abort();
+		policy_free(&again);
+		image_free(&other);
+		policy_free(&policy);
+		image_free(&image);
+	} else {
+		policy_free(&policy);
+	}
+	difference_free(&difference);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * fuzz_state.c - the files of the state directory with any bytes: read whole or refused; orders
+ * that were read come out of a file again as they went in. The first byte says which file it is.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "user/daemon/applied.h"
+#include "user/order/orders.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_orders(const char *path)
+{
+	static char saved[64];
+	struct orders orders = {0}, again = {0};
+
+	if (orders_load(path, &orders) < 0)
+		return;
+	if (!saved[0])
+		snprintf(saved, sizeof(saved), "/dev/shm/weir-fuzz-%d.json", getpid());
+	if (orders_save(&orders, saved) < 0 || orders_load(saved, &again) < 0)
+		abort();
+	if (orders.count != again.count || orders.next != again.next)
+		abort();
+	for (size_t i = 0; i < orders.count; i++) {
+		if (orders.item[i].id != again.item[i].id ||
+		    orders.item[i].until_ns != again.item[i].until_ns ||
+		    strcmp(orders.item[i].target, again.item[i].target) != 0)
+			abort();
+	}
+	unlink(saved);
+	orders_free(&orders);
+	orders_free(&again);
+}
+
+static void read_applied(const char *path)
+{
+	struct applied applied = {0}, about = {0};
+
+	if (applied_about(path, &about) == 0)
+		applied_free(&about);
+	if (applied_load(path, &applied) < 0)
+		return;
+	if (applied.sources.count == 0)
+		abort();
+	applied_free(&applied);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = size ? memfd_create("fuzz", MFD_CLOEXEC) : -1;
+	char path[64];
+
+	if (fd < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (write(fd, data + 1, size - 1) == (ssize_t)(size - 1)) {
+		if (data[0] & 1)
+			read_orders(path);
+		else
+			read_applied(path);
+	}
+	close(fd);
+	return 0;
+}
