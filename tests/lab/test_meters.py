@@ -154,6 +154,25 @@ class Outlive(LabCase):
         self.assertGreater(self.take(STORE, self.port, limit=MIB // 2), 0)
         self.assertEqual(self.take(PAYER, self.port), 0, "a latch ran out")
 
+    def flip_in(self, name, place):
+        with open(os.path.join(self.state, name), "r+b") as file:
+            file.seek(place, os.SEEK_END if place < 0 else os.SEEK_SET)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 1]))
+
+    def test_damaged_orders_and_policy_leave_nobody_unguarded(self):
+        self.guard.cut("partner:" + PAYER)
+        digest = self.guard.status()["policy"]["digest"]
+        self.lose_power()
+        self.flip_in("orders.json", 40)
+        self.flip_in("applied.json", -40)
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["digest"], digest)
+        self.assertEqual(len(self.events_of("is damaged")), 2)
+        self.assertEqual(self.take(PAYER, self.port), 0, "a cut was lost")
+        self.assert_passes(SUED, self.port)
+
     def test_missing_file_is_a_loss(self):
         self.lose_power()
         os.unlink(os.path.join(self.state, "meters"))

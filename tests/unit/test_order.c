@@ -4,6 +4,7 @@
  * comes back from the disk as it was.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -210,6 +211,15 @@ static void what_the_kernel_kept_is_put_in_order(void **state)
 	orders_free(&orders);
 }
 
+static void unlink_both(const char *path)
+{
+	char copy[64];
+
+	snprintf(copy, sizeof(copy), "%s.copy", path);
+	unlink(path);
+	unlink(copy);
+}
+
 static void they_come_back_from_the_disk(void **state)
 {
 	char path[] = "/tmp/weir-test-order-XXXXXX";
@@ -232,6 +242,48 @@ static void they_come_back_from_the_disk(void **state)
 	orders_free(&back);
 	orders_free(&orders);
 	unlink(path);
+	assert_int_equal(orders_load(path, &back), 0); /* the copy */
+	assert_true(back.is_of_copy);
+	orders_free(&back);
+	unlink_both(path);
+}
+
+/* One bit of the file: the copy is taken. The same bit of the copy too: nothing is. */
+static void every_flipped_bit_is_seen(void **state)
+{
+	char path[] = "/tmp/weir-test-order-XXXXXX", copy[64], text[1024];
+	struct orders orders = {0}, back = {0};
+	int fd = mkstemp(path), copy_fd;
+	ssize_t length;
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(copy, sizeof(copy), "%s.copy", path);
+	cut(&orders, "partner:1", 0);
+	cut(&orders, "all", 7);
+	assert_int_equal(orders_save(&orders, path), 0);
+	fd = open(path, O_RDWR);
+	copy_fd = open(copy, O_RDWR);
+	length = pread(fd, text, sizeof(text), 0);
+	assert_in_range(length, 100, sizeof(text) - 1);
+	for (ssize_t bit = 0; bit < 8 * length; bit++) {
+		char flipped = text[bit / 8] ^ 1 << bit % 8;
+
+		assert_int_equal(pwrite(fd, &flipped, 1, bit / 8), 1);
+		assert_int_equal(orders_load(path, &back), 0);
+		assert_true(back.is_of_copy);
+		assert_int_equal(back.count, 2);
+		orders_free(&back);
+		assert_int_equal(pwrite(copy_fd, &flipped, 1, bit / 8), 1);
+		assert_int_equal(orders_load(path, &back), -EBADMSG);
+		assert_int_equal(pwrite(fd, &text[bit / 8], 1, bit / 8), 1);
+		assert_int_equal(pwrite(copy_fd, &text[bit / 8], 1, bit / 8), 1);
+	}
+	close(fd);
+	close(copy_fd);
+	orders_free(&orders);
+	unlink_both(path);
 }
 
 static void a_broken_file_is_refused(void **state)
@@ -280,6 +332,7 @@ int main(void)
 		cmocka_unit_test(what_the_kernel_kept_is_put_in_order),
 		cmocka_unit_test(they_come_back_from_the_disk),
 		cmocka_unit_test(a_broken_file_is_refused),
+		cmocka_unit_test(every_flipped_bit_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
  *		applied.json	the policy in force, with its texts
  *		previous.json	the one before it
  *		trial.json	one that waits for `weir confirm`
- *		orders.json	cuts and exceptions
+ *		orders.json	cuts and exceptions; the same in orders.json.copy
  *		meters		what was charged (meters_file.h)
  *		latches		those of the meters that are latched, once more
  *		clock.json	the clock that was confirmed

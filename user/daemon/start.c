@@ -117,6 +117,27 @@ static bool goes_on_trial(struct host *host, struct applied *applied)
 	return false;
 }
 
+/* The file says which policy was applied last, and that one was kept when it was applied: with the
+ * same digest it is the same policy. */
+static int load_kept(struct host *host, const char *path, struct applied *applied)
+{
+	_cleanup_free_ char *problem = NULL;
+	struct applied about = {0};
+	int r = applied_about(path, &about);
+
+	if (r == 0)
+		r = store_load(host, about.digest, applied, &problem);
+	if (r == 0) {
+		fprintf(stderr, "weir: %s is damaged: its policy comes from those that are kept\n",
+			path);
+		host_tell(host, "damaged", RECORD_HIGH, (struct record_field[]){{"file", path, 0}},
+			  1, "%s is damaged: policy %.12s comes from those that are kept", path,
+			  about.digest);
+	}
+	applied_free(&about);
+	return r < 0 ? -EBADMSG : 0;
+}
+
 /* The policy on trial, else the applied one, else FILE (which is applied thereby), else the
  * default: then *is_default. */
 static int choose_policy(struct host *host, const struct run_options *options,
@@ -129,6 +150,8 @@ static int choose_policy(struct host *host, const struct run_options *options,
 	if (goes_on_trial(host, applied))
 		return 0;
 	r = path ? applied_load(path, applied) : -ENOMEM;
+	if (r == -EBADMSG && load_kept(host, path, applied) == 0)
+		r = applied_save(path, applied);
 	if (r == 0)
 		return 0;
 	if (r != -ENOENT)
@@ -176,6 +199,11 @@ static int load_orders(struct host *host, char **problem)
 	_cleanup_free_ char *path = host_path(host, "orders.json");
 	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
 
+	if (r == 0 && host->orders.is_of_copy) {
+		fprintf(stderr, "weir: %s is damaged: the orders come from its copy\n", path);
+		host_tell(host, "damaged", RECORD_HIGH, (struct record_field[]){{"file", path, 0}},
+			  1, "%s is damaged or missing: the orders come from its copy", path);
+	}
 	if (r == 0 || r == -ENOENT)
 		return 0;
 	return tell_problem(problem, r,
@@ -195,7 +223,8 @@ static void tell_lost(struct host *host, size_t lost)
 /* A guard that ran before has left its orders, and with them its meters. */
 static bool had_life(const struct host *host)
 {
-	return faccessat(host->state_dir, "orders.json", F_OK, 0) == 0;
+	return faccessat(host->state_dir, "orders.json", F_OK, 0) == 0 ||
+	       faccessat(host->state_dir, "orders.json.copy", F_OK, 0) == 0;
 }
 
 static int load_new(struct host *host, const struct run_options *options, struct image *image,

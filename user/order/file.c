@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * file.c - the orders on disk, for the time after a reboot:
+ * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
+ * {"sha256":"..."}
+ * The second is over the first and its end of line. A file of one line is from before there were
+ * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
  */
 #include <errno.h>
 #include <json-c/json.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +20,31 @@
 
 enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
 
-int orders_save(const struct orders *orders, const char *path)
+/* The line that says that what stands before it is whole. */
+static int seal_of(const char *text, size_t length, char seal[96])
 {
-	_cleanup_free_ char *text = NULL;
-	size_t length = 0;
-	struct json_out json = {.out = open_memstream(&text, &length)};
+	uint8_t digest[32];
+	char *end = seal + sprintf(seal, "{\"sha256\":\"");
 
-	if (!json.out)
-		return -ENOMEM;
+	if (!EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(digest); i++)
+		end += sprintf(end, "%02x", digest[i]);
+	strcpy(end, "\"}\n");
+	return 0;
+}
+
+static char *copy_of(const char *path)
+{
+	char *copy;
+
+	return asprintf(&copy, "%s.copy", path) < 0 ? NULL : copy;
+}
+
+static void put_orders(FILE *out, const struct orders *orders)
+{
+	struct json_out json = {.out = out};
+
 	json_open(&json, NULL, '{');
 	json_put_uint(&json, "next", orders->next);
 	json_open(&json, "orders", '[');
@@ -42,10 +63,29 @@ int orders_save(const struct orders *orders, const char *path)
 	}
 	json_close(&json, ']');
 	json_close(&json, '}');
-	fputc('\n', json.out);
-	if (fclose(json.out) != 0)
+	fputc('\n', out);
+}
+
+/* The copy comes last: while it is older, the file itself is good. */
+int orders_save(const struct orders *orders, const char *path)
+{
+	_cleanup_free_ char *text = NULL, *copy = copy_of(path);
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+	char seal[96];
+	int r;
+
+	if (!out)
 		return -ENOMEM;
-	return file_write_atomic(path, text, length, 0640);
+	put_orders(out, orders);
+	fflush(out);
+	r = seal_of(text, length, seal);
+	fputs(r == 0 ? seal : "", out);
+	if (fclose(out) != 0 || !copy)
+		return -ENOMEM;
+	if (r == 0)
+		r = file_write_atomic(path, text, length, 0640);
+	return r < 0 ? r : file_write_atomic(copy, text, length, 0640);
 }
 
 static int read_number(json_object *object, const char *key, __u64 *number)
@@ -111,7 +151,21 @@ static int read_orders(json_object *root, struct orders *orders)
 	return 0;
 }
 
-int orders_load(const char *path, struct orders *orders)
+/* *length becomes that of the first line, without its end. */
+static int check_seal(const char *text, size_t *length)
+{
+	const char *end = memchr(text, '\n', *length);
+	size_t first = end ? (size_t)(end + 1 - text) : *length, behind = *length - first;
+	char seal[96];
+	int r = seal_of(text, first, seal);
+
+	if (r == 0 && behind && (behind != strlen(seal) || memcmp(text + first, seal, behind)))
+		r = -EBADMSG;
+	*length = end ? first - 1 : first;
+	return r;
+}
+
+static int load_one(const char *path, struct orders *orders)
 {
 	_cleanup_free_ char *text = NULL;
 	json_object *root;
@@ -119,14 +173,29 @@ int orders_load(const char *path, struct orders *orders)
 	int r;
 
 	r = file_read(path, LONGEST_FILE, &text, &length);
+	if (r == 0)
+		r = check_seal(text, &length);
 	if (r < 0)
 		return r;
-	if (length && text[length - 1] == '\n')
-		length--;
 	root = json_in(text, length, FILE_DEPTH);
 	if (!root)
 		return -EBADMSG;
 	r = read_orders(root, orders);
 	json_object_put(root);
 	return r;
+}
+
+int orders_load(const char *path, struct orders *orders)
+{
+	_cleanup_free_ char *copy = copy_of(path);
+	int r = load_one(path, orders);
+
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	if (!copy)
+		return -ENOMEM;
+	if (load_one(copy, orders) < 0)
+		return r; /* what is wrong with the file itself */
+	orders->is_of_copy = true;
+	return 0;
 }

@@ -87,7 +87,7 @@ int orders_copy(const struct orders *orders, struct orders *copy)
 		return -ENOMEM;
 	if (orders->count)
 		memcpy(item, orders->item, orders->count * sizeof(*item));
-	*copy = (struct orders){item, orders->count, orders->next};
+	*copy = (struct orders){.item = item, .count = orders->count, .next = orders->next};
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #ifndef WEIR_ORDERS_H
 #define WEIR_ORDERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,8 @@
 struct orders {
 	struct weir_order *item; /* in rising order of id */
 	size_t count;
-	uint64_t next; /* id of the next order; ids are not used twice */
+	uint64_t next;	 /* id of the next order; ids are not used twice */
+	bool is_of_copy; /* orders_load(): the file itself was damaged, or not there */
 };
 
 void orders_free(struct orders *orders);
@@ -66,9 +68,10 @@ int orders_compile(const struct orders *orders, order_resolver resolve, void *da
 
 /* ---- on disk -------------------------------------------------------------------------------- */
 
-/* Writes the file as a whole (file_write_atomic). 0 or -errno. */
+/* Writes the file as a whole (file_write_atomic), and then "PATH.copy". 0 or -errno. */
 int orders_save(const struct orders *orders, const char *path);
-/* 0; -ENOENT without a file; -EBADMSG when it is not what orders_save() wrote; -errno. */
+/* From the file, or else from its copy. 0; -ENOENT without a file; -EBADMSG when it is not what
+ * orders_save() wrote, by its checksum; -errno. */
 int orders_load(const char *path, struct orders *orders);
 
 #endif
