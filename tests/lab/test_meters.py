@@ -172,6 +172,42 @@ class Outlive(LabCase):
         self.assertEqual(len(self.events_of("is damaged")), 2)
         self.assertEqual(self.take(PAYER, self.port), 0, "a cut was lost")
         self.assert_passes(SUED, self.port)
+        self.assertEqual(len(glob.glob(os.path.join(self.state, "orders.json.damaged-*"))), 1)
+
+    def test_policy_is_found_by_its_digest_when_its_first_line_is_damaged(self):
+        digest = self.guard.status()["policy"]["digest"]
+        self.lose_power()
+        self.flip_in("applied.json", 0)
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["digest"], digest)
+        self.assert_passes(SUED, self.port)
+        self.lose_power()
+        os.unlink(os.path.join(self.state, "applied.json"))
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["digest"], digest)
+
+    def test_policy_that_is_not_known_any_more_is_not_the_default(self):
+        self.lose_power()
+        self.flip_in("applied.json", 0)
+        self.flip_in("applied.digest", 0)
+        done = self.guard.run_to_end()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("name one with --policy", done.stderr)
+        self.guard.start(self.content)
+        self.assert_passes(SUED, self.port)
+
+    def test_everything_is_cut_when_nobody_knows_what_was(self):
+        self.guard.cut("partner:" + PAYER)
+        self.lose_power()
+        self.flip_in("orders.json", 40)
+        self.flip_in("orders.json.copy", 40)
+        self.guard.start()
+        self.assertEqual([cut["target"] for cut in self.guard.status()["cuts"]], ["all"])
+        self.assertEqual(self.take(PAYER, self.port), 0, "a cut was lost")
+        self.assertEqual(self.take(SUED, self.port), 0, "something was not cut")
+        self.guard.reopen("partner:" + SUED)
+        self.assert_passes(SUED, self.port)
+        self.assertEqual(self.take(PAYER, self.port), 0, "reopened too much")
 
     def test_missing_file_is_a_loss(self):
         self.lose_power()

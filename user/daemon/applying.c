@@ -12,6 +12,7 @@
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
 
 static const char applied_file[] = "applied.json";
@@ -147,7 +148,7 @@ static int promote(struct host *host, const char *file)
 	r = rename_state(host, file, applied_file);
 	if (r == 0 && fsync(host->state_dir) < 0)
 		r = -errno;
-	return r;
+	return r < 0 ? r : applied_note(host);
 }
 
 /* The kernel takes it; from here on it judges, and gives the names. */
@@ -334,7 +335,7 @@ static int swap_with_previous(struct host *host)
 	if (renameat2(host->state_dir, applied_file, host->state_dir, previous_file,
 		      RENAME_EXCHANGE) < 0)
 		return -errno;
-	return fsync(host->state_dir) < 0 ? -errno : 0;
+	return fsync(host->state_dir) < 0 ? -errno : applied_note(host);
 }
 
 /* A policy that was applied once, with its texts as they were then. */

@@ -4,7 +4,6 @@
  */
 #include "user/daemon/restoring.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,8 +12,9 @@
 #include "user/base/file.h"
 #include "user/base/units.h"
 #include "user/daemon/meters_policy.h"
+#include "user/daemon/recovering.h"
 
-enum { LONGEST_FILE = 1 << 30, UNSAVED_SECONDS = 2, KEPT_ASIDE = 3 };
+enum { LONGEST_FILE = 1 << 30, UNSAVED_SECONDS = 2 };
 
 const char *meters_why_text(uint32_t why)
 {
@@ -39,41 +39,6 @@ static int read_file(const struct host *host, const char *name, struct meters_re
 	int r = path ? file_read(path, LONGEST_FILE, &data, &length) : -ENOMEM;
 
 	return r < 0 ? r : meters_file_read((const uint8_t *)data, length, read);
-}
-
-/* The oldest of those set aside go, so that a disk that damages files does not fill up. */
-static void drop_oldest_aside(const struct host *host)
-{
-	for (;;) {
-		int fd = openat(host->state_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-		char oldest[256] = "";
-		const struct dirent *entry;
-		unsigned count = 0;
-
-		while (directory && (entry = readdir(directory)) != NULL) {
-			if (strncmp(entry->d_name, "meters.damaged-", 15) != 0)
-				continue;
-			count++;
-			if (!oldest[0] || strcmp(entry->d_name, oldest) < 0)
-				strcpy(oldest, entry->d_name);
-		}
-		if (directory)
-			closedir(directory);
-		if (count <= KEPT_ASIDE || unlinkat(host->state_dir, oldest, 0) < 0)
-			return;
-	}
-}
-
-static void set_aside(struct restoring *restoring)
-{
-	const struct host *host = restoring->host;
-	char name[64];
-
-	snprintf(name, sizeof(name), "meters.damaged-%020" PRIu64, wall_now());
-	if (renameat(host->state_dir, "meters", host->state_dir, name) == 0)
-		restoring->aside = host_path(host, name);
-	drop_oldest_aside(host);
 }
 
 /* Of the latches' file only the latches count: its windows are older than those that were lost. */
@@ -303,7 +268,7 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 	} else if (r == -ENOENT) {
 		r = had_life ? without_file(restoring, METERS_WHY_LOST) : 0;
 	} else if (r != -ENOMEM) {
-		set_aside(restoring);
+		restoring->aside = state_set_aside(host, "meters");
 		r = without_file(restoring, METERS_WHY_DAMAGED);
 	}
 	if (r == 0 && restoring->flags & METERS_COMPLETE)

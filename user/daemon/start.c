@@ -15,6 +15,7 @@
 #include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/recovering.h"
 #include "user/daemon/restoring.h"
 #include "user/daemon/store.h"
 
@@ -117,51 +118,37 @@ static bool goes_on_trial(struct host *host, struct applied *applied)
 	return false;
 }
 
-/* The file says which policy was applied last, and that one was kept when it was applied: with the
- * same digest it is the same policy. */
-static int load_kept(struct host *host, const char *path, struct applied *applied)
-{
-	_cleanup_free_ char *problem = NULL;
-	struct applied about = {0};
-	int r = applied_about(path, &about);
-
-	if (r == 0)
-		r = store_load(host, about.digest, applied, &problem);
-	if (r == 0) {
-		fprintf(stderr, "weir: %s is damaged: its policy comes from those that are kept\n",
-			path);
-		host_tell(host, "damaged", RECORD_HIGH, (struct record_field[]){{"file", path, 0}},
-			  1, "%s is damaged: policy %.12s comes from those that are kept", path,
-			  about.digest);
-	}
-	applied_free(&about);
-	return r < 0 ? -EBADMSG : 0;
-}
-
 /* The policy on trial, else the applied one, else FILE (which is applied thereby), else the
- * default: then *is_default. */
+ * default: then *is_default. An applied policy that is lost does not become the default, which
+ * blocks nothing. */
 static int choose_policy(struct host *host, const struct run_options *options,
 			 struct applied *applied, bool *is_default, bool *is_new, char **problem)
 {
-	_cleanup_free_ char *path = host_path(host, "applied.json");
+	_cleanup_free_ char *path = host_path(host, "applied.json"), *aside = NULL;
 	int r;
 
 	*is_default = *is_new = false;
 	if (goes_on_trial(host, applied))
 		return 0;
 	r = path ? applied_load(path, applied) : -ENOMEM;
-	if (r == -EBADMSG && load_kept(host, path, applied) == 0)
-		r = applied_save(path, applied);
+	if (r == -ENOMEM)
+		return tell_problem(problem, r, "cannot read the policy: out of memory");
+	if (r < 0 && (r != -ENOENT || applied_is_missing(host)))
+		r = applied_recover(host, applied);
 	if (r == 0)
 		return 0;
-	if (r != -ENOENT)
-		return tell_problem(problem, r, "cannot read %s: %s", path ? path : "the policy",
-				    strerror(-r));
-	if (!options->policy_file) {
+	if (!options->policy_file && r == -ENOENT) {
 		*is_default = true;
 		return 0;
 	}
+	if (!options->policy_file)
+		return tell_problem(problem, r,
+				    "%s is damaged, and which policy was applied is not known any "
+				    "more: name one with --policy",
+				    path);
 	*is_new = true;
+	if (r != -ENOENT)
+		aside = state_set_aside(host, "applied.json");
 	return load_file(options->policy_file, applied, problem);
 }
 
@@ -176,10 +163,17 @@ static int save_policy(struct host *host, struct applied *applied, const char *n
 		r = store_keep(host, applied);
 	if (r == 0)
 		r = applied_save(path, applied);
-
+	if (r == 0)
+		r = applied_note(host);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot save the policy: %s", strerror(-r));
 	return 0;
+}
+
+static void forget_applied(const struct host *host)
+{
+	unlinkat(host->state_dir, "applied.digest", 0);
+	unlinkat(host->state_dir, "applied.json", 0);
 }
 
 /* ---- a new guard, or the one that is there -------------------------------------------------- */
@@ -192,23 +186,6 @@ static struct guard_options options_of(const struct run_options *options)
 				      .uplink_count = options->uplink_count,
 				      .any_uplink = options->any_uplink,
 				      .observe = options->observe};
-}
-
-static int load_orders(struct host *host, char **problem)
-{
-	_cleanup_free_ char *path = host_path(host, "orders.json");
-	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
-
-	if (r == 0 && host->orders.is_of_copy) {
-		fprintf(stderr, "weir: %s is damaged: the orders come from its copy\n", path);
-		host_tell(host, "damaged", RECORD_HIGH, (struct record_field[]){{"file", path, 0}},
-			  1, "%s is damaged or missing: the orders come from its copy", path);
-	}
-	if (r == 0 || r == -ENOENT)
-		return 0;
-	return tell_problem(problem, r,
-			    "cannot read %s: %s; the guard does not start without its cuts",
-			    path ? path : "the orders", strerror(-r));
 }
 
 static void tell_lost(struct host *host, size_t lost)
@@ -233,7 +210,7 @@ static int load_new(struct host *host, const struct run_options *options, struct
 	struct guard_options guard_options = options_of(options);
 	_cleanup_free_ struct weir_cut_entry *entry = NULL;
 	struct cut_table cuts = {0};
-	int r = load_orders(host, problem);
+	int r = orders_recover(host, problem);
 
 	if (r < 0)
 		return r;
@@ -352,7 +329,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	else if (r == 0)
 		r = load_new(host, options, &image, &restoring, &lost, problem);
 	if (r < 0 && is_new && !is_pinned) /* it did not come into force */
-		unlinkat(host->state_dir, "applied.json", 0);
+		forget_applied(host);
 	if (r == 0)
 		r = host_take_image(host, &image, is_default ? NULL : applied);
 	if (r == 0 && !host->trial_until_ns)

@@ -188,14 +188,12 @@ static int load_one(const char *path, struct orders *orders)
 int orders_load(const char *path, struct orders *orders)
 {
 	_cleanup_free_ char *copy = copy_of(path);
-	int r = load_one(path, orders);
+	int r = load_one(path, orders), of_copy;
 
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	if (!copy)
-		return -ENOMEM;
-	if (load_one(copy, orders) < 0)
-		return r; /* what is wrong with the file itself */
-	orders->is_of_copy = true;
-	return 0;
+	of_copy = copy ? load_one(copy, orders) : -ENOMEM;
+	orders->is_of_copy = of_copy == 0;
+	/* without the file, the copy is what is damaged */
+	return of_copy == 0 || of_copy == -ENOMEM || r == -ENOENT ? of_copy : r;
 }
