@@ -40,7 +40,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz
+.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault
 
 all: $(B)/weir
 
@@ -120,6 +120,12 @@ FUZZ_MAKE = $(MAKE) B=$(B)/fuzz CC=$(CLANG) CFLAGS='-O1 -g -fno-omit-frame-point
 fuzz:
 	$(FUZZ_MAKE) fuzzers
 	B=$(B) tests/fuzz/run $(FUZZ_SECONDS)
+
+# The daemon killed in the middle of all that it does.
+FAULT_KILLS ?= 1000
+
+fault: all
+	WEIR=$(B)/weir tests/fault/kill $(FAULT_KILLS)
 
 test: all unit prog asan
 	$(FUZZ_MAKE) fuzzers

@@ -39,10 +39,11 @@ class Count:
     wire: a GSO packet counts its headers once per segment. `only` limits it to some of the host's
     addresses. `unowned` are those of ip_bytes that may come from no full socket: RSTs, and bare ACKs
     after the hub's own FIN (TIME_WAIT). Below the root cgroup no guard sees these. `laden` are the IP
-    bytes of packets with payload, IPv4 options or IPv6 extension headers: what can carry data."""
+    bytes of packets with payload, IPv4 options or IPv6 extension headers: what can carry data; laden_ns
+    is when the last of these came (time.time_ns())."""
 
     FIELDS = ("packets", "ip_bytes", "tcp_payload", "udp_payload", "other_payload", "syn", "dropped",
-              "unowned", "laden", "seen")
+              "unowned", "laden", "seen", "laden_ns")
 
     def __init__(self, lab, host, only=None):
         self.shared = mmap.mmap(-1, 4096)
@@ -91,6 +92,14 @@ def _transport(protocol, packet, offset):
     return 8, 0
 
 
+def _nanoseconds(ancillary):
+    """The kernel's time of a packet; now, when it has none."""
+    for _, _, data in ancillary:
+        seconds, nanoseconds = struct.unpack("qq", data)
+        return seconds * 10**9 + nanoseconds
+    return time.time_ns()
+
+
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
 
@@ -98,6 +107,7 @@ def _count(shared, only):
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sniffer.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
     sniffer.setsockopt(263, 15, 1)                       # SOL_PACKET, PACKET_VNET_HDR
+    sniffer.setsockopt(socket.SOL_SOCKET, 35, 1)         # SO_TIMESTAMPNS
     sniffer.settimeout(0.2)
     hub = {socket.inet_pton(family_of(a), a) for index in (0, 3) for a in HOSTS["hub"][index]}
     buffer = bytearray(256)
@@ -107,7 +117,7 @@ def _count(shared, only):
     struct.pack_into(form, shared, 0, *totals)
     while True:
         try:
-            _, where = sniffer.recvfrom_into(buffer)
+            _, ancillary, _, where = sniffer.recvmsg_into([buffer], 64)
         except socket.timeout:
             statistics = sniffer.getsockopt(263, 6, 8)  # PACKET_STATISTICS; reading clears it
             totals[6] += struct.unpack("II", statistics)[1]
@@ -141,6 +151,7 @@ def _count(shared, only):
         totals[1] += wire
         if payload or header != (20 if kind == 0x0800 else 40):
             totals[8] += wire
+            totals[10] = _nanoseconds(ancillary)
         if flags:
             ports = bytes(packet[header:header + 4])
             if flags & RST or (ports in ended and not payload and not flags & FIN):

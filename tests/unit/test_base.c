@@ -97,6 +97,16 @@ static void test_a_failed_write_leaves_nothing_behind(void **state)
 	assert_int_equal(file_write_atomic(place->path, "x", 1, 0600), -EISDIR);
 }
 
+static void test_what_a_killed_writer_leaves_has_its_own_names(void **state)
+{
+	(void)state;
+	assert_true(file_is_part("orders.json.part-aB3xYz"));
+	assert_false(file_is_part("applied.digest"));
+	assert_false(file_is_part("orders.json.copy"));
+	assert_false(file_is_part("orders.json.part-aB3xY"));
+	assert_false(file_is_part(".part-aB3xYz"));
+}
+
 static void test_a_file_of_exactly_the_limit_is_read(void **state)
 {
 	const struct place *place = *state;
@@ -568,6 +578,7 @@ int main(void)
 		in_place(test_a_new_file_has_its_mode_whatever_the_umask),
 		in_place(test_a_file_is_replaced_not_written_into),
 		in_place(test_a_failed_write_leaves_nothing_behind),
+		cmocka_unit_test(test_what_a_killed_writer_leaves_has_its_own_names),
 		in_place(test_a_file_of_exactly_the_limit_is_read),
 		in_place(test_a_larger_file_is_refused),
 		in_place(test_a_missing_file),

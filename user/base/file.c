@@ -128,13 +128,22 @@ static int sync_directory(const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+#define PART ".part-"
+
+bool file_is_part(const char *name)
+{
+	const size_t length = strlen(name), end = strlen(PART "XXXXXX");
+
+	return length > end && strncmp(name + length - end, PART, strlen(PART)) == 0;
+}
+
 int file_write_atomic(const char *path, const void *data, size_t length, mode_t mode)
 {
 	_cleanup_free_ char *beside = NULL;
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0) {
+	if (asprintf(&beside, "%s" PART "XXXXXX", path) < 0) {
 		beside = NULL;
 		return -ENOMEM;
 	}

@@ -3,6 +3,7 @@
 #ifndef WEIR_FILE_H
 #define WEIR_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,10 @@ int file_read_fd(int fd, size_t max, char **text, size_t *length);
  * and only may be gone after a crash. Who must not have it there then writes the old content again.
  */
 int file_write_atomic(const char *path, const void *data, size_t length, mode_t mode);
+
+/* Whether it is the name of what file_write_atomic() wrote beside a file and, killed before the
+ * rename, left there. */
+bool file_is_part(const char *name);
 
 /* Writes all of it, also past short writes and signals. */
 int file_write_all(int fd, const void *data, size_t length);

@@ -8,13 +8,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/units.h"
 #include "user/daemon/store.h"
 
-enum { KEPT_ASIDE = 3 };
+enum { KEPT_ASIDE = 3, PART_SECONDS = 60 };
 
 static const char applied_file[] = "applied.json";
 static const char digest_file[] = "applied.digest";
@@ -61,6 +62,43 @@ char *state_set_aside(const struct host *host, const char *name)
 	}
 	return host_path(host, aside);
 }
+
+/* ---- half-made --------------------------------------------------------------------------------
+ */
+
+/* A command may be writing one right now. */
+static bool is_old(int directory, const char *name)
+{
+	struct stat st;
+
+	return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_mtim.tv_sec < wall_now() / NS_PER_SECOND - PART_SECONDS;
+}
+
+static void sweep(const struct host *host, const char *path)
+{
+	int fd = openat(host->state_dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)) != NULL) {
+		if (file_is_part(entry->d_name) && is_old(fd, entry->d_name))
+			unlinkat(fd, entry->d_name, 0);
+	}
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+}
+
+void state_sweep(const struct host *host)
+{
+	sweep(host, ".");
+	sweep(host, STORE_DIRECTORY);
+}
+
+/* ---- told -------------------------------------------------------------------------------------
+ */
 
 /* As an event and on stderr: whoever starts the daemon by hand sees no events. */
 static void tell_damaged(struct host *host, const char *file, const char *aside, const char *then)

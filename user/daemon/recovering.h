@@ -19,6 +19,9 @@
  */
 char *state_set_aside(const struct host *host, const char *name);
 
+/* Removes what processes left that were killed while they wrote a state file. */
+void state_sweep(const struct host *host);
+
 /* Writes down the digest of applied.json a second time. 0 or -errno. */
 int applied_note(const struct host *host);
 /* applied.json is damaged or missing: takes its policy from those that are kept, and writes the

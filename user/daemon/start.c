@@ -355,6 +355,7 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 	if (r < 0)
 		return r;
 	host->is_daemon = true;
+	state_sweep(host);
 	if (options->policy_file) {
 		char real[PATH_MAX];
 

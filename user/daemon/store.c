@@ -13,7 +13,7 @@
 #include "user/base/cleanup.h"
 #include "user/policy/difference.h"
 
-static const char directory_name[] = "policies";
+static const char directory_name[] = STORE_DIRECTORY;
 static const char suffix[] = ".json";
 
 enum { FILE_NAME = DIGEST_TEXT - 1 + sizeof(".json") };

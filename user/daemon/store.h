@@ -9,6 +9,7 @@
 #include "user/base/json_out.h"
 #include "user/daemon/host.h"
 
+#define STORE_DIRECTORY "policies"
 enum { STORE_LEAST_DIGITS = 4 };
 
 /* Keeps it; the newest application of the same texts stands. 0 or -errno. */
