@@ -54,7 +54,7 @@ static void take_policy(struct host *host, const char *text)
 	faults_free(&faults);
 }
 
-static int host_up(void **state)
+__attribute__((unused)) static int host_up(void **state)
 {
 	static struct host host;
 	char *problem = NULL;
@@ -85,7 +85,7 @@ static void remove_files(const char *path)
 	rmdir(path);
 }
 
-static int host_down(void **state)
+__attribute__((unused)) static int host_down(void **state)
 {
 	char path[96];
 
@@ -121,7 +121,7 @@ static json_object *member(json_object *object, const char *key)
 	return value;
 }
 
-static void expect_code(json_object *answer, int code)
+__attribute__((unused)) static void expect_code(json_object *answer, int code)
 {
 	if (json_object_get_int(member(answer, "code")) != code)
 		fail_msg("%s", json_object_to_json_string(answer));

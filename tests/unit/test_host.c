@@ -4,10 +4,15 @@
  * what holds when a step fails.
  */
 #include "tests/unit/a_host.h"
+
+#include <fcntl.h>
+#include <time.h>
+
 #include "user/daemon/clock.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/fit.h"
+#include "user/daemon/recovering.h"
 #include "user/policy/target.h"
 
 static json_object *cut(struct host *host, const char *target)
@@ -473,6 +478,39 @@ static void a_policy_that_the_kernel_refuses_leaves_no_trace(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* ---- what a killed writer left -------------------------------------------------------------- */
+
+static bool leave_part(const char *name, time_t age)
+{
+	const struct timespec times[2] = {{.tv_sec = time(NULL) - age},
+					  {.tv_sec = time(NULL) - age}};
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/unit/%s", state_root, name);
+	file = fopen(path, "w");
+	return file && fclose(file) == 0 && utimensat(AT_FDCWD, path, times, 0) == 0;
+}
+
+static bool is_there(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/unit/%s", state_root, name);
+	return access(path, F_OK) == 0;
+}
+
+static void old_parts_are_swept(void **state)
+{
+	assert_true(leave_part("orders.json.part-aaaaaa", 3600));
+	assert_true(leave_part("orders.json.part-bbbbbb", 0)); /* somebody writes it right now */
+	assert_true(leave_part("orders.json.copy", 3600));
+	state_sweep(*state);
+	assert_false(is_there("orders.json.part-aaaaaa"));
+	assert_true(is_there("orders.json.part-bbbbbb"));
+	assert_true(is_there("orders.json.copy"));
+}
+
 /* ---- the clock ------------------------------------------------------------------------------ */
 
 static void a_step_closes_the_hours_until_it_is_confirmed(void **state)
@@ -611,6 +649,7 @@ int main(void)
 		on_a_host(a_policy_that_cuts_the_caller_off_needs_a_yes),
 		on_a_host(a_trial_goes_back),
 		on_a_host(a_policy_that_the_kernel_refuses_leaves_no_trace),
+		on_a_host(old_parts_are_swept),
 		on_a_host(a_step_closes_the_hours_until_it_is_confirmed),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
