@@ -64,9 +64,9 @@ int guard_open(const char *instance, struct guard **ret, char **problem)
 	return 0;
 }
 
-int guard_unload(const char *instance, char **problem)
+int guard_take_off(struct guard *guard, char **problem)
 {
-	(void)instance;
+	(void)guard;
 	(void)problem;
 	fake_note("unload");
 	fake.is_pinned = false;

@@ -365,7 +365,7 @@ static int do_unload(struct call *call)
 	if (!call->host->is_daemon)
 		open_metering(call); /* it must come off, with or without */
 	free(TAKE_PTR(call->problem));
-	r = guard_unload(call->host->instance, &call->problem);
+	r = guard_take_off(call->host->guard, &call->problem);
 	if (r < 0)
 		return r;
 	call->host->has_ended = true;

@@ -236,6 +236,8 @@ int tables_install(struct guard *guard, const struct tables *tables,
 	}
 	if (!err && bpf_map_update_elem(guard->map_fd[MAP_POLICY_HEADS], &slot, head, BPF_ANY))
 		err = -errno;
+	if (!err)
+		retire_keep(guard, tables, slot);
 	return err;
 }
 
@@ -255,7 +257,7 @@ static int apply_locked(struct guard *guard, const struct tables *tables,
 	uint64_t active = guard->control->active;
 	uint32_t slot = (weir_policy_slot(active) + 1) % WEIR_POLICY_SLOTS;
 	uint32_t cut_slot = (weir_cut_slot(active) + 1) % WEIR_CUT_SLOTS;
-	int trie_fd[2], err;
+	int trie_fd[TRIES], err;
 	size_t tries;
 
 	err = cuts_fill(guard, cuts, cut_slot);
@@ -268,7 +270,7 @@ static int apply_locked(struct guard *guard, const struct tables *tables,
 	err = grace_wait(guard);
 	if (err)
 		return 0; /* the policy is in force; its forerunner stays as it is */
-	tries = retire_open(guard->map_fd, weir_policy_slot(active), trie_fd);
+	tries = retire_open(guard, weir_policy_slot(active), trie_fd);
 	retire_begin(guard, trie_fd, tries);
 	return 0;
 }

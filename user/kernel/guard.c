@@ -17,6 +17,7 @@ int guard_new(const char *instance, struct guard **ret, char **problem)
 	guard->dir_fd = guard->grace_outer = guard->grace_inner = -1;
 	for (size_t i = 0; i < MAPS; i++)
 		guard->map_fd[i] = -1;
+	memset(guard->trie_fd, -1, sizeof(guard->trie_fd));
 	pthread_mutex_init(&guard->mutex, NULL);
 	libbpf_capture();
 	guard->instance = strdup(instance);
@@ -105,7 +106,7 @@ void guard_close(struct guard *guard)
 	if (!guard)
 		return;
 	task_join(&guard->quiesce);
-	task_join(&guard->drain);
+	retire_end(guard);
 	sever_free(guard->sever);
 	keep_free(guard->keep);
 	forgiver_free(guard->forgiver);

@@ -52,7 +52,10 @@ int guard_open(const char *instance, struct guard **ret, char **problem);
  * links, on the same maps; missing hooks and uplinks are attached. Raises the generation. */
 int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem);
 
-/* Detaches and unpins everything, sessions unharmed. */
+/* Detaches and unpins everything, sessions unharmed. Freeing its tables, which can take seconds, is
+ * left to guard_close(). */
+int guard_take_off(struct guard *guard, char **problem);
+/* The same for one that is not open, of whatever build. */
 int guard_unload(const char *instance, char **problem);
 bool guard_is_pinned(const char *instance);
 void guard_close(struct guard *guard);

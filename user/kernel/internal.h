@@ -115,6 +115,8 @@ int map_read_array(int fd, uint32_t first, void *values, uint32_t value_size, si
 struct sever;
 struct keep;
 
+#define TRIES 2 /* of a policy slot that can be large: MAP_PREFIXES4 and 6 */
+
 /* Work that goes on behind a call that has returned; one at a time. */
 struct task {
 	pthread_t thread;
@@ -135,7 +137,9 @@ struct guard {
 	struct task quiesce;
 	int grace_outer, grace_inner;
 
-	struct task drain; /* retire.c */
+	struct task drain;		       /* retire.c */
+	int trie_fd[WEIR_POLICY_SLOTS][TRIES]; /* -1, or filled by this process, to be emptied */
+	bool is_off;			       /* unpinned by this process */
 	struct ring_buffer *ring;
 	struct sever *sever;
 	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
@@ -261,12 +265,17 @@ void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot);
 
 /* ---- retire.c: the end of tries -------------------------------------------------------------- */
 
-/* Descriptors of the tries in a policy slot; fewer than 2 when the kernel will not give them. */
-size_t retire_open(const int map_fd[MAPS], uint32_t slot, int trie_fd[2]);
+/* Keeps the tries of a slot that was just filled: by id the kernel gives them to CAP_SYS_ADMIN
+ * alone. */
+void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot);
+/* Takes the kept tries of a slot, or asks for them by id: how many, since the kernel may refuse. */
+size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES]);
 /* Empties tries in small steps, since dropping a full one can stall a CPU for seconds; closes them.
  */
-void retire_drain(int trie_fd[2], size_t count);
-void retire_begin(struct guard *guard, int trie_fd[2], size_t count);
+void retire_drain(int trie_fd[TRIES], size_t count);
+void retire_begin(struct guard *guard, int trie_fd[TRIES], size_t count);
+/* Empties what a guard leaves that was taken off; closes what is kept. */
+void retire_end(struct guard *guard);
 
 /* ---- cgroup.c -------------------------------------------------------------------------------- */
 

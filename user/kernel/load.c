@@ -193,35 +193,41 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 	return 0;
 }
 
+int guard_take_off(struct guard *guard, char **problem)
+{
+	int err = guard_lock(guard);
+
+	if (err)
+		return problem_set(problem, err, "no guard is loaded (%s/%s)", PIN_HOME,
+				   guard->instance);
+	if (guard->control)
+		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
+	err = pins_remove(guard->instance, guard->dir_fd);
+	guard_unlock(guard);
+	if (err)
+		problem_set(problem, err, "cannot unpin %s/%s: %s", PIN_HOME, guard->instance,
+			    strerror(-err));
+	guard->is_off = !err;
+	grace_wait(guard);
+	return err;
+}
+
 int guard_unload(const char *instance, char **problem)
 {
 	_cleanup_guard_ struct guard *guard = NULL;
-	int trie_fd[2 * WEIR_POLICY_SLOTS], err;
-	size_t count = 0;
+	int err;
 
 	if (!instance_is_valid(instance))
 		return problem_set(problem, -EINVAL,
 				   "an instance's name is made of letters, digits, - and _");
 	err = guard_new(instance, &guard, problem);
-	if (!err)
-		err = pins_open(instance, &guard->dir_fd);
-	if (!err)
-		err = guard_lock(guard);
 	if (err)
-		return problem && *problem ? err
-					   : problem_set(problem, err, "no guard is loaded (%s/%s)",
-							 PIN_HOME, instance);
+		return err;
+	err = pins_open(instance, &guard->dir_fd);
+	if (err)
+		return problem_set(problem, err, "no guard is loaded (%s/%s)", PIN_HOME, instance);
 	/* of whatever build the guard is: it must come off */
-	if (!maps_open(instance, guard->map_fd, NULL) && !guard_map_control(guard, NULL))
-		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
-	for (uint32_t slot = 0; slot < WEIR_POLICY_SLOTS; slot++)
-		count += retire_open(guard->map_fd, slot, trie_fd + count);
-	err = pins_remove(instance, guard->dir_fd);
-	guard_unlock(guard);
-	if (err)
-		problem_set(problem, err, "cannot unpin %s/%s: %s", PIN_HOME, instance,
-			    strerror(-err));
-	grace_wait(guard);
-	retire_drain(trie_fd, count);
-	return err;
+	if (!maps_open(instance, guard->map_fd, NULL))
+		guard_map_control(guard, NULL);
+	return guard_take_off(guard, problem);
 }

@@ -9,25 +9,45 @@
 #include "user/kernel/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #define STEP 1024u /* entries at a time */
 
-static int trie_open(int outer_fd, uint32_t slot)
+static const enum guard_map tries[TRIES] = {MAP_PREFIXES4, MAP_PREFIXES6};
+
+void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot)
 {
+	for (size_t i = 0; i < TRIES; i++) {
+		cleanup_close(&guard->trie_fd[slot][i]);
+		guard->trie_fd[slot][i] = fcntl(tables->fd[tries[i]], F_DUPFD_CLOEXEC, 3);
+	}
+}
+
+static bool has_id(int fd, uint32_t id)
+{
+	struct bpf_map_info info = {};
+	uint32_t length = sizeof(info);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &length) && info.id == id;
+}
+
+/* What is kept is not what the slot holds when another process has filled it since. */
+static int trie_open(struct guard *guard, uint32_t slot, size_t which)
+{
+	int outer_fd = guard->map_fd[tries[which]], *kept = &guard->trie_fd[slot][which];
 	uint32_t id;
 
 	if (outer_fd < 0 || bpf_map_lookup_elem(outer_fd, &slot, &id))
 		return -1;
-	return bpf_map_get_fd_by_id(id);
+	return has_id(*kept, id) ? TAKE_FD(*kept) : bpf_map_get_fd_by_id(id);
 }
 
-size_t retire_open(const int map_fd[MAPS], uint32_t slot, int trie_fd[2])
+size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES])
 {
-	static const enum guard_map tries[] = {MAP_PREFIXES4, MAP_PREFIXES6};
 	size_t count = 0;
 
-	for (size_t i = 0; i < 2; i++) {
-		int fd = trie_open(map_fd[tries[i]], slot);
+	for (size_t i = 0; i < TRIES; i++) {
+		int fd = trie_open(guard, slot, i);
 
 		if (fd >= 0)
 			trie_fd[count++] = fd;
@@ -63,7 +83,7 @@ static void drain_one_by_one(int fd)
 			return;
 }
 
-void retire_drain(int trie_fd[2], size_t count)
+void retire_drain(int trie_fd[TRIES], size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		drain_in_batches(trie_fd[i]);
@@ -73,7 +93,7 @@ void retire_drain(int trie_fd[2], size_t count)
 }
 
 struct drain {
-	int trie_fd[2];
+	int trie_fd[TRIES];
 	size_t count;
 };
 
@@ -86,7 +106,7 @@ static void *drain(void *data)
 	return NULL;
 }
 
-void retire_begin(struct guard *guard, int trie_fd[2], size_t count)
+void retire_begin(struct guard *guard, int trie_fd[TRIES], size_t count)
 {
 	struct drain *work = malloc(sizeof(*work));
 
@@ -101,4 +121,17 @@ void retire_begin(struct guard *guard, int trie_fd[2], size_t count)
 		free(work);
 	}
 	retire_drain(trie_fd, count);
+}
+
+void retire_end(struct guard *guard)
+{
+	task_join(&guard->drain);
+	for (uint32_t slot = 0; slot < WEIR_POLICY_SLOTS; slot++) {
+		int trie_fd[TRIES];
+		size_t count = guard->is_off ? retire_open(guard, slot, trie_fd) : 0;
+
+		retire_drain(trie_fd, count);
+		for (size_t i = 0; i < TRIES; i++)
+			cleanup_close(&guard->trie_fd[slot][i]);
+	}
 }
