@@ -9,13 +9,13 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
-             libyaml-dev libjson-c-dev libssl-dev libcmocka-dev clang-format libclang-rt-dev
+             libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
              openssl ncat socat mandoc kmod
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
 CFLAGS  ?= -O2 -g
-PKG     = libbpf yaml-0.1 json-c libcrypto
+PKG     = libbpf yaml-0.1 json-c libcrypto libseccomp
 CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"0.1"'
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread

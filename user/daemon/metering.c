@@ -570,7 +570,13 @@ int metering_start(struct host *host, struct assumed *assumed, char *const *upli
 	}
 	metering->link_bytes_per_s = links_speed(uplinks, uplink_count);
 	note_trouble(metering, metering_save(metering, 0));
-	r = pthread_create(&metering->thread, NULL, save_on, metering);
+	return 0;
+}
+
+int metering_run(struct metering *metering)
+{
+	int r = pthread_create(&metering->thread, NULL, save_on, metering);
+
 	metering->has_thread = r == 0;
 	return -r;
 }

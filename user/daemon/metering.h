@@ -20,12 +20,15 @@ struct metering;
 int metering_open(struct host *host, struct metering **ret);
 
 /*
- * The daemon's: takes `assumed` over (NULL: from the file of this boot), writes a first snapshot
- * and starts the thread. `uplinks` bound what can leave unseen: none named means every physical
- * interface. Without a disk the guard goes on, and saving is tried again each second.
+ * The daemon's: takes `assumed` over (NULL: from the file of this boot) and writes a first
+ * snapshot. `uplinks` bound what can leave unseen: none named means every physical interface.
+ * Without a disk the guard goes on, and saving is tried again each second.
  */
 int metering_start(struct host *host, struct assumed *assumed, char *const *uplinks,
 		   size_t uplink_count);
+
+/* Starts the thread, which has the capabilities that the caller has by then. 0 or -errno. */
+int metering_run(struct metering *metering);
 
 /* Saves all of it now, under these flags (enum meters_flag). 0 or -errno. */
 int metering_save(struct metering *metering, uint32_t flags);

@@ -22,6 +22,7 @@
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/privileges.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
 #include "user/daemon/watch.h"
@@ -251,6 +252,29 @@ static void loop_run(struct loop *loop)
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
+/* What later work needs is loaded first: nothing can be afterwards. */
+static int settle(struct host *host, char **problem)
+{
+	_cleanup_free_ char *why = NULL;
+	bool is_filtered;
+	int r;
+
+	if (guard_prepare(host->guard, &why) < 0)
+		host_tell(host, "unprepared", RECORD_HIGH, NULL, 0, "%s",
+			  why ? why : "a program that later work needs could not be loaded");
+	r = privileges_drop(&is_filtered, problem);
+	if (r < 0)
+		return r;
+	if (!is_filtered)
+		host_tell(host, "unfiltered", RECORD_MEDIUM, NULL, 0,
+			  "the daemon runs without a filter on its system calls: this kernel, or "
+			  "this build, has none");
+	r = metering_run(host->metering);
+	if (r < 0)
+		return tell_problem(problem, r, "cannot save the meters: %s", strerror(-r));
+	return 0;
+}
+
 static void announce(struct loop *loop)
 {
 	struct guard_hook *hook = NULL;
@@ -271,6 +295,8 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 		r = daemon_start(&loop->host, options, problem);
 	if (r == 0)
 		r = open_all(loop, problem);
+	if (r == 0)
+		r = settle(&loop->host, problem);
 	if (r < 0)
 		return r;
 	malloc_trim(0); /* compiling needs several times what the image keeps */
@@ -302,7 +328,9 @@ int daemon_run(const struct run_options *options, char **problem)
 
 	for (size_t i = 0; i < SERVER_CLIENTS; i++)
 		loop.server.client[i].fd = -1;
-	r = paths_make(options->instance, problem);
+	r = privileges_limit(problem);
+	if (r == 0)
+		r = paths_make(options->instance, problem);
 	if (r == 0)
 		r = daemon_lock(options->instance, &lock, problem);
 	if (r < 0)

@@ -22,7 +22,7 @@ struct run_options {
 /*
  * Runs until SIGTERM, SIGINT or an unload; the guard stays on after a signal. Says `weir: guarding
  * ...` on stdout when it judges. 0; or -errno with one line in `problem` (malloc'd): then nothing
- * was attached that was not before.
+ * was attached that was not before, or the line says that the guard stays on.
  */
 int daemon_run(const struct run_options *options, char **problem);
 

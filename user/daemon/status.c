@@ -13,6 +13,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/privileges.h"
 #include "user/daemon/totals.h"
 #include "user/policy/target.h"
 #include "user/policy/words.h"
@@ -248,6 +249,10 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	put_policy(host, reply);
 	clock_put(host, reply);
 	attachment_put(host, reply);
+	if (host->is_daemon)
+		privileges_put(reply);
+	else
+		json_put_null(reply, "privileges");
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_cuts(host, reply, &totals->latches);

@@ -52,6 +52,10 @@ int guard_open(const char *instance, struct guard **ret, char **problem);
  * links, on the same maps; missing hooks and uplinks are attached. Raises the generation. */
 int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem);
 
+/* Loads the programs that later work runs (ending sockets, forgiving), for a process that will not
+ * be able to load any. All are tried, the first error is told. */
+int guard_prepare(struct guard *guard, char **problem);
+
 /* Detaches and unpins everything, sessions unharmed. Freeing its tables, which can take seconds, is
  * left to guard_close(). */
 int guard_take_off(struct guard *guard, char **problem);

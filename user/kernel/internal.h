@@ -265,8 +265,8 @@ void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot);
 
 /* ---- retire.c: the end of tries -------------------------------------------------------------- */
 
-/* Keeps the tries of a slot that was just filled: by id the kernel gives them to CAP_SYS_ADMIN
- * alone. */
+/* Keeps the tries of a slot that was just filled: the kernel gives them back by id to
+ * CAP_SYS_ADMIN alone, and the daemon's filter closes that command (user/daemon/filter.c). */
 void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot);
 /* Takes the kept tries of a slot, or asks for them by id: how many, since the kernel may refuse. */
 size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES]);
@@ -297,6 +297,8 @@ void sever_free(struct sever *sever);
 
 /* ---- meters.c -------------------------------------------------------------------------------- */
 
+/* Loads the program that forgives once. */
+int forgiver_load(struct guard *guard, char **problem);
 void forgiver_free(struct forgiver *forgiver);
 
 struct selection {

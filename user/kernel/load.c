@@ -193,6 +193,13 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 	return 0;
 }
 
+int guard_prepare(struct guard *guard, char **problem)
+{
+	int err = sever_load(guard, problem);
+
+	return forgiver_load(guard, err ? NULL : problem) ?: err;
+}
+
 int guard_take_off(struct guard *guard, char **problem)
 {
 	int err = guard_lock(guard);

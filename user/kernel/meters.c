@@ -55,7 +55,7 @@ static void cleanup_forgiver(struct forgiver **forgiver)
 	forgiver_free(*forgiver);
 }
 
-static int forgiver_load(struct guard *guard, char **problem)
+int forgiver_load(struct guard *guard, char **problem)
 {
 	_cleanup_(cleanup_forgiver) struct forgiver *forgiver = NULL;
 	int err;

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The daemon gives up what it does not need once the guard judges; what is left is enough for its work.
+
+That it is enough, every other lab test shows too: their daemons run with no more.
+"""
+import errno
+import glob
+import os
+import pwd
+import socket
+
+import lab
+from case import NORD, STORE, STRANGERS, LabCase, far, wait_for
+from guard import HOSTS, grant, policy
+
+PORT = 7000
+POLICY = policy([grant("report", "batch", NORD, calls="tcp/7000")], STRANGERS)
+STAYS = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_PTRACE": 19, "CAP_DAC_READ_SEARCH": 2}
+MASK = sum(1 << number for number in STAYS.values())
+
+
+def keep_idle_connection(namespace, uid, address, ready):
+    """In another network namespace, soon as `uid`: connects, and says what ended the connection."""
+    descriptor = os.open(namespace, os.O_RDONLY)
+    lab._checked(lab._libc.setns(descriptor, lab.CLONE_NEWNET))
+    os.close(descriptor)
+    with socket.create_connection((address, PORT), 5) as connection:
+        os.setresuid(uid, uid, uid)
+        connection.sendall(b"x")
+        os.write(ready, b"x")
+        connection.settimeout(15)
+        try:
+            return connection.recv(1)
+        except OSError as error:
+            return errno.errorcode.get(error.errno, str(error))
+
+
+class Privileges(LabCase):
+    policy = POLICY
+
+    def tasks(self):
+        """/proc/PID/task/*/status of the daemon, as dictionaries."""
+        found = []
+        for path in glob.glob("/proc/%d/task/*/status" % self.guard.process.pid):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    found.append(dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line))
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # a thread that ended meanwhile
+        return found
+
+    def assert_dropped(self):
+        tasks = self.tasks()
+        self.assertGreaterEqual(len(tasks), 2)  # the loop, and the one that saves the meters
+        for task in tasks:
+            for key in ("CapEff", "CapPrm", "CapBnd"):
+                self.assertEqual(int(task[key], 16), MASK, key)
+            for key in ("CapInh", "CapAmb"):
+                self.assertEqual(int(task[key], 16), 0, key)
+            self.assertEqual((task["Seccomp"], task["NoNewPrivs"]), ("2", "1"))
+
+    def assert_told(self):
+        told = self.guard.status()["privileges"]
+        self.assertEqual(set(told.pop("capabilities")), set(STAYS))
+        self.assertEqual(told, {"has_others": False, "no_new_privileges": True, "system_calls_filtered": True})
+
+    def test_dropped_at_start_and_when_taken_over(self):
+        self.assert_dropped()
+        self.assert_told()
+        self.guard.kill()
+        self.assertIsNone(self.guard.status()["privileges"])  # nobody has any
+        self.guard.start()
+        wait_for(lambda: len(self.tasks()) == 2, 10, "the threads of taking over to end")
+        self.assert_dropped()
+        self.assert_told()
+
+    def test_a_cut_finds_what_its_owner_hides(self):
+        """Another user's process, in another network namespace, in a cgroup that only its owner may read."""
+        nobody = pwd.getpwnam("nobody").pw_uid
+        sink = far.Sink(self.lab, NORD, HOSTS[NORD][0][0], PORT)
+        self.addCleanup(sink.task.kill)
+        read, write = os.pipe()
+        task = self.lab.start(keep_idle_connection, self.lab.hosts[STORE].path, nobody, HOSTS[NORD][0][0],
+                              write, service="system.slice/batch.service/hidden")
+        cgroup = self.lab.cgroup_of("system.slice/batch.service/hidden")
+        os.chown(cgroup, nobody, -1)
+        os.chmod(cgroup, 0o700)
+        os.close(write)
+        if not os.read(read, 1):
+            self.fail("it never connected: %s" % task.result(10))
+        os.close(read)
+        self.guard.cut("partner:" + NORD)
+        self.assertEqual(task.result(10), "ECONNABORTED")
+        self.guard.reopen("partner:" + NORD)
