@@ -5,7 +5,7 @@
 #ifndef WEIR_A_HOST_H
 #define WEIR_A_HOST_H
 
-#include <dirent.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -73,16 +73,12 @@ __attribute__((unused)) static int host_up(void **state)
 	return 0;
 }
 
-static void remove_files(const char *path)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	DIR *directory = opendir(path);
-	struct dirent *entry;
-
-	while (directory && (entry = readdir(directory)) != NULL)
-		unlinkat(dirfd(directory), entry->d_name, 0);
-	if (directory)
-		closedir(directory);
-	rmdir(path);
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
 }
 
 __attribute__((unused)) static int host_down(void **state)
@@ -92,9 +88,7 @@ __attribute__((unused)) static int host_down(void **state)
 	host_close(*state);
 	snprintf(path, sizeof(path), "%s/unit", state_root);
 	chmod(path, 0700);
-	remove_files(path);
-	remove_files(state_root);
-	return 0;
+	return nftw(state_root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* The answer to a request, parsed. */

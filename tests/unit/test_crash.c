@@ -10,7 +10,6 @@
 #include "tests/unit/a_host.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -319,14 +318,6 @@ static bool has_order(const char *target)
 }
 
 /* ---- one trial of one step ------------------------------------------------------------------ */
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
 
 /* The file of `weir run --policy`. */
 static void write_policy(const char *name)
