@@ -54,6 +54,21 @@ static void expect_refused(const char *line, const char *text)
 	arguments_free(&arguments);
 }
 
+/* It goes into JSON, which holds nothing else; the daemon would only say that it cannot read it. */
+static void a_text_is_utf8(void **state)
+{
+	struct arguments arguments;
+	char *problem;
+
+	(void)state;
+	assert_int_equal(parse(&arguments, &problem, "a --reason gr\xc3\xbc\xc3\x9f"), 0);
+	arguments_free(&arguments);
+	expect_refused("a --reason gr\xfc\xdf", "--reason is not UTF-8 text");
+	expect_refused("a --reason=\xc3", "--reason is not UTF-8 text");
+	assert_int_equal(parse(&arguments, &problem, "a --uplink wl\xe4n"), 0); /* no text */
+	arguments_free(&arguments);
+}
+
 static void options_stand_anywhere(void **state)
 {
 	static const char *const lines[] = {
@@ -165,6 +180,7 @@ static void help_names_every_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_text_is_utf8),
 		cmocka_unit_test(options_stand_anywhere),
 		cmocka_unit_test(repeated_ones_keep_their_order),
 		cmocka_unit_test(two_dashes_end_the_options),

@@ -92,6 +92,9 @@ static int take_option(struct arguments *arguments, int argc, char **argv, int *
 	} else if (equals) {
 		return problem_set(problem, "%s takes no value", option->name);
 	}
+	if (option->value && strcmp(option->value, "TEXT") == 0 &&
+	    !text_is_utf8(value, strlen(value)))
+		return problem_set(problem, "%s is not UTF-8 text", option->name);
 	arguments->given[arguments->given_count++] = (struct given){option, value};
 	return 0;
 }
