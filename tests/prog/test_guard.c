@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,7 +30,7 @@
 
 #include <bpf/bpf.h>
 
-#include "user/kernel/guard.h"
+#include "user/kernel/internal.h"
 
 static char instance[64];
 static char cgroup[256];
@@ -130,13 +132,13 @@ static bool leaves_nothing(void)
 
 static size_t attached(struct guard *guard, size_t *all)
 {
-	struct guard_hook *hooks = NULL;
+	struct guard_hook *found = NULL;
 	size_t count = 0, n = 0;
 
-	assert_int_equal(guard_hooks(guard, &hooks, &count), 0);
+	assert_int_equal(guard_hooks(guard, &found, &count), 0);
 	for (size_t i = 0; i < count; i++)
-		n += hooks[i].is_attached;
-	free(hooks);
+		n += found[i].is_attached;
+	free(found);
 	*all = count;
 	return n;
 }
@@ -505,6 +507,58 @@ static void test_sizes(void **state)
 	assert_true(took < 1000); /* whoever ordered it waits 5 s for the answer */
 }
 
+/* ---- the lock -------------------------------------------------------------------------------- */
+
+/* A process that has the lock and a name that would steer a terminal. */
+static pid_t hold_lock(void)
+{
+	int ready[2];
+	char path[160], letter;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		snprintf(path, sizeof(path), "/sys/fs/bpf/weir/%s", instance);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, "hold\033er");
+		if (flock(open(path, O_RDONLY | O_DIRECTORY), LOCK_EX) ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &letter, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void test_who_holds_the_lock(void **state)
+{
+	struct guard *guard = load_small();
+	char expected[64], *problem = NULL;
+	pid_t pid = hold_lock();
+
+	(void)state;
+	/* what guard_lock_told() says after 15 s */
+	assert_int_equal(lock_problem(guard, -ETIMEDOUT, &problem), -ETIMEDOUT);
+	snprintf(expected, sizeof(expected), "process %d (hold?er) has held", pid);
+	if (!problem || strncmp(problem, expected, strlen(expected)))
+		fail_msg("%s", problem ? problem : "no problem");
+	free(problem);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	problem = NULL;
+	lock_problem(guard, -ETIMEDOUT, &problem);
+	assert_non_null(problem);
+	assert_int_equal(strncmp(problem, "another process", 15), 0); /* it has gone meanwhile */
+	free(problem);
+	guard_close(guard);
+	unload();
+}
+
 /* ---- uplinks --------------------------------------------------------------------------------- */
 
 static int foreign_program(void)
@@ -749,6 +803,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_sever_finds_nothing),
 		cmocka_unit_test(test_sizes),
 		/* last: these move to another network namespace */
+		cmocka_unit_test(test_who_holds_the_lock),
 		cmocka_unit_test(test_uplinks),
 		cmocka_unit_test(test_sever),
 	};

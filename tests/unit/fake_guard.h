@@ -90,6 +90,12 @@ int guard_lock(struct guard *guard)
 	return 0;
 }
 
+int guard_lock_told(struct guard *guard, char **problem)
+{
+	(void)problem;
+	return guard_lock(guard);
+}
+
 void guard_unlock(struct guard *guard)
 {
 	guard->locked--;

@@ -262,10 +262,8 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 	r = compile_request(host, &request->applied.sources, &image, problem, details);
 	if (r < 0)
 		return r;
-	r = guard_lock(host->guard);
-	if (r < 0) {
-		tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
-	} else {
+	r = guard_lock_told(host->guard, problem);
+	if (r == 0) {
 		r = apply_locked(host, request, &image, reply, problem);
 		guard_unlock(host->guard);
 	}
@@ -396,10 +394,10 @@ static int rollback_locked(struct host *host, const char *by, const char *digest
 int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
 		  char **problem)
 {
-	int r = guard_lock(host->guard);
+	int r = guard_lock_told(host->guard, problem);
 
 	if (r < 0)
-		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+		return r;
 	r = rollback_locked(host, by, digest, problem);
 	guard_unlock(host->guard);
 	if (r < 0)
@@ -414,10 +412,10 @@ int host_renew(struct host *host, char **problem)
 	const char *file = host->trial_until_ns ? trial_file
 			   : host->applied_ns	? applied_file
 						: NULL;
-	int r = guard_lock(host->guard);
+	int r = guard_lock_told(host->guard, problem);
 
 	if (r < 0)
-		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+		return r;
 	r = host_refresh_orders(host);
 	if (r == 0)
 		r = return_to(host, file, problem);

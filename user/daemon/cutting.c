@@ -248,10 +248,10 @@ static int cut_locked(struct host *host, const struct order_request *request,
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,
 	     char **problem)
 {
-	int r = guard_lock(host->guard);
+	int r = guard_lock_told(host->guard, problem);
 
 	if (r < 0)
-		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+		return r;
 	r = cut_locked(host, request, reply, problem);
 	guard_unlock(host->guard);
 	return r;

@@ -341,10 +341,10 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 	_cleanup_free_ struct weir_cut_entry *entry =
 		calloc(request->target_count + 1, sizeof(*entry));
 	struct reopening work = {.host = host, .request = request, .reply = reply};
-	int r = entry ? guard_lock(host->guard) : -ENOMEM;
+	int r = entry ? guard_lock_told(host->guard, problem) : -ENOMEM;
 
 	if (r < 0)
-		return tell_problem(problem, r, "cannot lock the guard: %s", strerror(-r));
+		return r;
 	r = read_order_id(&work, problem);
 	if (r == 0)
 		r = orders_begin(host, &work.orders, problem);

@@ -198,10 +198,10 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 
 int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem)
 {
-	int err = guard_lock(guard);
+	int err = guard_lock_told(guard, problem);
 
 	if (err)
-		return problem_set(problem, err, "the guard was taken off");
+		return err;
 	err = adopt_locked(guard, options, problem);
 	guard_unlock(guard);
 	if (!err) { /* this build's iterators, before the first cut needs them */

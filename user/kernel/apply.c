@@ -285,7 +285,7 @@ int guard_apply(struct guard *guard, const struct image *image, const struct cut
 		return err;
 	err = lock_quiet(guard);
 	if (err)
-		return problem_set(problem, err, "the guard was taken off");
+		return lock_problem(guard, err, problem);
 	err = apply_locked(guard, &tables, &image->head, cuts, problem);
 	guard_unlock(guard);
 	return err;

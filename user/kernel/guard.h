@@ -70,6 +70,7 @@ void guard_close(struct guard *guard);
  * -ETIMEDOUT: another process, which may be stopped, has held it for 15 s.
  */
 int guard_lock(struct guard *guard);
+int guard_lock_told(struct guard *guard, char **problem); /* names who holds it */
 void guard_unlock(struct guard *guard);
 
 /* ---- changes; each takes the guard's lock, and ends with one write of control.active --------- */

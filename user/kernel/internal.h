@@ -168,6 +168,9 @@ static inline void task_join(struct task *task)
 
 /* ---- lock.c ---------------------------------------------------------------------------------- */
 
+/* One line about why guard_lock() failed; with -ETIMEDOUT it names who holds the lock. Returns
+ * `err`. */
+int lock_problem(const struct guard *guard, int err, char **problem);
 /* guard_lock(), and no grace period under way: needed before a slot is written. */
 int lock_quiet(struct guard *guard);
 /* Returns when no packet runs any longer in what was active before. About 8 ms. */

@@ -117,8 +117,7 @@ static int claim(struct guard *guard, char **problem)
 		err = guard_lock(guard);
 	}
 	if (err)
-		return problem_set(problem, err, "cannot lock %s/%s: %s", PIN_HOME, guard->instance,
-				   strerror(-err));
+		return lock_problem(guard, err, problem);
 	if (!guard_is_pinned(guard->instance))
 		return 0;
 	guard_unlock(guard);
@@ -204,9 +203,11 @@ int guard_take_off(struct guard *guard, char **problem)
 {
 	int err = guard_lock(guard);
 
-	if (err)
+	if (err == -ENOENT)
 		return problem_set(problem, err, "no guard is loaded (%s/%s)", PIN_HOME,
 				   guard->instance);
+	if (err)
+		return lock_problem(guard, err, problem);
 	if (guard->control)
 		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
 	err = pins_remove(guard->instance, guard->dir_fd);

@@ -12,7 +12,11 @@
 #include <errno.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
+
+#include "user/base/file.h"
+#include "user/base/text.h"
 
 /* 15 s: longer than whoever holds it properly needs it (loading the programs) */
 #define LOCK_STEP_NS 1000000
@@ -70,6 +74,67 @@ void guard_unlock(struct guard *guard)
 		flock(guard->dir_fd, LOCK_UN);
 	pthread_mutex_unlock(&guard->mutex);
 }
+
+/* ---- who else ------------------------------------------------------------------------------- */
+
+/* The process with an flock on what `fd` is open on, from /proc/locks:
+ * "7: FLOCK  ADVISORY  WRITE 21187 00:27:903188 0 EOF". 0: none that is seen from here. */
+static pid_t holder_of(int fd)
+{
+	_cleanup_fclose_ FILE *locks = fopen("/proc/locks", "re");
+	char line[256], file[64];
+	struct stat st;
+	pid_t pid;
+
+	if (!locks || fstat(fd, &st))
+		return 0;
+	snprintf(file, sizeof(file), " %02x:%02x:%lu ", major(st.st_dev), minor(st.st_dev),
+		 (unsigned long)st.st_ino);
+	while (fgets(line, sizeof(line), locks))
+		if (strstr(line, "FLOCK") && !strstr(line, "->") && strstr(line, file) &&
+		    sscanf(line, "%*d: FLOCK %*s %*s %d", &pid) == 1)
+			return pid;
+	return 0;
+}
+
+/* Its name is its own choice: no control characters. */
+static void name_process(pid_t pid, char *text, size_t size)
+{
+	_cleanup_free_ char *name = NULL;
+	char path[32];
+	size_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	if (!pid || file_read(path, 256, &name, &length)) {
+		snprintf(text, size, "another process");
+		return;
+	}
+	name[strcspn(name, "\n")] = 0;
+	text_make_plain(name);
+	snprintf(text, size, "process %d (%.32s)", pid, name);
+}
+
+int lock_problem(const struct guard *guard, int err, char **problem)
+{
+	char who[64];
+
+	if (err == -ENOENT)
+		return problem_set(problem, err, "the guard was taken off");
+	if (err != -ETIMEDOUT)
+		return problem_set(problem, err, "cannot lock the guard: %s", strerror(-err));
+	name_process(holder_of(guard->dir_fd), who, sizeof(who));
+	return problem_set(problem, err, "%s has held the guard's lock for more than %d s", who,
+			   LOCK_STEPS / 1000);
+}
+
+int guard_lock_told(struct guard *guard, char **problem)
+{
+	int err = guard_lock(guard);
+
+	return err ? lock_problem(guard, err, problem) : 0;
+}
+
+/* ---- quiet slots ----------------------------------------------------------------------------- */
 
 int lock_quiet(struct guard *guard)
 {
