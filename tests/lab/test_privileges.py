@@ -16,7 +16,11 @@ from guard import HOSTS, grant, policy
 PORT = 7000
 POLICY = policy([grant("report", "batch", NORD, calls="tcp/7000")], STRANGERS)
 STAYS = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_PTRACE": 19, "CAP_DAC_READ_SEARCH": 2}
-MASK = sum(1 << number for number in STAYS.values())
+AT_START = dict(STAYS, CAP_PERFMON=38, CAP_CHOWN=0)
+
+
+def mask(capabilities):
+    return sum(1 << number for number in capabilities.values())
 
 
 def keep_idle_connection(namespace, uid, address, ready):
@@ -35,8 +39,8 @@ def keep_idle_connection(namespace, uid, address, ready):
             return errno.errorcode.get(error.errno, str(error))
 
 
-class Privileges(LabCase):
-    policy = POLICY
+class PrivilegesCase(LabCase):
+    bound = STAYS  # the capabilities that no program run by the daemon could have more than
 
     def tasks(self):
         """/proc/PID/task/*/status of the daemon, as dictionaries."""
@@ -53,8 +57,9 @@ class Privileges(LabCase):
         tasks = self.tasks()
         self.assertGreaterEqual(len(tasks), 2)  # the loop, and the one that saves the meters
         for task in tasks:
-            for key in ("CapEff", "CapPrm", "CapBnd"):
-                self.assertEqual(int(task[key], 16), MASK, key)
+            for key in ("CapEff", "CapPrm"):
+                self.assertEqual(int(task[key], 16), mask(STAYS), key)
+            self.assertEqual(int(task["CapBnd"], 16), mask(self.bound))
             for key in ("CapInh", "CapAmb"):
                 self.assertEqual(int(task[key], 16), 0, key)
             self.assertEqual((task["Seccomp"], task["NoNewPrivs"]), ("2", "1"))
@@ -63,6 +68,10 @@ class Privileges(LabCase):
         told = self.guard.status()["privileges"]
         self.assertEqual(set(told.pop("capabilities")), set(STAYS))
         self.assertEqual(told, {"has_others": False, "no_new_privileges": True, "system_calls_filtered": True})
+
+
+class Privileges(PrivilegesCase):
+    policy = POLICY
 
     def test_dropped_at_start_and_when_taken_over(self):
         self.assert_dropped()
@@ -92,3 +101,29 @@ class Privileges(LabCase):
         self.guard.cut("partner:" + NORD)
         self.assertEqual(task.result(10), "ECONNABORTED")
         self.guard.reopen("partner:" + NORD)
+
+
+class Bounded(PrivilegesCase):
+    """Started as a service manager does that grants what the table has and nothing else."""
+    bound = AT_START
+
+    @classmethod
+    def prepare(cls):
+        names = ",".join("+" + name[4:].lower() for name in AT_START)
+        words = cls.guard.run_words
+        cls.guard.run_words = lambda *more, **options: [
+            "setpriv", "--bounding-set=-all," + names, "--no-new-privs", "--", *words(*more, **options)]
+
+    def test_it_loads_takes_over_and_works(self):
+        self.guard.start(POLICY)
+        self.assert_dropped()
+        self.guard.kill()
+        self.guard.start()
+        wait_for(lambda: len(self.tasks()) == 2, 10, "the threads of taking over to end")
+        self.assert_dropped()
+        self.guard.apply(policy([grant("report", "batch", NORD, calls="tcp/7001")], STRANGERS))
+        self.guard.cut("partner:" + NORD)
+        self.assertTrue(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        self.guard.must("unload", "--yes")
+        self.assertEqual(self.guard.process.wait(10), 0)
+        self.assertFalse(self.guard.is_pinned())
