@@ -24,7 +24,7 @@ def mask(capabilities):
 
 
 def keep_idle_connection(namespace, uid, address, ready):
-    """In another network namespace, soon as `uid`: connects, and says what ended the connection."""
+    """In a network namespace, soon as `uid`: connects, and says what ended the connection."""
     descriptor = os.open(namespace, os.O_RDONLY)
     lab._checked(lab._libc.setns(descriptor, lab.CLONE_NEWNET))
     os.close(descriptor)
@@ -40,7 +40,8 @@ def keep_idle_connection(namespace, uid, address, ready):
 
 
 class PrivilegesCase(LabCase):
-    bound = STAYS  # the capabilities that no program run by the daemon could have more than
+    stays = STAYS
+    bound = STAYS  # what a program that it ran could have at most
 
     def tasks(self):
         """/proc/PID/task/*/status of the daemon, as dictionaries."""
@@ -58,7 +59,7 @@ class PrivilegesCase(LabCase):
         self.assertGreaterEqual(len(tasks), 2)  # the loop, and the one that saves the meters
         for task in tasks:
             for key in ("CapEff", "CapPrm"):
-                self.assertEqual(int(task[key], 16), mask(STAYS), key)
+                self.assertEqual(int(task[key], 16), mask(self.stays), key)
             self.assertEqual(int(task["CapBnd"], 16), mask(self.bound))
             for key in ("CapInh", "CapAmb"):
                 self.assertEqual(int(task[key], 16), 0, key)
@@ -66,8 +67,24 @@ class PrivilegesCase(LabCase):
 
     def assert_told(self):
         told = self.guard.status()["privileges"]
-        self.assertEqual(set(told.pop("capabilities")), set(STAYS))
+        self.assertEqual(set(told.pop("capabilities")), set(self.stays))
         self.assertEqual(told, {"has_others": False, "no_new_privileges": True, "system_calls_filtered": True})
+
+    def connect_idle(self, host, user, cgroup):
+        """A process of `user` in a host's namespace and its own cgroup, connected to a partner; the task."""
+        user = pwd.getpwnam(user).pw_uid
+        sink = far.Sink(self.lab, NORD, HOSTS[NORD][0][0], PORT)
+        self.addCleanup(sink.task.kill)
+        read, write = os.pipe()
+        task = self.lab.start(keep_idle_connection, self.lab.hosts[host].path, user, HOSTS[NORD][0][0], write,
+                              service=cgroup)
+        os.chown(self.lab.cgroup_of(cgroup), user, -1)
+        os.chmod(self.lab.cgroup_of(cgroup), 0o700)
+        os.close(write)
+        if not os.read(read, 1):
+            self.fail("it never connected: %s" % task.result(10))
+        os.close(read)
+        return task
 
 
 class Privileges(PrivilegesCase):
@@ -85,34 +102,25 @@ class Privileges(PrivilegesCase):
 
     def test_a_cut_finds_what_its_owner_hides(self):
         """Another user's process, in another network namespace, in a cgroup that only its owner may read."""
-        nobody = pwd.getpwnam("nobody").pw_uid
-        sink = far.Sink(self.lab, NORD, HOSTS[NORD][0][0], PORT)
-        self.addCleanup(sink.task.kill)
-        read, write = os.pipe()
-        task = self.lab.start(keep_idle_connection, self.lab.hosts[STORE].path, nobody, HOSTS[NORD][0][0],
-                              write, service="system.slice/batch.service/hidden")
-        cgroup = self.lab.cgroup_of("system.slice/batch.service/hidden")
-        os.chown(cgroup, nobody, -1)
-        os.chmod(cgroup, 0o700)
-        os.close(write)
-        if not os.read(read, 1):
-            self.fail("it never connected: %s" % task.result(10))
-        os.close(read)
+        task = self.connect_idle(STORE, "nobody", "system.slice/batch.service/hidden")
         self.guard.cut("partner:" + NORD)
         self.assertEqual(task.result(10), "ECONNABORTED")
         self.guard.reopen("partner:" + NORD)
 
 
-class Bounded(PrivilegesCase):
-    """Started as a service manager does that grants what the table has and nothing else."""
-    bound = AT_START
+class GrantedCase(PrivilegesCase):
+    """Started as a service manager does that grants some capabilities and nothing else."""
 
     @classmethod
     def prepare(cls):
-        names = ",".join("+" + name[4:].lower() for name in AT_START)
+        names = ",".join("+" + name[4:].lower() for name in cls.bound)
         words = cls.guard.run_words
         cls.guard.run_words = lambda *more, **options: [
             "setpriv", "--bounding-set=-all," + names, "--no-new-privs", "--", *words(*more, **options)]
+
+
+class Granted(GrantedCase):
+    bound = AT_START
 
     def test_it_loads_takes_over_and_works(self):
         self.guard.start(POLICY)
@@ -127,3 +135,23 @@ class Bounded(PrivilegesCase):
         self.guard.must("unload", "--yes")
         self.assertEqual(self.guard.process.wait(10), 0)
         self.assertFalse(self.guard.is_pinned())
+
+
+class WithoutContainers(GrantedCase):
+    """All services share the host's network namespace: CAP_SYS_ADMIN can be taken away."""
+    bound = {name: number for name, number in AT_START.items() if name != "CAP_SYS_ADMIN"}
+    stays = {name: number for name, number in STAYS.items() if name != "CAP_SYS_ADMIN"}
+
+    def test_it_loads_takes_over_and_ends_sockets(self):
+        self.guard.start(POLICY)
+        self.assert_dropped()
+        self.assert_told()
+        self.guard.kill()
+        self.guard.start()
+        task = self.connect_idle("hub", "nobody", "system.slice/batch.service/hidden")
+        self.guard.cut("partner:" + NORD)
+        self.assertEqual(task.result(10), "ECONNABORTED")
+        self.guard.reopen("partner:" + NORD)
+        self.guard.apply(policy([grant("report", "batch", NORD, calls="tcp/7001")], STRANGERS))
+        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+        self.guard.must("unload", "--yes")

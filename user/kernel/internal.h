@@ -318,7 +318,7 @@ struct namespaces {
 	uint64_t *id;
 	size_t count;
 };
-/* The network namespaces of all processes below the cgroup, and the caller's own; each once. */
+/* The caller's own network namespace, and those of all processes below the cgroup; each once. */
 int namespaces_find(const char *cgroup, struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);
 

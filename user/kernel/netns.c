@@ -68,6 +68,8 @@ int namespaces_find(const char *cgroup, struct namespaces *namespaces)
 {
 	int err = add(namespaces, "/proc/thread-self/ns/net");
 
+	if (!err && !namespaces->count)
+		err = -ENOENT; /* /proc is not there */
 	if (!err && cgroup)
 		err = cgroup_walk(cgroup, add_processes, namespaces);
 	return err;

@@ -205,7 +205,8 @@ static int put_request(const struct sever *sever, const struct weir_sever_reques
 }
 
 /* One namespace that cannot be entered (it is going away) must not keep the others' sockets alive:
- * all are tried, the first error is told. */
+ * all are tried, the first error is told. The first is the caller's own, where it is already: a
+ * host without others needs no CAP_SYS_ADMIN. */
 static int run_all(struct guard *guard, struct run *run, size_t *namespaces_count)
 {
 	struct namespaces namespaces = {};
@@ -213,7 +214,7 @@ static int run_all(struct guard *guard, struct run *run, size_t *namespaces_coun
 
 	*namespaces_count = namespaces.count;
 	for (size_t i = 0; i < namespaces.count; i++) {
-		int one = run_in(run, namespaces.fd[i]);
+		int one = i == 0 ? run_inside(run) : run_in(run, namespaces.fd[i]);
 
 		if (one && !err)
 			err = one;
