@@ -41,8 +41,18 @@ PULSES_PER_SECOND = 16               # and so often
 ON_THE_WAY_NS = 20 * 10**6           # from the hub's queue to the far end, on a busy machine
 START_SECONDS = 60
 
-# (action, how often). `load` starts a guard from nothing: unloaded before, behind a link without carrier
+# (action, how often). `load` starts a guard from nothing: unloaded before, without a route
 ACTIONS = (("start", 3), ("load", 1), ("apply", 3), ("trial", 1), ("rollback", 1), ("cut", 6), ("stop", 3))
+
+
+def agreed(name, budget, total):
+    """One of the two policies: they differ by which port of the payer may be called."""
+    ports = "tcp/%d" % PORT
+    grants = [guards.grant("pulls", "batch", [NORD, SUED, STORE], serves=ports),
+              guards.grant("pushes", "batch", [NORD, STORE], calls=["tcp/9000", "udp/9000"]),
+              guards.grant("probe", "batch", PAYER, calls="udp/%d" % PROBED[name])]
+    strangers = {"serves": ["%dB/7d" % budget], "calls": "deny", "total": ["%dB/7d" % total], "on_breach": "hold"}
+    return guards.policy(grants, strangers, name=name)
 
 
 def _pulse(connection):
@@ -55,7 +65,7 @@ def _short_lived(listener):
     listener.setsockopt(6, 18, 4000)  # TCP_USER_TIMEOUT
 
 
-def _pull(port, source=None):
+def pull(port, source=None):
     """Pulls until it is killed, on one connection after the other."""
     while True:
         far.tcp_take(far.HUB[4], port, source, 1.0)
@@ -104,29 +114,18 @@ class Storm:
         self.worst_start = 0.0
         self.turns = []        # (address, Count, Task)
         self.cut_since = None  # time_ns of the answer; None: nord is not cut
-        self.is_link_down = False
-
-    # ---- what is agreed -------------------------------------------------------------------------
-
-    def policy(self, name):
-        ports = "tcp/%d" % PORT
-        grants = [guards.grant("pulls", "batch", [NORD, SUED, STORE], serves=ports),
-                  guards.grant("pushes", "batch", [NORD, STORE], calls=["tcp/9000", "udp/9000"]),
-                  guards.grant("probe", "batch", PAYER, calls="udp/%d" % PROBED[name])]
-        strangers = {"serves": ["%dB/7d" % self.budget], "calls": "deny", "total": ["%dB/7d" % self.total],
-                     "on_breach": "hold"}
-        return guards.policy(grants, strangers, name=name)
+        self.is_route_away = False
 
     def begin(self):
         guard = self.guard
-        self.files = {name: guard.write_policy(self.policy(name), name + ".yaml") for name in PROBED}
+        self.files = {name: guard.write_policy(agreed(name, self.budget, self.total), name + ".yaml") for name in PROBED}
         guard.policy_file = self.files["one"]
         self.pour = self.lab.start(far.pour, far.HUB[4], PORT, _pulse, _short_lived, host="hub", service="batch")
         far.wait_listening(self.lab, "hub", far.HUB[4], PORT)
         self.measure()
         self.count = {host: far.Count(self.lab, host) for host in (NORD, SUED, STORE)}
         for host in (NORD, SUED, STORE):
-            self.lab.start(_pull, PORT, host=host)
+            self.lab.start(pull, PORT, host=host)
         self.lab.start(_push, [HOSTS[host][0][0] for host in (NORD, STORE)], host="hub", service="batch")
         self.next_turn()
         wait_for(lambda: self.count[SUED].laden > 4 * PULSE and self.count[NORD].laden > 4 * PULSE, 10,
@@ -160,7 +159,7 @@ class Storm:
         if len(self.turns) < STRANGERS:
             address = HOSTS["stranger"][0][len(self.turns)]
             count = far.Count(self.lab, "stranger", address)
-            self.turns.append((address, count, self.lab.start(_pull, PORT, address, host="stranger")))
+            self.turns.append((address, count, self.lab.start(pull, PORT, address, host="stranger")))
         self.turn_ends = time.monotonic() + self.turn_seconds
 
     # ---- one round ------------------------------------------------------------------------------
@@ -197,8 +196,8 @@ class Storm:
         except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError, ValueError) as error:
             self.fail("%s" % error)
         finally:
-            if self.is_link_down:
-                self.set_link("up")
+            if self.is_route_away:
+                self.set_route_back()
         if len(self.failures) > before:
             self.say("the daemon said:\n    " + "\n    ".join(self.guard.words().splitlines()[-12:]))
         if time.monotonic() > self.turn_ends:
@@ -224,13 +223,18 @@ class Storm:
         time.sleep(moment)
         self.kill()
 
-    def set_link(self, state):
-        subprocess.run(["ip", "-n", self.lab.router, "link", "set", "hub", state], check=True)
-        self.is_link_down = state == "down"
+    def set_route(self, *route):
+        """Away: what a service sends is dropped where it is routed. (Behind a link without carrier it would
+        wait, and leave unjudged with the next neighbour discovery.)"""
+        subprocess.run(["ip", "-n", self.lab.hosts["hub"].namespace, "route", "replace", *route], check=True)
+        self.is_route_away = route[0] == "blackhole"
+
+    def set_route_back(self):
+        self.set_route("default", "via", HOSTS["hub"][2], "src", HOSTS["hub"][0][0])
 
     def do_load(self, _, moment):
         """Nothing can leave while no guard is on, so whoever resets what is assumed loosens nothing."""
-        self.set_link("down")
+        self.set_route("blackhole", "default")
         self.guard.must("unload", "--yes")
         self.guard.process.wait(10)
         self.spawn_daemon()
@@ -274,9 +278,9 @@ class Storm:
             self.fail("the daemon does not start: %s" % error)
             self.guard.start(timeout=START_SECONDS)
         self.worst_start = max(self.worst_start, time.monotonic() - since)
-        if self.is_link_down:
-            self.guard.must("meters", "reset", "--reason", "nothing left: the link was down")
-            self.set_link("up")
+        if self.is_route_away:
+            self.guard.must("meters", "reset", "--reason", "nothing left: there was no route")
+            self.set_route_back()
 
     # ---- what must be true ----------------------------------------------------------------------
 

@@ -100,6 +100,19 @@ class Outlive(LabCase):
         self.guard.start()
         self.assert_budget_used(first + second)
 
+    def test_reset_takes_back_once_whoever_dies(self):
+        """Also when the daemon dies before its next save: what was measured stays."""
+        first = self.take_half()
+        self.lose_power()
+        self.guard.start()
+        self.guard.must("meters", "reset", "--reason", "the router counted less")
+        self.guard.kill()
+        self.guard.start()
+        self.assertIsNone(self.assumed(), "it would be taken back a second time")
+        second = self.take(NORD, self.port)
+        self.guard.must("meters", "reset", "--reason", "the router counted less")
+        self.assert_budget_used(first + second + self.take(NORD, self.port))
+
     def test_unload_and_last_save_are_exact(self):
         first = self.take(NORD, self.port, limit=MIB // 2)
         self.guard.must("unload", "--yes")

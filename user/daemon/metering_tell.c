@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/daemon/cover.h"
@@ -150,23 +151,75 @@ static bool is_in(const struct host *host, const struct assumed_meter *item,
 		is_slot || meter.grant_key == WEIR_KEY_TOTAL);
 }
 
-static int forgive(struct host *host, struct assumed_meter *item, uint64_t *bytes, char **problem)
+static int forgive(struct host *host, const struct assumed_meter *taken, uint64_t *bytes,
+		   char **problem)
 {
 	struct weir_forgive request = {
-		.key = item->key, .slot = item->slot == METERS_NO_SLOT ? WEIR_ANY : item->slot};
+		.key = taken->key, .slot = taken->slot == METERS_NO_SLOT ? WEIR_ANY : taken->slot};
 	int r;
 
 	for (size_t i = 0; i < WEIR_WINDOWS; i++)
-		request.part[i] = (struct weir_part){.start_ns = item->part[i].start_ns,
-						     .bytes = item->part[i].bytes,
-						     .head = item->part[i].head,
-						     .age = item->part[i].age};
+		request.part[i] = (struct weir_part){.start_ns = taken->part[i].start_ns,
+						     .bytes = taken->part[i].bytes,
+						     .head = taken->part[i].head,
+						     .age = taken->part[i].age};
 	r = guard_forgive(host->guard, &request, problem);
-	if (r < 0)
-		return r;
-	memset(item->part, 0, sizeof(item->part));
-	*bytes = request.forgiven_bytes;
+	if (r == 0)
+		*bytes = request.forgiven_bytes;
+	return r;
+}
+
+/* The parts in question leave the table for `taken`, or come back out of it. */
+static int take_parts(const struct host *host, struct assumed *assumed,
+		      const struct weir_cut_entry *target, struct assumed *taken)
+{
+	uint64_t now = boot_now();
+
+	for (size_t i = 0; i < assumed->count; i++) {
+		struct assumed_meter *item = &assumed->item[i], *copy;
+
+		if (!assumed_bytes(item, now) || !is_in(host, item, target))
+			continue;
+		copy = ARRAY_ADD(taken->item, taken->count);
+		if (!copy)
+			return -ENOMEM;
+		taken->count++;
+		*copy = *item;
+		memset(item->part, 0, sizeof(item->part));
+	}
 	return 0;
+}
+
+static void put_parts_back(struct assumed *assumed, const struct assumed *taken)
+{
+	for (size_t i = 0; i < taken->count; i++) {
+		const struct assumed_meter *copy = &taken->item[i];
+
+		memcpy(assumed_find(assumed, copy->key, copy->slot)->part, copy->part,
+		       sizeof(copy->part));
+	}
+}
+
+/*
+ * The disk before the kernel: from then on nobody takes for assumed what is not. Who took the guard
+ * over in between would else take the same bytes back a second time, out of what was measured.
+ */
+static int take_on_disk(struct host *host, struct metering *metering,
+			const struct weir_cut_entry *target, struct assumed *taken, char **problem)
+{
+	struct assumed *assumed = metering_hold(metering);
+	int r = take_parts(host, assumed, target, taken);
+
+	metering_release(metering);
+	if (r == 0 && taken->count)
+		r = metering_save(metering, host->is_daemon ? 0 : METERS_UNWATCHED);
+	if (r == 0)
+		return 0;
+	assumed = metering_hold(metering);
+	put_parts_back(assumed, taken);
+	metering_release(metering);
+	return tell_problem(problem, r, "cannot save that, so nothing is taken back: %s",
+			    strerror(-r));
 }
 
 static void tell_reset(struct host *host, const struct reset_request *request)
@@ -183,36 +236,28 @@ static void tell_reset(struct host *host, const struct reset_request *request)
 int metering_reset(struct host *host, struct metering *metering,
 		   const struct reset_request *request, struct json_out *reply, char **problem)
 {
-	uint64_t now = boot_now(), bytes, sum = 0;
+	uint64_t bytes = 0, sum = 0;
 	struct weir_cut_entry target;
-	struct assumed *assumed;
-	size_t meters = 0, slots = 0;
+	struct assumed taken = {0};
+	size_t meters = 0;
 	int r = read_target(host, request->target, &target, problem);
 
 	if (r < 0)
 		return r;
 	tell_reset(host, request); /* it loosens: told before it is done */
-	assumed = metering_hold(metering);
-	for (size_t i = 0; i < assumed->count && r == 0; i++) {
-		struct assumed_meter *item = &assumed->item[i];
-
-		if (!assumed_bytes(item, now) || !is_in(host, item, &target))
+	r = take_on_disk(host, metering, &target, &taken, problem);
+	for (size_t i = 0; i < taken.count && r == 0; i++) {
+		r = forgive(host, &taken.item[i], &bytes, problem);
+		if (r < 0 || taken.item[i].slot != METERS_NO_SLOT)
 			continue;
-		r = forgive(host, item, &bytes, problem);
-		if (r < 0)
-			break;
-		if (item->slot == METERS_NO_SLOT) {
-			meters++;
-			sum += bytes;
-		} else {
-			slots++;
-		}
+		meters++;
+		sum += bytes;
 	}
-	metering_release(metering);
-	if (r < 0)
-		return r;
-	json_put_uint(reply, "meters", meters);
-	json_put_uint(reply, "bytes", sum);
-	json_put_uint(reply, "stranger_slots", slots);
-	return 0;
+	if (r == 0) {
+		json_put_uint(reply, "meters", meters);
+		json_put_uint(reply, "bytes", sum);
+		json_put_uint(reply, "stranger_slots", taken.count - meters);
+	}
+	assumed_free(&taken);
+	return r;
 }
