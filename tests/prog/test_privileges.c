@@ -217,6 +217,13 @@ static int another_process(void)
 	return errno_of(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
 }
 
+static int another_process_anew(void)
+{
+	uint64_t args[11] = {[4] = SIGCHLD}; /* struct clone_args: exit_signal */
+
+	return errno_of(syscall(SYS_clone3, args, sizeof(args)));
+}
+
 static int mounts_namespace(void)
 {
 	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -260,6 +267,7 @@ static void test_refused_calls(void **state)
 	assert_int_equal(outcome(internet_socket), -ENOSYS);
 	assert_int_equal(outcome(packet_socket), -ENOSYS);
 	assert_int_equal(outcome(another_process), -ENOSYS);
+	assert_int_equal(outcome(another_process_anew), -ENOSYS);
 	assert_int_equal(outcome(mounts_namespace), -ENOSYS);
 	assert_int_equal(outcome(bind_mount), -ENOSYS);
 	assert_int_equal(outcome(signal_to_parent), -ENOSYS);

@@ -192,14 +192,18 @@ static int add_sockets(scmp_filter_ctx filter)
 	return r;
 }
 
-/* Threads, no processes: clone3() has its flags where a filter cannot look, and glibc then takes
- * clone(). Signals to itself, as abort() sends them. */
+/* Has its flags where a filter cannot look; without it glibc takes clone(). */
+static const char clone3[] = "clone3";
+
+/* Threads, no processes. Signals to itself, as abort() sends them. */
 static int add_threads(scmp_filter_ctx filter)
 {
 	int r = add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 0,
 			 CLONE_THREAD | CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID,
 			 CLONE_THREAD);
 
+	if (r == 0) /* refused by add_clone3() */
+		r = add_call(filter, SCMP_ACT_ALLOW, clone3, strlen(clone3));
 	if (r == 0)
 		r = allow_when(filter, SCMP_SYS(setns), 1, CLONE_NEWNET);
 	if (r == 0)
@@ -215,13 +219,11 @@ static int add_mount(scmp_filter_ctx filter)
 	return allow_when(filter, SCMP_SYS(mount), 3, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 }
 
-static int fill(scmp_filter_ctx filter)
+static int add_all(scmp_filter_ctx filter)
 {
-	/* all threads at once; what is refused is logged; found in few steps among many */
-	int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* what is refused is logged; found in few steps among many */
+	int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (r == 0)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0) /* 32-bit calls have other numbers */
@@ -245,19 +247,35 @@ static int fill(scmp_filter_ctx filter)
 	return r;
 }
 
-int filter_install(void)
+/* A filter of its own, and not logged: glibc asks for each thread anew. */
+static int add_clone3(scmp_filter_ctx filter)
 {
-	scmp_filter_ctx filter;
+	return add_call(filter, SCMP_ACT_ERRNO(ENOSYS), clone3, strlen(clone3));
+}
+
+/* On all threads at once. Of several filters the strictest answer counts. */
+static int load(uint32_t otherwise, int (*add)(scmp_filter_ctx filter))
+{
+	scmp_filter_ctx filter = seccomp_init(otherwise);
 	int r;
 
-	if (IS_SANITIZED || seccomp_api_get() < LEAST_API)
-		return -EOPNOTSUPP;
-	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	if (!filter)
 		return -ENOMEM;
-	r = fill(filter);
+	r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (r == 0)
+		r = add(filter);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	return r;
+}
+
+int filter_install(void)
+{
+	int r;
+
+	if (IS_SANITIZED || seccomp_api_get() < LEAST_API)
+		return -EOPNOTSUPP;
+	r = load(SCMP_ACT_ALLOW, add_clone3);
+	return r < 0 ? r : load(SCMP_ACT_ERRNO(ENOSYS), add_all);
 }
