@@ -12,6 +12,7 @@ DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
              openssl ncat socat mandoc kmod
+DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs# tests/fault/power
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
 CFLAGS  ?= -O2 -g
@@ -47,7 +48,7 @@ all: $(B)/weir
 deps:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		$(DEPS_BUILD) $(DEPS_LAB)
+		$(DEPS_BUILD) $(DEPS_LAB) $(DEPS_FAULT)
 
 # ---- kernel side ------------------------------------------------------------------------------
 
@@ -121,11 +122,13 @@ fuzz:
 	$(FUZZ_MAKE) fuzzers
 	B=$(B) tests/fuzz/run $(FUZZ_SECONDS)
 
-# The daemon killed in the middle of all that it does.
-FAULT_KILLS ?= 1000
+# The daemon killed, and a virtual machine without power, in the middle of all that they do.
+FAULT_KILLS      ?= 1000
+FAULT_POWER_CUTS ?= 100
 
 fault: all
-	WEIR=$(B)/weir tests/fault/kill $(FAULT_KILLS)
+	WEIR=$(abspath $(B)/weir) tests/fault/kill $(FAULT_KILLS)
+	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
 
 test: all unit prog asan
 	$(FUZZ_MAKE) fuzzers

@@ -380,6 +380,11 @@ class Lab:
         _ip("link del uplink0", ns=self.hosts["hub"].namespace)
         self._connect(["hub"])
 
+    def give_uplink_away(self):
+        """The hub's place at the router is a tap, `hub`, in the router's namespace: for a virtual machine."""
+        _ip("link del hub", "tuntap add dev hub mode tap", "addr add %s/%d dev hub" % (HOSTS["hub"][2], HOSTS["hub"][1]),
+            "link set hub up", ns=self.router)
+
     # ---- processes ----------------------------------------------------------------------------
 
     def cgroup_of(self, service):

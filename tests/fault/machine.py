@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+machine.py - a small virtual machine that carries weir and nothing else: one of Debian's kernels, an
+initramfs of busybox and weir, a disk that loses what was not flushed (disk.py), the serial console.
+
+The kernel is the one that this machine's own package sources offer, unpacked below ~/.cache/weir/power;
+WEIR_KERNEL names a directory with another one (boot/vmlinuz-*, lib/modules/*).
+"""
+import glob
+import os
+import select
+import shutil
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = ("crc32c_generic", "ext4", "virtio_pci", "virtio_blk", "virtio_net", "tcp_diag", "udp_diag")
+NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "mkfs.ext4", "gcc", "apt-get", "dpkg", "modinfo")
+DISK_BYTES = 48 << 20
+TICK_SECONDS = 0.05
+
+
+class MachineError(Exception):
+    """What is missing, in one line."""
+
+
+def _run(*words, **options):
+    done = subprocess.run(words, capture_output=True, text=True, check=False, **options)
+    if done.returncode != 0:
+        raise MachineError("%s: %s" % (words[0], (done.stderr or done.stdout).strip().replace("\n", "; ")))
+    return done.stdout
+
+
+def kernel():
+    """A directory that holds boot/vmlinuz-* and lib/modules/*; fetched when it is not there yet."""
+    for program in NEEDED:
+        if not shutil.which(program):
+            raise MachineError("%s is not installed" % program)
+    if "WEIR_KERNEL" in os.environ:
+        return os.environ["WEIR_KERNEL"]
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "weir", "power")
+    about = _run("apt-cache", "show", "--no-all-versions", "linux-image-amd64")
+    package = [line.split()[1] for line in about.splitlines() if line.startswith("Depends:")][0]
+    directory = os.path.join(cache, package)
+    if not glob.glob(directory + "/boot/vmlinuz-*"):
+        part = directory + ".part-%d" % os.getpid()
+        os.makedirs(part)
+        try:
+            _run("apt-get", "download", "-q", package, cwd=part)
+            _run("dpkg", "-x", glob.glob(part + "/*.deb")[0], part + "/root")
+            os.replace(part + "/root", directory)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return directory
+
+
+def _libraries(program):
+    """What the loader needs, and the loader."""
+    lines = _run("ldd", program).splitlines()
+    return [word for line in lines for word in line.split() if word.startswith("/")]
+
+
+class Machine:
+    """One machine: what it is made of stays, each boot() is one life of it."""
+
+    def __init__(self, lab, weir, files):
+        """`files`: name in the guest -> path here."""
+        self.lab, self.process, self.disk, self.text = lab, None, None, b""
+        self.tick = lambda: None  # called at least every TICK_SECONDS while hearing
+        self.kernel = kernel()
+        self.vmlinuz = glob.glob(self.kernel + "/boot/vmlinuz-*")[0]
+        self.image = lab.path("disk.img")
+        with open(self.image, "wb") as image:
+            image.truncate(DISK_BYTES)
+        _run("mkfs.ext4", "-q", "-F", "-b", "4096", self.image)
+        self.initramfs = self._make_initramfs(weir, files)
+
+    def _add_module(self, name, modules):
+        """Behind those that it depends on. One that is not there is built in."""
+        found = glob.glob(self.kernel + "/lib/modules/*/kernel/**/%s.ko*" % name, recursive=True)
+        if not found or found[0] in modules:
+            return
+        for other in _run("modinfo", "-F", "depends", found[0]).strip().split(","):
+            if other:
+                self._add_module(other, modules)
+        modules.append(found[0])
+
+    def _make_initramfs(self, weir, files):
+        root = self.lab.path("root")
+        for directory in ("bin", "proc", "sys", "dev", "run", "tmp", "var/lib/weir"):
+            os.makedirs(os.path.join(root, directory))
+        shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
+        shutil.copy(os.path.join(HERE, "init"), root + "/init")
+        os.chmod(root + "/init", 0o755)
+        shutil.copy(weir, root + "/bin/weir")
+        _run("gcc", "-O2", "-static", os.path.join(HERE, "pour.c"), "-o", root + "/bin/pour")
+        for library in _libraries(weir):
+            os.makedirs(root + os.path.dirname(library), exist_ok=True)
+            shutil.copy(library, root + library)
+        modules = []
+        for module in MODULES:
+            self._add_module(module, modules)
+        for path in modules:
+            shutil.copy(path, root)
+        with open(root + "/modules", "w", encoding="ascii") as file:
+            file.write("".join(os.path.basename(path) + "\n" for path in modules))
+        for name, path in files.items():
+            shutil.copy(path, root + "/" + name)
+        archive = self.lab.path("initramfs.cpio")
+        _run("sh", "-c", "find . | cpio -o -H newc --quiet >%s" % archive, cwd=root)
+        return archive
+
+    # ---- a life -------------------------------------------------------------------------------------
+
+    def boot(self, interface, seed):
+        """Starts it in the router's namespace, on the tap `interface`."""
+        import disk
+        path = self.lab.path("disk.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.disk = self.lab.start(disk.serve, path, self.image, seed, host=self.lab.router)
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "1",
+                 "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-kernel", self.vmlinuz,
+                 "-initrd", self.initramfs, "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off",
+                 "-drive", "file=nbd:unix:%s,format=raw,if=none,id=disk,cache=writeback" % path,
+                 "-device", "virtio-blk-pci,drive=disk,write-cache=on",
+                 "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no" % interface,
+                 "-device", "virtio-net-pci,netdev=net"]
+        with open(self.lab.path("qemu.log"), "ab") as log:
+            self.process = self.lab.spawn(words, self.lab.router, stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, stderr=log)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.text = b""
+
+    def lose_power(self):
+        """kill -9; (writes that were under way, those that are lost or torn)."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.lab.processes.remove(self.process)
+        try:
+            return self.disk.result()
+        finally:
+            os.close(self.disk.pipe)
+            self.lab.tasks.remove(self.disk)
+
+    def say(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self, seconds):
+        """The next line that begins with "=", without it; None after so many seconds."""
+        end = time.monotonic() + seconds
+        while True:
+            line, found, rest = self.text.partition(b"\n")
+            if found:
+                self.text = rest
+                if line.startswith(b"="):
+                    return line[1:].decode(errors="replace").strip()
+                continue
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            self.tick()
+            if select.select([self.process.stdout], [], [], min(left, TICK_SECONDS))[0]:
+                part = os.read(self.process.stdout.fileno(), 1 << 16)
+                if not part:
+                    raise MachineError("the machine ended: " + self.text.decode(errors="replace"))
+                self.text += part
+
+    def expect(self, word, seconds):
+        """Hears until a line that begins with `word`; the rest of it. What failed is an error."""
+        end, heard = time.monotonic() + seconds, []
+        while True:
+            line = self.hear(max(0.0, end - time.monotonic()))
+            if line is None:
+                raise TimeoutError("waited %.0f s for %s; heard %s" % (seconds, word, heard))
+            if line.split(" ")[0] == word:
+                return line[len(word):].strip()
+            if line.startswith("failed"):
+                raise MachineError("%s %s" % (line, heard))
+            heard.append(line)
