@@ -8,6 +8,7 @@ import glob
 import os
 import pwd
 import socket
+import sys
 
 import lab
 from case import NORD, STORE, STRANGERS, LabCase, far, wait_for
@@ -17,6 +18,21 @@ PORT = 7000
 POLICY = policy([grant("report", "batch", NORD, calls="tcp/7000")], STRANGERS)
 STAYS = {"CAP_BPF": 39, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_PTRACE": 19, "CAP_DAC_READ_SEARCH": 2}
 AT_START = dict(STAYS, CAP_PERFMON=38, CAP_CHOWN=0)
+
+
+# Starts a program that cannot make seccomp(2) calls, as in some containers.
+WITHOUT_SECCOMP = r"""
+import ctypes, os, platform, struct, sys
+number = {"x86_64": 317, "aarch64": 277}[platform.machine()]
+code = b"".join(struct.pack("HBBI", *one) for one in [
+    (0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7fff0000)])
+buffer = ctypes.create_string_buffer(code)
+program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+libc = ctypes.CDLL(None)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0):
+    sys.exit("no filter")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def mask(capabilities):
@@ -66,6 +82,7 @@ class PrivilegesCase(LabCase):
             self.assertEqual((task["Seccomp"], task["NoNewPrivs"]), ("2", "1"))
 
     def assert_told(self):
+        self.assertNotIn("NOT FILTERED", self.guard.must("status").stdout)
         told = self.guard.status()["privileges"]
         self.assertEqual(set(told.pop("capabilities")), set(self.stays))
         self.assertEqual(told, {"has_others": False, "no_new_privileges": True, "system_calls_filtered": True})
@@ -155,3 +172,21 @@ class WithoutContainers(GrantedCase):
         self.guard.apply(policy([grant("report", "batch", NORD, calls="tcp/7001")], STRANGERS))
         self.assertTrue(self.guard.status()["attachment"]["is_whole"])
         self.guard.must("unload", "--yes")
+
+
+class Unfiltered(PrivilegesCase):
+    """Where there can be no filter the daemon goes on, and says so."""
+
+    @classmethod
+    def prepare(cls):
+        words = cls.guard.run_words
+        cls.guard.run_words = lambda *more, **options: [
+            sys.executable, "-c", WITHOUT_SECCOMP, *words(*more, **options)]
+
+    def test_it_says_so(self):
+        self.guard.start(POLICY)
+        told = self.guard.status()["privileges"]
+        self.assertEqual((told["system_calls_filtered"], told["no_new_privileges"]), (False, True))
+        self.assertIn("NOT FILTERED", self.guard.must("status").stdout)
+        self.assertTrue(any("without a filter" in event["message"] for event in self.guard.events()))
+        self.assertEqual(int(self.tasks()[0]["CapEff"], 16), mask(STAYS))

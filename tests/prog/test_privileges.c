@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,6 +421,37 @@ static void test_capabilities(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- when it cannot be done ------------------------------------------------------------------ */
+
+static int without_capset(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	char *problem = NULL;
+	bool is_filtered;
+
+	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(capset), 0) ||
+	    seccomp_load(filter))
+		return 1;
+	if (privileges_limit(&problem) != -EPERM || !problem)
+		return 2;
+	free(problem);
+	problem = NULL;
+	return privileges_drop(&is_filtered, &problem) == -EPERM && problem ? 0 : 3;
+}
+
+static void test_a_drop_that_fails_is_told(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(without_capset());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +461,7 @@ int main(void)
 		cmocka_unit_test(test_what_goes_on),
 		cmocka_unit_test(test_the_filter_is_on_all_threads),
 		cmocka_unit_test(test_capabilities),
+		cmocka_unit_test(test_a_drop_that_fails_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

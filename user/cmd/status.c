@@ -43,6 +43,17 @@ static void print_clock(json_object *status)
 		       field_is(clock, "hours_closed") ? ", all hours are closed" : "");
 }
 
+static void print_privileges(json_object *status)
+{
+	json_object *privileges = field_object(status, "privileges");
+
+	if (privileges && !field_is(privileges, "system_calls_filtered"))
+		puts("daemon    ITS SYSTEM CALLS ARE NOT FILTERED: this kernel, or this build, "
+		     "cannot");
+	if (field_is(privileges, "has_others"))
+		puts("daemon    IT HAS MORE CAPABILITIES THAN IT NEEDS");
+}
+
 static void print_hooks(json_object *status)
 {
 	size_t count = field_count(status, "hooks"), attached = 0;
@@ -169,6 +180,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	printf("instance  %s%s\n", arguments->instance,
 	       by_daemon ? "" : ": NO DAEMON ANSWERS; the guard in the kernel goes on");
 	print_hooks(status);
+	print_privileges(status);
 	print_attachment(status);
 	print_policy(status);
 	print_clock(status);

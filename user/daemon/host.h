@@ -51,7 +51,8 @@ struct host {
 	/* The daemon only. */
 	struct metering *metering; /* user/daemon/metering.h */
 	bool is_daemon;
-	bool has_ended; /* unloaded: the loop ends */
+	bool has_ended;	  /* unloaded: the loop ends */
+	bool is_filtered; /* user/daemon/filter.h */
 	struct attachment attachment;
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
 };

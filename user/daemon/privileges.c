@@ -110,7 +110,7 @@ static const char *line_of(const char *status, const char *key)
 	return line ? line + strlen(key) : "";
 }
 
-void privileges_put(struct json_out *reply)
+void privileges_put(bool is_filtered, struct json_out *reply)
 {
 	_cleanup_free_ char *status = NULL;
 	uint64_t effective;
@@ -133,6 +133,6 @@ void privileges_put(struct json_out *reply)
 	json_put_bool(reply, "no_new_privileges",
 		      strtol(line_of(status, "\nNoNewPrivs:"), NULL, 10) == 1);
 	json_put_bool(reply, "system_calls_filtered",
-		      strtol(line_of(status, "\nSeccomp:"), NULL, 10) == 2);
+		      is_filtered && strtol(line_of(status, "\nSeccomp:"), NULL, 10) == 2);
 	json_close(reply, '}');
 }

@@ -36,7 +36,8 @@ int privileges_limit(char **problem);
  */
 int privileges_drop(bool *is_filtered, char **problem);
 
-/* "privileges": what the kernel says that this process has. */
-void privileges_put(struct json_out *reply);
+/* "privileges": what the kernel says that this process has; `is_filtered` as privileges_drop() set
+ * it, since a service manager's filter is not ours. */
+void privileges_put(bool is_filtered, struct json_out *reply);
 
 #endif

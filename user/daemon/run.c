@@ -256,16 +256,15 @@ static void loop_run(struct loop *loop)
 static int settle(struct host *host, char **problem)
 {
 	_cleanup_free_ char *why = NULL;
-	bool is_filtered;
 	int r;
 
 	if (guard_prepare(host->guard, &why) < 0)
 		host_tell(host, "unprepared", RECORD_HIGH, NULL, 0, "%s",
 			  why ? why : "a program that later work needs could not be loaded");
-	r = privileges_drop(&is_filtered, problem);
+	r = privileges_drop(&host->is_filtered, problem);
 	if (r < 0)
 		return r;
-	if (!is_filtered)
+	if (!host->is_filtered)
 		host_tell(host, "unfiltered", RECORD_MEDIUM, NULL, 0,
 			  "the daemon runs without a filter on its system calls: this kernel, or "
 			  "this build, has none");

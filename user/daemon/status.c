@@ -250,7 +250,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	clock_put(host, reply);
 	attachment_put(host, reply);
 	if (host->is_daemon)
-		privileges_put(reply);
+		privileges_put(host->is_filtered, reply);
 	else
 		json_put_null(reply, "privileges");
 	r = put_hooks(host, reply);
