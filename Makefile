@@ -17,14 +17,18 @@ DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs# tests/fault/power
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
 CFLAGS  ?= -O2 -g
 PKG     = libbpf yaml-0.1 json-c libcrypto libseccomp
-CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"0.1"'
+# Who changes what a map holds makes another ABI, and need not think of it; a comment makes none.
+ABI_SRC := bpf/abi.h bpf/common.bpf.h bpf/maps.bpf.h
+ABI_ID  := $(shell for file in $(ABI_SRC); do $(CC) -fpreprocessed -dD -E -P $$file; done | \
+	    sha256sum | cut -c1-7)
+CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"0.1"' -DWEIR_ABI_ID=0x$(ABI_ID)u
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
 SANITIZE ?=
 
 USER_SRC = $(filter-out user/main.c,$(sort $(shell find user -name '*.c')))
 LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
-BPF_OWN  = bpf/sever.bpf.c bpf/forgive.bpf.c# objects of their own
+BPF_OWN  = bpf/sever.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
 BPF_SRC  = $(filter-out $(BPF_OWN),$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ  = $(BPF_SRC:%.c=$(B)/%.o)
 UNIT_SRC = $(sort $(wildcard tests/unit/test_*.c))
@@ -33,7 +37,7 @@ PROG_SRC = $(sort $(wildcard tests/prog/test_*.c))
 PROG_BIN = $(PROG_SRC:tests/%.c=$(B)/tests/%)
 FUZZ_BIN = $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROG_BPF = $(sort $(wildcard tests/prog/*.bpf.c))
-SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/forgive.skel.h
+SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/forgive.skel.h $(B)/carry.skel.h
 PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
@@ -59,7 +63,7 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 $(B)/weir.bpf.o: $(BPF_OBJ)
 	$(BPFTOOL) gen object $@ $^
 
-$(B)/sever.bpf.o $(B)/forgive.bpf.o: $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
+$(B)/sever.bpf.o $(B)/forgive.bpf.o $(B)/carry.bpf.o: $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(BPFTOOL) gen object $@ $^
 
 $(B)/%.skel.h: $(B)/%.bpf.o
@@ -71,7 +75,7 @@ $(B)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) $(CPPFLAGS) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(filter $(B)/user/kernel/%,$(LIB_OBJ)): | $(SKEL)
+$(filter $(B)/user/kernel/%,$(LIB_OBJ)): $(ABI_SRC) | $(SKEL)
 
 $(B)/libweir.a: $(LIB_OBJ)
 	rm -f $@

@@ -16,8 +16,8 @@
 
 #include <linux/types.h>
 
-#define WEIR_ABI_VERSION 1
-/* In control.abi: the guard is being taken off on purpose, and its daemon shall not put it back. */
+/* In control.abi stands WEIR_ABI_ID, which the Makefile makes from this file; or, when the guard is
+ * being taken off on purpose and its daemon shall not put it back: */
 #define WEIR_ABI_UNLOADED 0xffffffffu
 
 #define WEIR_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
@@ -110,6 +110,7 @@ enum weir_reason {
 	WEIR_REASON_MPTCP,	    /* refused at creation */
 	WEIR_REASON_UNCLASSIFIED,   /* the headers could not be read */
 	WEIR_REASON_METERS_FULL,    /* no room for a meter */
+	WEIR_REASON_FROZEN,	    /* the meters are just moving to another build's programs */
 	WEIR_REASONS
 };
 
@@ -189,6 +190,19 @@ struct weir_forgive {
 	__u64 forgiven_bytes; /* out: the most that one window got back */
 };
 WEIR_SIZE(struct weir_forgive, 24 + 3 * 24);
+
+/* Adds to the counters of an account what an earlier build's programs counted meanwhile. */
+struct weir_carry {
+	__u64 key;
+	__u64 sent_bytes[2];
+	__u64 sent_packets[2];
+	__u64 acked_bytes[2];
+	__u64 refused_bytes;
+	__u64 refused_packets;
+	__u64 would_refuse_bytes;
+	__u64 would_refuse_packets;
+};
+WEIR_SIZE(struct weir_carry, 88);
 
 static inline __attribute__((always_inline)) __u64 weir_mix(__u64 h)
 {
@@ -406,8 +420,9 @@ struct weir_control {
 	__u64 hours_closed;   /* the clock stepped: hours stay closed until somebody confirms */
 	__u64 observe;	      /* `weir run --observe`: overrides the policy's mode */
 	__u64 abi;
+	__u64 freeze_until_ns; /* boot; until then nothing is charged to a budget: refused */
 };
-WEIR_SIZE(struct weir_control, 64);
+WEIR_SIZE(struct weir_control, 72);
 
 static inline __attribute__((always_inline)) __u64 weir_active(__u32 generation, __u32 policy_slot,
 							       __u32 cut_slot)

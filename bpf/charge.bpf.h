@@ -391,6 +391,9 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
 	} else if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
 		charge_bare(&c, a, p, allowance, socket);
+	} else if (a->reason != WEIR_REASON_LIFELINE && is_frozen(p->now_ns)) {
+		c.is_refused = 1;
+		c.reason = WEIR_REASON_FROZEN;
 	} else {
 		charge_claim(&c, a, service, partner, &p->peer);
 	}

@@ -24,6 +24,15 @@ static __always_inline __u64 active_read(void)
 	return c ? READ_ONCE(c->active) : 0;
 }
 
+/* Another build's programs are taking over, and the meters with them: for some milliseconds, which
+ * end by themselves. */
+static __always_inline bool is_frozen(__u64 now_ns)
+{
+	struct weir_control *c = control_get();
+
+	return c && now_ns < READ_ONCE(c->freeze_until_ns);
+}
+
 static __always_inline void loss_count(__u32 loss)
 {
 	__u64 *count = bpf_map_lookup_elem(&losses, &loss);

@@ -50,6 +50,7 @@ class Guard:
 
     def __init__(self, lab):
         self.lab = lab
+        self.program = WEIR
         self.process = None
         self.run_dir, self.state_dir = lab.path("run"), lab.path("state")
         for directory in (self.run_dir, self.state_dir):
@@ -67,7 +68,7 @@ class Guard:
         return path
 
     def run_words(self, *more, cgroup=None, uplink="uplink0"):
-        return [WEIR, "run", "--instance", self.lab.instance, "--cgroup", cgroup or self.lab.cgroup,
+        return [self.program, "run", "--instance", self.lab.instance, "--cgroup", cgroup or self.lab.cgroup,
                 "--uplink", uplink, *more]
 
     def start(self, content=None, *more, timeout=60.0):
@@ -108,7 +109,7 @@ class Guard:
 
     def weir(self, command, *words, timeout=20.0, host="hub"):
         """Runs a command of this instance; a CompletedProcess."""
-        return self.lab.run([WEIR, command, *words, "--instance", self.lab.instance], host,
+        return self.lab.run([self.program, command, *words, "--instance", self.lab.instance], host,
                             timeout=timeout, env=self.environment)
 
     def must(self, command, *words, **options):

@@ -161,7 +161,7 @@ static void test_load_and_unload(void **state)
 	assert_true(guard_is_pinned(instance));
 	assert_int_equal(stat(cgroup, &st), 0);
 	assert_int_equal(control.root_cgroup, st.st_ino);
-	assert_int_equal(control.abi, WEIR_ABI_VERSION);
+	assert_int_equal(control.abi, WEIR_ABI_ID);
 	assert_int_equal(weir_generation(control.active), 1);
 	assert_true(control.secret[0] && control.secret[1]);
 	assert_int_equal(attached(guard, &all), 8);

@@ -254,38 +254,74 @@ static bool has_trial(const struct host *host)
 	return faccessat(host->state_dir, "trial.json", F_OK, 0) == 0;
 }
 
-/* The programs first, on the maps as they are; then the policy anew, which the old programs' tables
- * hold already unless somebody touched the state directory: it gives hours for two more years. */
+/* The policy anew, which the tables hold already unless somebody touched the state directory: it
+ * gives hours for two more years. */
+static int apply_anew(struct host *host, struct image *image, size_t *lost, char **problem)
+{
+	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	struct cut_table cuts = {0};
+	int r = host_refresh_orders(host);
+
+	if (r == 0)
+		r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
+	entry = cuts.entry;
+	return r < 0 ? r : guard_apply(host->guard, image, &cuts, problem);
+}
+
+static int open_pinned(struct host *host, const struct guard_options *options, char **problem)
+{
+	int r = guard_open(host->instance, &host->guard, problem);
+
+	if (r != -EPROTO)
+		return r;
+	free(TAKE_PTR(*problem));
+	return guard_open_former(options, &host->guard, problem);
+}
+
+static void tell_upgrade(struct host *host, const char *loss)
+{
+	struct record_field field[] = {{"lost", loss, 0}};
+
+	host_tell(host, "upgrade", *loss ? RECORD_MEDIUM : RECORD_LOW, field, 1,
+		  "this build's programs took over from another's%s%s",
+		  *loss ? "; open connections count as called, for want of " : "", loss);
+}
+
+/* On maps as they are the programs come first, then the policy; on maps of another build the policy
+ * must be there before the programs. */
 static int adopt(struct host *host, const struct run_options *options, struct image *image,
 		 bool is_default, size_t *lost, char **problem)
 {
 	struct guard_options guard_options = options_of(options);
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	_cleanup_free_ char *loss = NULL;
 	struct weir_policy_head head;
-	struct cut_table cuts = {0};
-	int r = guard_open(host->instance, &host->guard, problem);
+	bool is_former;
+	int r = open_pinned(host, &guard_options, problem);
 
-	if (r == 0)
-		r = guard_policy_head(host->guard, &head);
+	if (r < 0)
+		return r;
+	is_former = guard_former_loss(host->guard) != NULL;
+	if (is_former)
+		loss = strdup(guard_former_loss(host->guard));
+	r = guard_policy_head(host->guard, &head);
 	if (r == 0 && is_default && !has_trial(host) &&
 	    memcmp(head.digest, image->head.digest, sizeof(head.digest)))
 		return tell_problem(problem, -ENOENT,
 				    "a guard is on, but its policy is not in the state directory: "
 				    "name it with --policy (the guard stays on)");
+	if (r == 0 && is_former)
+		r = apply_anew(host, image, lost, problem);
 	if (r == 0)
 		r = guard_adopt(host->guard, &guard_options, problem);
-	if (r == 0)
-		r = host_refresh_orders(host);
-	if (r == 0)
-		r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
-	entry = cuts.entry;
-	if (r == 0)
-		r = guard_apply(host->guard, image, &cuts, problem);
+	if (r == 0 && !is_former)
+		r = apply_anew(host, image, lost, problem);
 	if (r == 0)
 		r = guard_set_observe(host->guard, options->observe);
 	if (r < 0)
 		return r;
 	host->orders_active = guard_control(host->guard).active;
+	if (is_former)
+		tell_upgrade(host, loss ? loss : "");
 	return 0;
 }
 

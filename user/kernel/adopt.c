@@ -2,13 +2,18 @@
 /*
  * adopt.c - this build's programs take over a pinned guard, without a moment that has none.
  *
- * All programs are loaded on the pinned maps first. What is missing is attached next; both can
- * fail, and then nothing has changed. Only then the running links get the new programs, each by one
- * atomic update.
+ * All programs are loaded first: on the pinned maps, or, when those are of another build, on maps
+ * that hold the same (former.c). What is missing is attached next; all this can fail, and then
+ * nothing has changed. Only then the running links get the new programs, each by one atomic update;
+ * when one fails, all get their old programs back.
  */
 #include "user/kernel/internal.h"
 
 #include <errno.h>
+#include <time.h>
+
+enum { FREEZE_TRIES = 4 };
+#define FREEZE_NS 250000000ull /* of the first try; the next ones are longer */
 
 struct adoption {
 	struct guard *guard;
@@ -89,17 +94,66 @@ static const char *program_of(const char *pin)
 	return "weir_edge";
 }
 
-static int update_running(struct adoption *adoption)
+/* What runs behind a link now; -1 when the kernel does not give it (CAP_SYS_ADMIN). */
+static int program_behind(int link_fd)
+{
+	struct bpf_link_info info = {};
+	uint32_t length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(link_fd, &info, &length)
+		       ? -1
+		       : bpf_prog_get_fd_by_id(info.prog_id);
+}
+
+/* The programs that ran before, to put them back. */
+struct before {
+	int *fd;
+	size_t count;
+};
+
+static void before_close(struct before *before)
+{
+	for (size_t i = 0; i < before->count; i++)
+		cleanup_close(&before->fd[i]);
+	free(before->fd);
+	*before = (struct before){0};
+}
+
+static int before_open(const struct adoption *adoption, struct before *before)
+{
+	before->fd = calloc(adoption->running.count + 1, sizeof(*before->fd));
+	if (!before->fd)
+		return -ENOMEM;
+	before->count = adoption->running.count;
+	for (size_t i = 0; i < before->count; i++)
+		before->fd[i] = program_behind(adoption->running.item[i].fd);
+	return 0;
+}
+
+static void put_back(const struct adoption *adoption, const struct before *before, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (before->fd[i] >= 0)
+			bpf_link_update(adoption->running.item[i].fd, before->fd[i], NULL);
+	}
+}
+
+/* All of them, or none. */
+static int update_running(struct adoption *adoption, const struct before *before)
 {
 	for (size_t i = 0; i < adoption->running.count; i++) {
 		const struct link *link = &adoption->running.item[i];
 		const char *name = program_of(link->pin);
 		struct bpf_program *program =
 			bpf_object__find_program_by_name(adoption->object, name);
+		int err;
 
-		if (bpf_link_update(link->fd, bpf_program__fd(program), NULL))
-			return problem_set(adoption->problem, -errno, "cannot replace %s: %s", name,
-					   strerror(errno));
+		if (!bpf_link_update(link->fd, bpf_program__fd(program), NULL))
+			continue;
+		err = -errno;
+		put_back(adoption, before, i);
+		return problem_set(adoption->problem, err, "cannot replace %s: %s", name,
+				   strerror(-err));
 	}
 	return 0;
 }
@@ -127,10 +181,11 @@ static int drop_edge(const char *name, void *data)
 		if (!strcmp(name, pin))
 			return 0;
 	}
-	return unlinkat(adoption->guard->dir_fd, name, 0) ? -errno : 0;
+	unlinkat(adoption->guard->dir_fd, name, 0); /* what stays is shown by `weir status` */
+	return 0;
 }
 
-static int take_over(struct adoption *adoption)
+static int find_places(struct adoption *adoption)
 {
 	const struct guard_options *options = adoption->options;
 	int err = 0;
@@ -139,34 +194,152 @@ static int take_over(struct adoption *adoption)
 		err = adopt_edge(adoption, options->uplinks[i]);
 	for (size_t i = 0; !err && i < hook_count; i++)
 		err = adopt_hook(adoption, &hooks[i]);
+	return err;
+}
+
+/* On the same maps. */
+static int replace(struct adoption *adoption, const struct before *before)
+{
+	int err = pin_fresh(adoption);
+
+	return err ?: update_running(adoption, before);
+}
+
+/* ---- from another build's maps ----------------------------------------------------------------
+ */
+
+static uint64_t boot_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int pin_in_stage(const struct adoption *adoption)
+{
+	_cleanup_free_ char *stage = pins_stage_name(adoption->guard->instance);
+	struct bpf_map *map;
+	int err;
+
+	if (!stage)
+		return -ENOMEM;
+	bpf_object__for_each_map(map, adoption->object)
+	{
+		_cleanup_free_ char *path = pin_path(stage, bpf_map__name(map));
+
+		if (bpf_map__is_internal(map))
+			continue;
+		if (!path)
+			return -ENOMEM;
+		if (bpf_obj_pin(bpf_map__fd(map), path))
+			return problem_set(adoption->problem, -errno, "cannot pin %s: %s", path,
+					   strerror(errno));
+	}
+	err = links_pin(&adoption->running, stage, adoption->problem);
+	return err ?: links_pin(&adoption->fresh, stage, adoption->problem);
+}
+
+/*
+ * While the running programs refuse what a budget would be charged for, the meters are copied a
+ * last time and the programs change. What was not done before the running ones go on by themselves
+ * is taken back and tried once more, with more time.
+ */
+static int change_frozen(struct adoption *adoption, const struct before *before)
+{
+	uint64_t freeze_ns = FREEZE_NS;
+
+	for (int i = 0; i < FREEZE_TRIES; i++, freeze_ns *= 2) {
+		uint64_t until_ns = boot_ns() + freeze_ns;
+		int err;
+
+		former_freeze(adoption->guard, until_ns);
+		err = grace_wait(adoption->guard);
+		if (!err)
+			err = former_carry(adoption->guard, adoption->problem);
+		if (!err)
+			err = update_running(adoption, before);
+		if (err) {
+			former_freeze(adoption->guard, 0);
+			return err;
+		}
+		if (boot_ns() < until_ns)
+			return 0;
+		put_back(adoption, before, adoption->running.count);
+	}
+	return problem_set(adoption->problem, -ETIME,
+			   "the meters take too long to copy; the running guard stays");
+}
+
+/* Until the directories change places, the old pins count. */
+static int succeed(struct adoption *adoption, const struct before *before)
+{
+	struct guard *guard = adoption->guard;
+	_cleanup_close_ int stage_fd = -1;
+	int err = pins_stage(guard->instance, &stage_fd, adoption->problem);
+
 	if (!err)
-		err = pin_fresh(adoption);
+		err = pin_in_stage(adoption);
 	if (!err)
-		err = update_running(adoption);
+		err = change_frozen(adoption, before);
+	if (!err && pins_exchange(guard->instance)) {
+		err = problem_set(adoption->problem, -errno, "cannot change the pins: %s",
+				  strerror(errno));
+		put_back(adoption, before, before->count);
+	}
+	former_freeze(guard, 0); /* of what does not run any more, or goes on */
+	if (err) {
+		pins_unstage(guard->instance);
+		return err;
+	}
+	cleanup_close(&guard->dir_fd); /* the lock goes over: nobody else can have the new one */
+	guard->dir_fd = TAKE_FD(stage_fd);
+	grace_wait(guard);
+	/* counters only, and no packet waits for them: not worth taking the guard back */
+	former_carry_rest(guard, NULL);
+	pins_unstage(guard->instance);
+	return 0;
+}
+
+/* ---- all --------------------------------------------------------------------------------------
+ */
+
+static int take_over(struct adoption *adoption)
+{
+	struct before before = {0};
+	int err = find_places(adoption);
+
 	if (!err)
-		err = pins_each(adoption->guard->dir_fd, drop_edge, adoption);
+		err = before_open(adoption, &before);
+	if (!err)
+		err = adoption->guard->former ? succeed(adoption, &before)
+					      : replace(adoption, &before);
+	before_close(&before);
+	if (!err)
+		pins_each(adoption->guard->dir_fd, drop_edge, adoption);
 	return err;
 }
 
 /* Another cgroup is another guard, unless the guarded one is gone and was made again. */
-static int check_cgroup(struct guard *guard, const struct guard_options *options, int *fd,
-			char **problem)
+static int check_cgroup(const struct guard *guard, const struct guard_options *options, int *fd,
+			char **path, uint64_t *id, char **problem)
 {
-	_cleanup_free_ char *path = NULL;
-	uint64_t id;
-	int err = cgroup_open(options->cgroup, fd, &path, &id, problem);
+	int err = cgroup_open(options->cgroup, fd, path, id, problem);
 
-	if (err)
+	if (err || *id == guard->control->root_cgroup || !guard->cgroup_path)
 		return err;
-	if (id == guard->control->root_cgroup)
-		return 0;
-	if (guard->cgroup_path)
-		return problem_set(problem, -EBUSY,
-				   "the pinned guard is on %s, not on %s; take it off with `weir "
-				   "unload` first",
-				   guard->cgroup_path, path);
-	guard->control->root_cgroup = id;
-	guard->cgroup_path = TAKE_PTR(path);
+	return problem_set(problem, -EBUSY,
+			   "the pinned guard is on %s, not on %s; take it off with `weir unload` "
+			   "first",
+			   guard->cgroup_path, *path);
+}
+
+static int load(struct guard *guard, const struct guard_options *options,
+		struct bpf_object **object, char **problem)
+{
+	if (!guard->former)
+		return object_load(guard->instance, wants_edge(options), object, problem);
+	*object = former_take_object(guard);
 	return 0;
 }
 
@@ -174,24 +347,32 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 {
 	_cleanup_object_ struct bpf_object *object = NULL;
 	_cleanup_close_ int cgroup_fd = -1;
+	_cleanup_free_ char *path = NULL;
 	struct adoption adoption = {.guard = guard, .options = options, .problem = problem};
+	uint64_t cgroup = 0;
 	int err = uplinks_check(options, problem);
 
 	if (!err)
-		err = check_cgroup(guard, options, &cgroup_fd, problem);
+		err = check_cgroup(guard, options, &cgroup_fd, &path, &cgroup, problem);
 	if (!err)
-		err = object_load(guard->instance, wants_edge(options), &object, problem);
+		err = load(guard, options, &object, problem);
 	if (err)
 		return err;
 	adoption.object = object;
 	adoption.cgroup_fd = cgroup_fd;
+	if (!guard->cgroup_path) { /* it was gone: nothing runs on it */
+		guard->control->root_cgroup = cgroup;
+		guard->cgroup_path = TAKE_PTR(path);
+	}
+	if (guard->former)
+		guard->control->observe = options->observe;
 	err = take_over(&adoption);
 	links_close(&adoption.fresh);
 	links_close(&adoption.running);
 	if (err)
 		return err;
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
-	guard->control->abi = WEIR_ABI_VERSION; /* also of one whose unloading was cut short */
+	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
 	return err ? err : guard_raise(guard);
 }
@@ -204,6 +385,10 @@ int guard_adopt(struct guard *guard, const struct guard_options *options, char *
 		return err;
 	err = adopt_locked(guard, options, problem);
 	guard_unlock(guard);
+	if (guard->former) { /* that held the lock too */
+		former_free(TAKE_PTR(guard->former));
+		guard_unlock(guard);
+	}
 	if (!err) { /* this build's iterators, before the first cut needs them */
 		sever_free(TAKE_PTR(guard->sever));
 		sever_load(guard, NULL);

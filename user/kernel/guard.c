@@ -47,7 +47,7 @@ int guard_map_control(struct guard *guard, char **problem)
 }
 
 /* The guarded cgroup's path; left NULL when the cgroup was removed. */
-static int find_cgroup(struct guard *guard)
+int guard_find_cgroup(struct guard *guard)
 {
 	_cleanup_free_ char *root = NULL;
 	int err = cgroup_mount_point(&root);
@@ -88,12 +88,16 @@ int guard_open(const char *instance, struct guard **ret, char **problem)
 	err = maps_open(instance, guard->map_fd, problem) ?: guard_map_control(guard, problem);
 	if (err)
 		return err;
-	if (guard->control->abi != WEIR_ABI_VERSION && guard->control->abi != WEIR_ABI_UNLOADED)
+	if (guard->control->abi != WEIR_ABI_ID && guard->control->abi != WEIR_ABI_UNLOADED)
 		return problem_set(problem, -EPROTO,
-				   "the pinned guard has ABI %llu, this build %d; take it off with "
-				   "`weir unload` first",
-				   (unsigned long long)guard->control->abi, WEIR_ABI_VERSION);
-	err = find_cgroup(guard);
+				   "the pinned guard is of another build (ABI %07llx, here %07x); "
+				   "`weir run` takes it over",
+				   (unsigned long long)guard->control->abi, WEIR_ABI_ID);
+	if (!running_on_pinned(instance))
+		return problem_set(problem, -EPROTO,
+				   "another build was killed while it took the guard over; `weir "
+				   "run` ends that");
+	err = guard_find_cgroup(guard);
 	if (err)
 		return problem_set(problem, err, "cannot find the guarded cgroup: %s",
 				   strerror(-err));
@@ -110,6 +114,7 @@ void guard_close(struct guard *guard)
 	sever_free(guard->sever);
 	keep_free(guard->keep);
 	forgiver_free(guard->forgiver);
+	former_free(guard->former);
 	ring_buffer__free(guard->ring);
 	if (guard->control)
 		munmap(guard->control, sizeof(*guard->control));

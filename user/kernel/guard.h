@@ -45,8 +45,19 @@ struct guard_options {
 int guard_load(const struct guard_options *options, const struct image *image, struct guard **ret,
 	       char **problem);
 
-/* Opens what is pinned. -ENOENT: nothing is. -EPROTO: another layout (WEIR_ABI_VERSION). */
+/* Opens what is pinned. -ENOENT: nothing is. -EPROTO: it is another build's. */
 int guard_open(const char *instance, struct guard **ret, char **problem);
+
+/*
+ * Opens what another build has pinned, to take it over: this build's programs are loaded, on those
+ * of its maps that look the same here, and on fresh ones with what the others hold. Nothing of it
+ * is live before guard_adopt(); a policy must be applied before. Holds the guard's lock until then.
+ * -EPROTO: it holds what this build does not know; it stays as it is.
+ */
+int guard_open_former(const struct guard_options *options, struct guard **ret, char **problem);
+/* What the connections that are open lose by that: names of maps, or "". NULL: it is no former one.
+ */
+const char *guard_former_loss(const struct guard *guard);
 
 /* Takes over the programs of an opened guard: this build's replace the running ones through their
  * links, on the same maps; missing hooks and uplinks are attached. Raises the generation. */

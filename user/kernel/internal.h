@@ -54,6 +54,16 @@ int pins_each(int dir_fd, int (*each)(const char *name, void *data), void *data)
 /* Unpins everything in it, links first and the marker last, and removes the directory. */
 int pins_remove(const char *instance, int dir_fd);
 
+/*
+ * A second directory beside it, in which another set of pins is made ready; the two change places
+ * at once. pins_stage() empties what a killed process left there; it is locked. pins_unstage()
+ * unpins what stands in it, without detaching anything, and removes it.
+ */
+char *pins_stage_name(const char *instance); /* in the place of an instance's; malloc'd */
+int pins_stage(const char *instance, int *dir_fd, char **problem);
+int pins_exchange(const char *instance);
+int pins_unstage(const char *instance);
+
 /* ---- maps.c: the maps that user space reads or writes ---------------------------------------- */
 
 enum guard_map {
@@ -110,10 +120,22 @@ int map_fill(int fd, const void *keys, uint32_t key_size, const void *values, ui
 int map_fill_array(int fd, uint32_t first, const void *values, uint32_t value_size, size_t count);
 int map_read_array(int fd, uint32_t first, void *values, uint32_t value_size, size_t count);
 
+/* Walks all entries of a map, in batches. Entries that come or go meanwhile may be missed. `each`
+ * ends the walk with a non-zero value. */
+struct map_walk {
+	int fd;
+	uint32_t key_size, value_size;
+	int (*each)(const void *key, const void *value, void *data);
+	void *data;
+};
+int map_walk(const struct map_walk *walk); /* read.c */
+int map_info(int fd, struct bpf_map_info *info);
+
 /* ---- the guard ------------------------------------------------------------------------------- */
 
 struct sever;
 struct keep;
+struct former;
 
 #define TRIES 2 /* of a policy slot that can be large: MAP_PREFIXES4 and 6 */
 
@@ -144,6 +166,7 @@ struct guard {
 	struct sever *sever;
 	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
 	struct forgiver *forgiver; /* meters.c */
+	struct former *former;	   /* former.c: until guard_adopt() */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
 	int events_taken; /* of the present call */
@@ -152,6 +175,7 @@ struct guard {
 int guard_new(const char *instance, struct guard **ret, char **problem);
 /* Maps the control word and finds the guarded cgroup's path, once map_fd[] is there. */
 int guard_map_control(struct guard *guard, char **problem);
+int guard_find_cgroup(struct guard *guard);
 
 static inline void cleanup_guard(struct guard **guard)
 {
@@ -192,6 +216,9 @@ static inline void cleanup_lock(struct guard **guard)
  * when wanted. */
 bool wants_edge(const struct guard_options *options); /* load.c */
 int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, char **problem);
+/* The same, with maps that `choose` gives it before it is loaded. */
+int object_load_with(int (*choose)(struct bpf_object *object, void *data, char **problem),
+		     void *data, bool wants_edge, struct bpf_object **ret, char **problem);
 
 static inline void cleanup_object(struct bpf_object **object)
 {
@@ -247,6 +274,21 @@ int link_place(int link_fd, struct link_place *place);
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
 void keep_free(struct keep *keep);
+
+/* ---- former.c: a guard of another build ------------------------------------------------------ */
+
+/* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
+void former_freeze(struct guard *guard, uint64_t until_ns);
+/* Copies what its meters have become since the last time. */
+int former_carry(struct guard *guard, char **problem);
+/* What its programs counted after that, and without them running any more. */
+int former_carry_rest(struct guard *guard, char **problem);
+/* The caller owns it from then on. */
+struct bpf_object *former_take_object(struct guard *guard);
+void former_free(struct former *former);
+/* Whether the running programs work on the pinned maps. False: another build's programs took over,
+ * and were killed before their maps were pinned. */
+bool running_on_pinned(const char *instance);
 
 /* ---- apply.c --------------------------------------------------------------------------------- */
 

@@ -29,7 +29,7 @@ static int fill_control(struct guard *guard, const struct guard_options *options
 	control->root_cgroup = cgroup;
 	control->observe = options->observe;
 	control->hours_closed = options->hours_closed;
-	control->abi = WEIR_ABI_VERSION;
+	control->abi = WEIR_ABI_ID;
 	__atomic_store_n(&control->active, weir_active(1, 0, 0), __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -210,6 +210,7 @@ int guard_take_off(struct guard *guard, char **problem)
 		return lock_problem(guard, err, problem);
 	if (guard->control)
 		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
+	pins_unstage(guard->instance);
 	err = pins_remove(guard->instance, guard->dir_fd);
 	guard_unlock(guard);
 	if (err)

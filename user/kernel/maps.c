@@ -55,7 +55,7 @@ const struct map_layout map_layouts[MAPS] = {
 	[MAP_LOSSES] = PLAIN("losses", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(uint64_t)),
 };
 
-static int map_info(int fd, struct bpf_map_info *info)
+int map_info(int fd, struct bpf_map_info *info)
 {
 	uint32_t length = sizeof(*info);
 
@@ -65,10 +65,10 @@ static int map_info(int fd, struct bpf_map_info *info)
 
 static int other_layout(char **problem, const char *name, const char *what)
 {
-	return problem_set(problem, -EPROTO,
-			   "the pinned guard is of another build: map %s %s; take it off with "
-			   "`weir unload` first",
-			   name, what);
+	return problem_set(
+		problem, -EPROTO,
+		"the pinned guard is of another build: map %s %s; `weir run` takes it over", name,
+		what);
 }
 
 static int map_check(enum guard_map map, int fd, char **problem)

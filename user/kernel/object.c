@@ -19,7 +19,20 @@ static struct bpf_object *object_take(struct weir_bpf *skeleton)
 	return TAKE_PTR(*skeleton->skeleton->obj);
 }
 
+static int choose_pinned(struct bpf_object *object, void *data, char **problem)
+{
+	const char *instance = data;
+
+	return instance ? maps_reuse(object, instance, NULL, problem) : 0;
+}
+
 int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, char **problem)
+{
+	return object_load_with(choose_pinned, (void *)instance, wants_edge, ret, problem);
+}
+
+int object_load_with(int (*choose)(struct bpf_object *object, void *data, char **problem),
+		     void *data, bool wants_edge, struct bpf_object **ret, char **problem)
 {
 	_cleanup_(cleanup_skeleton) struct weir_bpf *skeleton = NULL;
 	struct bpf_program *edge;
@@ -32,7 +45,7 @@ int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, 
 	edge = bpf_object__find_program_by_name(skeleton->obj, "weir_edge");
 	if (edge)
 		bpf_program__set_autoload(edge, wants_edge);
-	err = instance ? maps_reuse(skeleton->obj, instance, NULL, problem) : 0;
+	err = choose(skeleton->obj, data, problem);
 	if (err)
 		return err;
 	err = bpf_object__load(skeleton->obj);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -183,4 +184,71 @@ int pins_remove(const char *instance, int dir_fd)
 		return -errno;
 	rmdir(PIN_HOME); /* stays while another instance is there */
 	return 0;
+}
+
+/* ---- a second set ---------------------------------------------------------------------------- */
+
+/* No instance can have the sign in its name. */
+char *pins_stage_name(const char *instance)
+{
+	char *name;
+
+	return asprintf(&name, "%s+", instance) < 0 ? NULL : name;
+}
+
+static int unpin_one(const char *name, void *data)
+{
+	const int *dir_fd = data;
+
+	return unlinkat(*dir_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+int pins_unstage(const char *instance)
+{
+	_cleanup_free_ char *name = pins_stage_name(instance);
+	_cleanup_free_ char *path = name ? pin_path(name, NULL) : NULL;
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int err;
+
+	if (!path)
+		return -ENOMEM;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	err = pins_each(fd, unpin_one, &fd);
+	if (err)
+		return err;
+	return rmdir(path) ? -errno : 0;
+}
+
+int pins_stage(const char *instance, int *dir_fd, char **problem)
+{
+	_cleanup_free_ char *name = pins_stage_name(instance);
+	_cleanup_free_ char *path = name ? pin_path(name, NULL) : NULL;
+	int err = path ? pins_unstage(instance) : -ENOMEM, fd = -1;
+
+	if (!err)
+		err = make_directory(path);
+	if (!err) {
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+	}
+	if (err) {
+		cleanup_close(&fd);
+		return problem_set(problem, err, "cannot make %s: %s", path ?: instance,
+				   strerror(-err));
+	}
+	*dir_fd = fd;
+	return 0;
+}
+
+/* bpffs can since 5.17 (fs/libfs.c, simple_rename_exchange()). */
+int pins_exchange(const char *instance)
+{
+	_cleanup_free_ char *name = pins_stage_name(instance);
+	_cleanup_free_ char *stage = name ? pin_path(name, NULL) : NULL;
+	_cleanup_free_ char *path = pin_path(instance, NULL);
+
+	if (!stage || !path)
+		return -ENOMEM;
+	return renameat2(AT_FDCWD, stage, AT_FDCWD, path, RENAME_EXCHANGE) ? -errno : 0;
 }

@@ -49,17 +49,7 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES])
 	return 0;
 }
 
-/*
- * Walks all entries of a map, in batches. Entries that come or go meanwhile may be missed. `key` is
- * the place for the batch's position: 4 bytes for hashes and arrays.
- */
-struct map_walk {
-	int fd;
-	uint32_t key_size, value_size;
-	int (*each)(const void *key, const void *value, void *data);
-	void *data;
-};
-
+/* `position`: 4 bytes for hashes and arrays. */
 static int walk_batches(const struct map_walk *walk, char *keys, char *values)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
@@ -86,7 +76,7 @@ static int walk_batches(const struct map_walk *walk, char *keys, char *values)
 	return 0;
 }
 
-static int map_walk(const struct map_walk *walk)
+int map_walk(const struct map_walk *walk)
 {
 	_cleanup_free_ char *keys = calloc(BATCH, walk->key_size);
 	_cleanup_free_ char *values = calloc(BATCH, walk->value_size);

@@ -33,6 +33,7 @@ static const char *const reasons[] = {
 	[WEIR_REASON_MPTCP] = "mptcp",
 	[WEIR_REASON_UNCLASSIFIED] = "unclassified",
 	[WEIR_REASON_METERS_FULL] = "meters-full",
+	[WEIR_REASON_FROZEN] = "frozen",
 };
 _Static_assert(COUNT(reasons) == WEIR_REASONS, "a reason without a name");
 

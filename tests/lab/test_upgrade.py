@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Another build takes the guard over while it runs, and is taken over again.
+
+The other build is this tree with other records in the maps: fields that are new, that are longer, that
+stand elsewhere. Each swap happens under traffic; the far ends count.
+"""
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+
+from case import HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, wait_for
+from guard import WEIR, grant, policy
+from lab import TOP
+
+BUDGET = 48 * MIB
+PORTS = "tcp/7000-7999"
+OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
+
+# (file, what stands there, what stands there instead)
+PATCH = (
+    ("bpf/abi.h", "\t__u64 partner_key;\n\t__u64 sent_bytes[2]; /* IP", "\t__u64 partner_key;\n\t__u64 later;\n\t__u64 sent_bytes[2]; /* IP"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 144", "WEIR_SIZE(struct weir_meter, 152"),
+    ("bpf/abi.h", "\t__u64 window_ns;\n\t__u64 slice_ns;\n", "\t__u64 slice_ns;\n\t__u64 window_ns;\n"),
+    ("bpf/abi.h", "\t__u64 observe;", "\t__u64 later;\n\t__u64 observe;"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_control, 72)", "WEIR_SIZE(struct weir_control, 80)"),
+    ("bpf/abi.h", "\tchar reason[192];", "\tchar reason[256];"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_order, 416)", "WEIR_SIZE(struct weir_order, 480)"),
+    ("bpf/abi.h", "\t__u32 grant;\n\t__u8 direction;", "\t__u32 later;\n\t__u32 grant;\n\t__u8 direction;"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_rule, 12)", "WEIR_SIZE(struct weir_rule, 16)"),
+    ("bpf/abi.h", "\t__u64 wall_ns;\n\t__u64 service_key;", "\t__u64 service_key;\n\t__u64 wall_ns;"),
+)
+
+
+def build_other():
+    """The other build; what did not change since the last time is not built again."""
+    for directory in ("bpf", "user", "vmlinux"):
+        for path, _, names in os.walk(os.path.join(TOP, directory)):
+            for name in names:
+                source = os.path.join(path, name)
+                copy_changed(source, os.path.join(OTHER, os.path.relpath(source, TOP)))
+    copy_changed(os.path.join(TOP, "Makefile"), os.path.join(OTHER, "Makefile"))
+    done = subprocess.run(["make", "-s", "-j2", "-C", OTHER, "B=build", "CFLAGS=-O1", "build/weir"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False)
+    if done.returncode != 0:
+        raise RuntimeError("the other build failed:\n" + done.stdout[-3000:])
+    return os.path.join(OTHER, "build", "weir")
+
+
+def copy_changed(source, target):
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    for name, old, new in PATCH:
+        if os.path.relpath(source, TOP) == name:
+            if text.count(old) != 1:
+                raise RuntimeError("the patch for %s does not fit any more: %r" % (name, old))
+            text = text.replace(old, new)
+    try:
+        with open(target, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def steady_take(address, port, stop, pace):
+    """Reads on one connection, slowly, until the file `stop` is there. (bytes, longest silence in s)"""
+    import socket
+    got, longest, last = 0, 0.0, time.monotonic()
+    with socket.create_connection((address, port), 5) as client:
+        client.settimeout(0.1)
+        client.sendall(b"go\n")
+        while not os.path.exists(stop):
+            try:
+                part = client.recv(1 << 15)
+            except socket.timeout:
+                continue
+            if not part:
+                raise RuntimeError("the connection ended")
+            now = time.monotonic()
+            got, longest, last = got + len(part), max(longest, now - last), now
+            time.sleep(pace)
+    return got, max(longest, time.monotonic() - last)
+
+
+def keep_trying(address, port, stop):
+    """Connects again and again until the file `stop` is there; the bytes that came."""
+    import socket
+    got = 0
+    while not os.path.exists(stop):
+        try:
+            with socket.create_connection((address, port), 0.2) as client:
+                client.settimeout(0.2)
+                client.sendall(b"go\n")
+                got += len(client.recv(1 << 16))
+        except OSError:
+            time.sleep(0.01)
+    return got
+
+
+class Upgrade(LabCase):
+    content = policy([grant("night", "batch", NORD, ["48MiB/1h"], serves=PORTS),
+                      grant("latch", "batch", STORE, ["256KiB/1h"], on_breach="sever", serves=PORTS),
+                      grant("free", "batch", [SUED, PAYER], serves=PORTS)], STRANGERS)
+
+    @classmethod
+    def prepare(cls):
+        cls.other = build_other()
+
+    def setUp(self):
+        self.guard.program = WEIR
+        self.guard.start(self.content)
+        self.addCleanup(self.forget)
+        self.port = self.pour()
+        self.stop = self.lab.path("stop")
+        self.addCleanup(lambda: os.path.exists(self.stop) and os.unlink(self.stop))
+
+    def forget(self):
+        if self.guard.process.poll() is None:
+            self.guard.must("unload", "--yes")
+        shutil.rmtree(os.path.join(self.guard.state_dir, self.lab.instance), ignore_errors=True)
+
+    def swap(self, program):
+        self.guard.stop()
+        self.guard.program = program
+        self.guard.start()
+
+    def background(self, function, host, *args):
+        task = self.lab.start(function, HUB[4], self.port, self.stop, *args, host=host)
+        self.addCleanup(task.kill)
+        return task
+
+    def end_background(self):
+        with open(self.stop, "w", encoding="utf-8"):
+            pass
+
+    def test_there_and_back_under_traffic(self):
+        got = self.take(STORE, self.port)
+        self.assertLessEqual(got, 256 * KIB)
+        self.guard.cut("partner:" + PAYER, reason="a long story " * 14)
+        budgeted = self.background(steady_take, NORD, 0.02)
+        free = self.background(steady_take, SUED, 0.02)
+        cut = self.background(keep_trying, PAYER)
+        wait_for(lambda: self.guard.partner(NORD)["sent_bytes"] > MIB, 10, "the flow")
+        for program in (self.other, WEIR):
+            before = self.guard.status()
+            self.swap(program)
+            after = self.guard.status()
+            self.assertEqual([(c["id"], c["target"], c["reason"]) for c in after["cuts"]],
+                             [(c["id"], c["target"], c["reason"]) for c in before["cuts"]])
+            for name in (NORD, SUED, STORE):
+                for key in ("sent_bytes", "acked_bytes", "refused_bytes"):
+                    old, new = ([p for p in s["partners"] if p["name"] == name][0][key] for s in (before, after))
+                    self.assertGreaterEqual(new, old, "%s of %s went back" % (key, name))
+            self.assertTrue([e for e in self.guard.events() if "took over from another" in e["message"]])
+        self.end_background()
+        used, silence = budgeted.result()
+        self.assertLess(silence, 3, "the budgeted flow stood still")
+        _, silence = free.result()
+        self.assertLess(silence, 3, "the free flow stood still")
+        self.assertEqual(cut.result(), 0, "the cut partner got something")
+        self.assertEqual(self.take(STORE, self.port), 0, "a latch was lost")
+        used += self.take(NORD, self.port, seconds=3)
+        self.assertLessEqual(used, BUDGET, "the budget was given more than once")
+        self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 256 * KIB, "what was left was lost")
+
+    def test_killed_at_any_moment(self):
+        """Whoever takes over may die; the next one does it, and the cut and the budget hold."""
+        self.guard.cut("partner:" + PAYER)
+        budgeted = self.background(steady_take, NORD, 0.1)
+        cut = self.background(keep_trying, PAYER)
+        chance = random.Random(self.lab.instance)
+        for i in range(6):
+            self.guard.process.poll() is None and self.guard.kill()
+            program = WEIR if i % 2 else self.other
+            process = self.lab.spawn([program] + self.guard.run_words()[1:], env=self.guard.environment,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(chance.uniform(0, 3))  # the moment is what is tried
+            process.kill()
+            process.wait()
+            self.guard.program = chance.choice((WEIR, self.other))
+            self.guard.start()
+            self.assertEqual(len(self.guard.cuts()), 1)
+        self.end_background()
+        used, _ = budgeted.result()
+        self.assertEqual(cut.result(), 0, "the cut partner got something")
+        used += self.take(NORD, self.port, seconds=3)
+        self.assertLessEqual(used, BUDGET, "the budget was given more than once")
+        self.assert_passes(SUED, self.port)
+
+    def test_what_this_build_does_not_know_is_refused(self):
+        """A field in use that the build does not have: the guard stays as it is."""
+        self.swap(self.other)
+        self.take(NORD, self.port, limit=MIB)
+        self.guard.stop()
+        path = "/sys/fs/bpf/weir/%s/meters" % self.lab.instance
+        dump = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", path]))
+        entry = max((e for e in dump), key=lambda e: e.get("formatted", {}).get("value", {}).get("sent_bytes", [0])[0])
+        value = list(entry["value"])
+        value[24:32] = ["0x01"] + ["0x00"] * 7  # `later`
+        subprocess.check_call(["bpftool", "map", "update", "pinned", path, "key", *entry["key"], "value", *value])
+        self.guard.program = WEIR
+        done = self.guard.run_to_end("--policy", self.guard.policy_file)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("uses later of meters, which this build does not know", done.stderr)
+        self.assert_passes(SUED, self.port)
+        self.guard.program = self.other
+        self.guard.start()
+        self.assertEqual(self.guard.status()["instance"], self.lab.instance)
