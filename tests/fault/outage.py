@@ -30,7 +30,7 @@ import guard as guards  # noqa: E402
 from lab import HOSTS, STRANGERS  # noqa: E402
 from storm import NORD, ON_THE_WAY_NS, PORT, STORE, SUED  # noqa: E402
 
-BUDGET = 64 << 10
+BUDGET = 24 << 10
 TOTAL = BUDGET * STRANGERS
 TURN_BOOTS = 4         # of one stranger's address
 UNSAVED_SECONDS = 2.0  # what a save, once a second, may lag behind (user/daemon/restoring.c)

@@ -212,14 +212,9 @@ class Storm:
         self.guard.process.send_signal(signal.SIGKILL)
         self.guard.process.wait()
 
-    def spawn_daemon(self):
-        words = self.guard.run_words("--policy", self.guard.policy_file)
-        with open(self.guard.log, "ab") as log:
-            self.guard.process = self.lab.spawn(words, stdout=log, stderr=log, env=self.guard.environment)
-
     def do_start(self, _, moment):
         self.kill()
-        self.spawn_daemon()
+        self.guard.spawn()
         time.sleep(moment)
         self.kill()
 
@@ -237,7 +232,7 @@ class Storm:
         self.set_route("blackhole", "default")
         self.guard.must("unload", "--yes")
         self.guard.process.wait(10)
-        self.spawn_daemon()
+        self.guard.spawn()
         time.sleep(moment)
         self.kill()
 

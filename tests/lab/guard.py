@@ -75,9 +75,7 @@ class Guard:
         """Starts the daemon and waits until it judges. RuntimeError with its words if it ends."""
         if content is not None:
             self.policy_file = self.write_policy(content)
-        words = self.run_words("--policy", self.policy_file, *more, *os.environ.get("WEIR_LAB_RUN", "").split())
-        with open(self.log, "ab") as log:
-            self.process = self.lab.spawn(words, stdout=log, stderr=log, env=self.environment)
+        self.spawn(*more)
 
         def is_up():
             if self.process.poll() is not None:
@@ -86,6 +84,12 @@ class Guard:
 
         wait_for(is_up, timeout, "weir to judge", 0.05)
         return self
+
+    def spawn(self, *more):
+        """Starts the daemon; it does not judge yet."""
+        words = self.run_words("--policy", self.policy_file, *more, *os.environ.get("WEIR_LAB_RUN", "").split())
+        with open(self.log, "ab") as log:
+            self.process = self.lab.spawn(words, stdout=log, stderr=log, env=self.environment)
 
     def run_to_end(self, *more, timeout=60.0, **options):
         """Starts a daemon that is expected to fail; a CompletedProcess."""
@@ -156,6 +160,10 @@ class Guard:
     def events(self):
         """The events of `weir events --json`, as dictionaries."""
         return [json.loads(line) for line in self.must("events", "--json").stdout.splitlines()]
+
+    def is_loaded(self):
+        """Whether a daemon could adopt it: the marker is pinned last."""
+        return os.path.exists("/sys/fs/bpf/weir/" + self.lab.instance + "/control")
 
     def is_pinned(self):
         return bool(glob.glob("/sys/fs/bpf/weir/" + self.lab.instance + "/*"))

@@ -113,6 +113,19 @@ class Outlive(LabCase):
         self.guard.must("meters", "reset", "--reason", "the router counted less")
         self.assert_budget_used(first + second + self.take(NORD, self.port))
 
+    def test_assumed_outlives_a_daemon_that_dies_at_once(self):
+        """As soon as the guard can be adopted, what it assumes is on the disk."""
+        self.take_half()
+        self.lose_power()
+        self.guard.spawn()
+        wait_for(self.guard.is_loaded, 60, "the guard to be pinned", 0.001)
+        self.guard.kill()
+        self.guard.start()
+        self.assertIsNotNone(self.assumed(), "nobody could take it back")
+        self.assertEqual(self.take(NORD, self.port), 0)
+        self.guard.must("meters", "reset", "--reason", "the router counted less")
+        self.assertIsNone(self.assumed())
+
     def test_unload_and_last_save_are_exact(self):
         first = self.take(NORD, self.port, limit=MIB // 2)
         self.guard.must("unload", "--yes")

@@ -456,7 +456,7 @@ static uint64_t links_speed(char *const *uplinks, size_t count)
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
-static int read_boot_id(uint8_t id[16])
+int metering_boot_id(uint8_t id[16])
 {
 	char text[BOOT_ID_TEXT];
 	int r = boot_id(text);
@@ -535,7 +535,7 @@ static int metering_new(struct host *host, struct metering **ret)
 		metering_free(metering);
 		return -ENOMEM;
 	}
-	read_boot_id(metering->boot_id);
+	metering_boot_id(metering->boot_id);
 	*ret = metering;
 	return 0;
 }

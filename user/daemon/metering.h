@@ -64,5 +64,6 @@ int metering_reset(struct host *host, struct metering *metering,
 struct assumed *metering_hold(struct metering *metering);
 void metering_release(struct metering *metering);
 uint64_t metering_saved_ns(struct metering *metering); /* wall; 0: not yet */
+int metering_boot_id(uint8_t id[16]);		       /* of this boot, as the file has it */
 
 #endif

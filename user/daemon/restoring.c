@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/units.h"
+#include "user/daemon/metering.h"
 #include "user/daemon/meters_policy.h"
 #include "user/daemon/recovering.h"
 
@@ -105,10 +107,37 @@ static int mark(struct restoring *restoring, uint32_t flags)
 	return r;
 }
 
+/* All that may have left is in the file by then, measured or assumed. */
 void restoring_undo(struct restoring *restoring)
 {
-	if (restoring->flags & METERS_COMPLETE)
-		mark(restoring, restoring->flags);
+	if (restoring->flags & METERS_COMPLETE || restoring->is_saved)
+		mark(restoring, METERS_COMPLETE);
+}
+
+/*
+ * What is assumed is on the disk before the guard can be found: a daemon that adopts it would else
+ * take it for measured, and nobody could take it back. A full disk does not keep the guard from
+ * starting; metering_start() tells of it.
+ */
+static void save_filled(struct restoring *restoring)
+{
+	_cleanup_free_ char *path = host_path(restoring->host, "meters");
+	struct meters_head head = {
+		.why = restoring->assumed.count ? restoring->assumed.why : METERS_WHY_NOTHING,
+		.boot_ns = restoring->times.now_boot_ns,
+		.wall_ns = restoring->times.now_wall_ns,
+		.secret = {restoring->secret[0], restoring->secret[1]},
+		.link_bytes_per_s = restoring->read.head.link_bytes_per_s,
+		.assumed_since_ns = restoring->assumed.count ? restoring->assumed.since_ns : 0,
+	};
+
+	if (!path || metering_boot_id(head.boot_id) < 0)
+		return;
+	meters_group_end(&restoring->filled, METERS_SNAPSHOT, &head);
+	if (file_write_atomic(path, restoring->filled.data, restoring->filled.length, 0640) < 0)
+		return;
+	restoring->read.head = head;
+	restoring->is_saved = true;
 }
 
 /* ---- filling -------------------------------------------------------------------------------- */
@@ -126,7 +155,11 @@ static int put(struct filling *filling, const struct kept_meter *kept)
 			? guard_put_meter(filling->guard, kept->key, &kept->meter)
 			: guard_put_stranger(filling->guard, kept->slot, &kept->meter);
 
-	return r < 0 ? r : assumed_add(&filling->restoring->assumed, kept);
+	if (r == 0)
+		r = assumed_add(&filling->restoring->assumed, kept);
+	if (r == 0 && filling->restoring->why)
+		r = meters_group_add(&filling->restoring->filled, kept);
+	return r;
 }
 
 static void assume(const struct restoring *restoring, struct kept_meter *kept,
@@ -242,7 +275,9 @@ static int fill(struct guard *guard, void *data)
 		return -ENOMEM;
 	restoring->times.now_boot_ns = boot_now();
 	restoring->times.now_wall_ns = wall_now();
-	r = policy_meters_each(restoring->image, fill_kept, &filling);
+	r = meters_group_begin(&restoring->filled);
+	if (r == 0)
+		r = policy_meters_each(restoring->image, fill_kept, &filling);
 	if (r == 0)
 		r = fill_former(&filling);
 	if (r == 0)
@@ -251,6 +286,8 @@ static int fill(struct guard *guard, void *data)
 		r = policy_meters_each(restoring->image, fill_new, &filling);
 	free(filling.is_done);
 	assumed_sort(&restoring->assumed);
+	if (r == 0 && restoring->why)
+		save_filled(restoring);
 	return r;
 }
 
@@ -283,7 +320,11 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 		restoring->why ? wall_now() : restoring->read.head.assumed_since_ns;
 	options->fill_meters = fill;
 	options->fill_data = restoring;
-	options->secret = restoring->has_read ? restoring->read.head.secret : NULL;
+	memcpy(restoring->secret, restoring->read.head.secret, sizeof(restoring->secret));
+	if (!restoring->has_read &&
+	    getrandom(restoring->secret, sizeof(restoring->secret), 0) != sizeof(restoring->secret))
+		return tell_problem(problem, -EIO, "cannot get random bytes");
+	options->secret = restoring->secret;
 	return 0;
 }
 
@@ -311,6 +352,7 @@ void restoring_free(struct restoring *restoring)
 {
 	meters_read_free(&restoring->read);
 	assumed_free(&restoring->assumed);
+	free(restoring->filled.data);
 	free(restoring->aside);
 	*restoring = (struct restoring){0};
 }

@@ -26,8 +26,11 @@ struct restoring {
 	uint64_t bound;
 	bool only_shortest;
 	struct meters_times times;
-	struct assumed assumed; /* out */
-	char *aside;		/* where a damaged file went; NULL: there was none */
+	struct assumed assumed;	    /* out */
+	struct meters_group filled; /* what the meters were filled with, when some is assumed */
+	uint64_t secret[2];	    /* of the strangers' hash */
+	bool is_saved;		    /* that is on the disk */
+	char *aside;		    /* where a damaged file went; NULL: there was none */
 };
 
 /*
