@@ -13,6 +13,8 @@
 
 #define STEP 1024u /* entries at a time */
 
+enum { EMPTIED = -2 }; /* in the place of a descriptor: this process has emptied it */
+
 static const enum guard_map tries[TRIES] = {MAP_PREFIXES4, MAP_PREFIXES6};
 
 void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot)
@@ -34,12 +36,16 @@ static bool has_id(int fd, uint32_t id)
 /* What is kept is not what the slot holds when another process has filled it since. */
 static int trie_open(struct guard *guard, uint32_t slot, size_t which)
 {
-	int outer_fd = guard->map_fd[tries[which]], *kept = &guard->trie_fd[slot][which];
+	int outer_fd = guard->map_fd[tries[which]], *kept = &guard->trie_fd[slot][which], fd;
 	uint32_t id;
 
-	if (outer_fd < 0 || bpf_map_lookup_elem(outer_fd, &slot, &id))
+	if (outer_fd < 0 || *kept == EMPTIED || bpf_map_lookup_elem(outer_fd, &slot, &id))
 		return -1;
-	return has_id(*kept, id) ? TAKE_FD(*kept) : bpf_map_get_fd_by_id(id);
+	if (!has_id(*kept, id))
+		return bpf_map_get_fd_by_id(id);
+	fd = *kept;
+	*kept = EMPTIED;
+	return fd;
 }
 
 size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES])
