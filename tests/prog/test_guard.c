@@ -30,6 +30,7 @@
 
 #include <bpf/bpf.h>
 
+#include "user/daemon/filter.h"
 #include "user/kernel/internal.h"
 
 static char instance[64];
@@ -507,6 +508,47 @@ static void test_sizes(void **state)
 	assert_true(took < 1000); /* whoever ordered it waits 5 s for the answer */
 }
 
+/* ---- what is loaded before nothing can be ---------------------------------------------------- */
+
+/* As on a kernel that refuses the iterators: the daemon goes on, and each cut tells the reason, not
+ * that its own filter is in the way. */
+static int sever_without_iterators(struct guard *guard)
+{
+	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+	char *first = NULL, *then = NULL;
+
+	sever_free(TAKE_PTR(guard->sever));
+	if (filter_install())
+		return 1;
+	if (!guard_prepare(guard, &first) || !first)
+		return 2;
+	if (!guard_sever(guard, &request, true, NULL, NULL, NULL, &then) || !then)
+		return 3;
+	return strcmp(first, then) ? 4 : 0;
+}
+
+static void test_prepare(void **state)
+{
+	struct guard *guard = load_small();
+	char *problem = NULL;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(guard_prepare(guard, &problem), 0);
+	assert_null(problem);
+	assert_non_null(guard->sever);
+	assert_non_null(guard->forgiver);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(sever_without_iterators(guard));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	guard_close(guard);
+	unload();
+}
+
 /* ---- the lock -------------------------------------------------------------------------------- */
 
 /* A process that has the lock and a name that would steer a terminal. */
@@ -803,6 +845,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_sever_finds_nothing),
 		cmocka_unit_test(test_sizes),
 		/* last: these move to another network namespace */
+		cmocka_unit_test(test_prepare),
 		cmocka_unit_test(test_who_holds_the_lock),
 		cmocka_unit_test(test_uplinks),
 		cmocka_unit_test(test_sever),

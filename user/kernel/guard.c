@@ -112,6 +112,7 @@ void guard_close(struct guard *guard)
 	task_join(&guard->quiesce);
 	retire_end(guard);
 	sever_free(guard->sever);
+	free(guard->sever_why);
 	keep_free(guard->keep);
 	forgiver_free(guard->forgiver);
 	former_free(guard->former);

@@ -159,11 +159,14 @@ struct guard {
 	struct task quiesce;
 	int grace_outer, grace_inner;
 
-	struct task drain;		       /* retire.c */
-	int trie_fd[WEIR_POLICY_SLOTS][TRIES]; /* -1, or filled by this process, to be emptied */
-	bool is_off;			       /* unpinned by this process */
+	struct task drain; /* retire.c */
+	int trie_fd[WEIR_POLICY_SLOTS]
+		   [TRIES]; /* retire.c: filled by this process; -1: by another */
+	bool is_off;	    /* unpinned by this process */
 	struct ring_buffer *ring;
 	struct sever *sever;
+	int sever_err; /* why guard_prepare() could not load it; 0: not tried, or loaded */
+	char *sever_why;
 	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
 	struct forgiver *forgiver; /* meters.c */
 	struct former *former;	   /* former.c: until guard_adopt() */

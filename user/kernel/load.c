@@ -194,9 +194,12 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 
 int guard_prepare(struct guard *guard, char **problem)
 {
-	int err = sever_load(guard, problem);
+	int err = sever_load(guard, &guard->sever_why), other = forgiver_load(guard, problem);
 
-	return forgiver_load(guard, err ? NULL : problem) ?: err;
+	guard->sever_err = err;
+	if (err)
+		problem_set(problem, err, "%s", guard->sever_why ?: strerror(-err));
+	return err ?: other;
 }
 
 int guard_take_off(struct guard *guard, char **problem)

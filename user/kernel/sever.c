@@ -91,6 +91,9 @@ int sever_load(struct guard *guard, char **problem)
 {
 	if (guard->sever)
 		return 0;
+	if (guard->sever_err) /* it was tried when it could be; now it would say less */
+		return problem_set(problem, guard->sever_err, "%s",
+				   guard->sever_why ?: strerror(-guard->sever_err));
 	if (!try_load(guard, true, &guard->sever, NULL))
 		return 0;
 	return try_load(guard, false, &guard->sever, problem);
