@@ -11,7 +11,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
-             openssl ncat socat mandoc kmod
+             openssl ncat socat mandoc kmod systemd
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs# tests/fault/power
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
@@ -152,16 +152,27 @@ demo:
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+
+# The units name /usr/sbin/weir; elsewhere they name what is installed.
 install: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in user/man/*.[1-8]; do \
 		install -D -m 0644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page); \
 	done
-	for policy in policies/*.yaml; do \
+	for policy in policies/*.yaml packaging/host.yaml packaging/systemd/needs-weir.conf; do \
 		install -D -m 0644 $$policy \
-			$(DESTDIR)$(PREFIX)/share/doc/weir/policies/$$(basename $$policy); \
+			$(DESTDIR)$(PREFIX)/share/doc/weir/examples/$$(basename $$policy); \
 	done
+	for unit in packaging/systemd/*.service; do \
+		install -D -m 0644 $$unit $(DESTDIR)$(UNITDIR)/$$(basename $$unit) && \
+		sed -i 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
+	done
+	install -D -m 0644 packaging/systemd/weir.sysusers $(DESTDIR)$(SYSUSERSDIR)/weir.conf
+	install -D -m 0644 packaging/systemd/weir.tmpfiles $(DESTDIR)$(TMPFILESDIR)/weir.conf
 
 clean:
 	rm -rf build

@@ -68,14 +68,15 @@ class Guard:
         return path
 
     def run_words(self, *more, cgroup=None, uplink="uplink0"):
+        """`uplink` None: what the host's configuration says."""
         return [self.program, "run", "--instance", self.lab.instance, "--cgroup", cgroup or self.lab.cgroup,
-                "--uplink", uplink, *more]
+                *(["--uplink", uplink] if uplink else []), *more]
 
-    def start(self, content=None, *more, timeout=60.0):
+    def start(self, content=None, *more, timeout=60.0, **options):
         """Starts the daemon and waits until it judges. RuntimeError with its words if it ends."""
         if content is not None:
             self.policy_file = self.write_policy(content)
-        self.spawn(*more)
+        self.spawn(*more, **options)
 
         def is_up():
             if self.process.poll() is not None:
@@ -85,9 +86,9 @@ class Guard:
         wait_for(is_up, timeout, "weir to judge", 0.05)
         return self
 
-    def spawn(self, *more):
+    def spawn(self, *more, **options):
         """Starts the daemon; it does not judge yet."""
-        words = self.run_words("--policy", self.policy_file, *more, *os.environ.get("WEIR_LAB_RUN", "").split())
+        words = self.run_words("--policy", self.policy_file, *more, *os.environ.get("WEIR_LAB_RUN", "").split(), **options)
         with open(self.log, "ab") as log:
             self.process = self.lab.spawn(words, stdout=log, stderr=log, env=self.environment)
 

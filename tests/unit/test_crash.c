@@ -262,7 +262,9 @@ static void leave(struct host *host)
 /* Runs in the child. The steps are those of the start when there is nothing to do after it. */
 static void live(json_object *(*act)(struct host *host), int at, int error)
 {
-	const struct run_options options = {.instance = "unit", .policy_file = policy_path};
+	const struct host_config config = {0};
+	const struct run_options options = {
+		.instance = "unit", .policy_file = policy_path, .config = &config};
 	struct host host = {0};
 	char *problem = NULL;
 	json_object *answer;

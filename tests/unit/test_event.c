@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -290,7 +291,7 @@ static void the_last_ones_stay(void **state)
 	sink_open(&sink, directory);
 	sink.most = 10;
 	for (int i = 0; i < 25; i++)
-		sink_write(&sink, "{}\n");
+		sink_write(&sink, LOG_INFO, "{}\n");
 	assert_int_equal(sink.unwritten, 0);
 	assert_int_equal(lines_of(SINK_OLD_FILE), 10);
 	assert_int_equal(lines_of(SINK_FILE), 5);
@@ -307,7 +308,7 @@ static void a_torn_line_is_ended_first(void **state)
 	close(fd);
 	sink_open(&sink, directory);
 	assert_int_equal(sink.lines, 2);
-	sink_write(&sink, "{}\n");
+	sink_write(&sink, LOG_INFO, "{}\n");
 	sink_close(&sink);
 	assert_int_equal(lines_of(SINK_FILE), 3);
 }
@@ -318,8 +319,8 @@ static void what_cannot_be_written_is_counted(void **state)
 
 	(void)state;
 	sink_open(&sink, -1);
-	sink_write(&sink, "{}\n");
-	sink_write(&sink, NULL);
+	sink_write(&sink, LOG_INFO, "{}\n");
+	sink_write(&sink, LOG_INFO, NULL);
 	assert_int_equal(sink.unwritten, 2);
 	sink_close(&sink);
 }
@@ -335,7 +336,7 @@ static void a_full_disk_leaves_no_half_line(void **state)
 		skip();
 	dup2(full, sink.file);
 	close(full);
-	sink_write(&sink, "{}\n");
+	sink_write(&sink, LOG_INFO, "{}\n");
 	assert_int_equal(sink.unwritten, 1);
 	sink_close(&sink);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "user/base/units.h"
+#include "user/cmd/host_file.h"
 #include "user/cmd/policy_file.h"
 #include "user/policy/words.h"
 
@@ -30,6 +31,22 @@ static void print_summary(const char *path, const struct image *image)
 	putchar('\n');
 }
 
+static int check_host(const struct arguments *arguments, const char *path)
+{
+	struct host_config config = {0};
+	int code = host_file_read(arguments, path, &config);
+
+	if (code == CMD_DONE && config.uplinks.count)
+		printf("%s: good: %zu uplink%s, ", path, config.uplinks.count,
+		       plural(config.uplinks.count));
+	else if (code == CMD_DONE)
+		printf("%s: good: every interface is an uplink, ", path);
+	if (code == CMD_DONE)
+		printf("%zu group%s\n", config.groups.count, plural(config.groups.count));
+	host_config_free(&config);
+	return code;
+}
+
 static int run_check(const struct arguments *arguments)
 {
 	const char *path = arguments->item[0];
@@ -38,6 +55,8 @@ static int run_check(const struct arguments *arguments)
 	struct image image;
 	int code;
 
+	if (arguments_has(arguments, "--host"))
+		return check_host(arguments, path);
 	clock_gettime(CLOCK_REALTIME, &now);
 	code = policy_file_read(arguments, path, &file);
 	if (code == CMD_DONE)
@@ -56,6 +75,11 @@ const struct command command_check = {
 	.name = "check",
 	.arguments = "FILE",
 	.help = "Tells every fault of a policy with its place",
+	.options =
+		{
+			{"--host", NULL, "FILE is the host's configuration, not a policy", false},
+			{NULL, NULL, NULL, false},
+		},
 	.least = 1,
 	.most = 1,
 	.run = run_check,

@@ -54,6 +54,19 @@ static void print_privileges(json_object *status)
 		puts("daemon    IT HAS MORE CAPABILITIES THAN IT NEEDS");
 }
 
+static void print_host(json_object *status)
+{
+	json_object *host = field_object(status, "host"), *groups = field_object(host, "groups");
+
+	if (!host || !json_object_array_length(groups))
+		return;
+	printf("groups    ");
+	for (size_t i = 0; i < json_object_array_length(groups); i++)
+		printf("%s%s", i ? ", " : "",
+		       json_object_get_string(json_object_array_get_idx(groups, i)));
+	putchar('\n');
+}
+
 static void print_hooks(json_object *status)
 {
 	size_t count = field_count(status, "hooks"), attached = 0;
@@ -184,6 +197,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_attachment(status);
 	print_policy(status);
 	print_clock(status);
+	print_host(status);
 	print_cuts(status);
 	print_assumed(status);
 	print_losses(status);

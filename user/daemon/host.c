@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "user/base/cleanup.h"
@@ -307,5 +308,5 @@ void host_tell(struct host *host, const char *kind, enum record_severity severit
 	va_end(list);
 	notice.message = message;
 	line = record_notice(&origin, &notice);
-	sink_write(&host->sink, line);
+	sink_write(&host->sink, LOG_DEBUG - (int)severity, line); /* high: LOG_ERR */
 }

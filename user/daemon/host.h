@@ -16,6 +16,7 @@
 #include "user/daemon/applied.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/names.h"
+#include "user/policy/host_config.h"
 #include "user/event/record.h"
 #include "user/event/sink.h"
 #include "user/kernel/guard.h"
@@ -26,6 +27,7 @@
 #define DONE_IN_PART (-EREMOTEIO)
 
 struct host {
+	const struct host_config *config; /* of the daemon; NULL in a command */
 	char *instance;
 	char hostname[65];
 	int state_dir; /* -1: there is none, nothing can be saved */

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "user/policy/host_config.h"
+
 struct run_options {
 	const char *instance;
 	const char *policy_file; /* NULL: none given */
@@ -17,6 +19,7 @@ struct run_options {
 	size_t uplink_count;
 	bool any_uplink; /* and those that come later */
 	bool observe;
+	const struct host_config *config; /* borrowed */
 };
 
 /*

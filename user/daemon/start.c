@@ -391,6 +391,10 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 	if (r < 0)
 		return r;
 	host->is_daemon = true;
+	host->config = options->config;
+	host->sink.more = options->config->sink == HOST_SINK_STDOUT	? SINK_STDOUT
+			  : options->config->sink == HOST_SINK_JOURNALD ? SINK_JOURNALD
+									: SINK_NOTHING_MORE;
 	state_sweep(host);
 	if (options->policy_file) {
 		char real[PATH_MAX];

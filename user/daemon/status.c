@@ -235,6 +235,17 @@ static void put_former(struct json_out *reply, const struct totals *totals)
 	json_close(reply, '}');
 }
 
+/* Of the host, not of the policy; a command without a daemon does not know what the daemon read. */
+static void put_host(const struct host_config *config, struct json_out *reply)
+{
+	json_open(reply, "host", '{');
+	json_open(reply, "groups", '[');
+	for (size_t i = 0; i < config->groups.count; i++)
+		json_put_text(reply, NULL, config->groups.item[i].text);
+	json_close(reply, ']');
+	json_close(reply, '}');
+}
+
 static int put_all(struct host *host, struct json_out *reply, const struct totals *totals)
 {
 	struct weir_control control = guard_control(host->guard);
@@ -249,6 +260,10 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	put_policy(host, reply);
 	clock_put(host, reply);
 	attachment_put(host, reply);
+	if (host->config)
+		put_host(host->config, reply);
+	else
+		json_put_null(reply, "host");
 	if (host->is_daemon)
 		privileges_put(host->is_filtered, reply);
 	else

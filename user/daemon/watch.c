@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
@@ -100,7 +101,7 @@ static void write_event(struct host *host, const struct weir_event *event)
 	};
 	_cleanup_free_ char *line = record_event(&origin, &names, event);
 
-	sink_write(&host->sink, line);
+	sink_write(&host->sink, LOG_INFO, line);
 }
 
 static void take(const struct weir_event *event, void *data)

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* How many lines it holds already; a torn last line (power loss) is ended first. */
@@ -76,12 +78,35 @@ static void take_back(struct sink *sink, size_t written)
 		sink_close(sink); /* opening it again ends the torn line */
 }
 
-void sink_write(struct sink *sink, const char *line)
+/* Whoever reads stdout may be slow, or stopped: the daemon does not wait. */
+static void write_more(struct sink *sink, int priority, const char *line)
 {
-	size_t length = line ? strlen(line) : 0;
+	struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	struct iovec part[2];
+	char prefix[8] = "";
+	size_t length;
 	ssize_t written;
 
-	if (!line || !open_file(sink)) {
+	if (sink->more == SINK_NOTHING_MORE)
+		return;
+	if (sink->more == SINK_JOURNALD) /* sd-daemon(3) */
+		snprintf(prefix, sizeof(prefix), "<%d>", priority & 7);
+	part[0] = (struct iovec){prefix, strlen(prefix)};
+	part[1] = (struct iovec){(char *)line, strlen(line)};
+	length = part[0].iov_len + part[1].iov_len;
+	written = poll(&ready, 1, 0) == 1 && ready.revents & POLLOUT
+			  ? writev(STDOUT_FILENO, part, 2)
+			  : -1;
+	if (written != (ssize_t)length)
+		sink->unwritten++;
+}
+
+static void write_file(struct sink *sink, const char *line)
+{
+	size_t length = strlen(line);
+	ssize_t written;
+
+	if (!open_file(sink)) {
 		sink->unwritten++;
 		return;
 	}
@@ -101,4 +126,14 @@ void sink_write(struct sink *sink, const char *line)
 	}
 	take_back(sink, written > 0 ? written : 0);
 	sink->unwritten++;
+}
+
+void sink_write(struct sink *sink, int priority, const char *line)
+{
+	if (!line) {
+		sink->unwritten++;
+		return;
+	}
+	write_file(sink, line);
+	write_more(sink, priority, line);
 }
