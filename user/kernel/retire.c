@@ -41,9 +41,11 @@ static int trie_open(struct guard *guard, uint32_t slot, size_t which)
 
 	if (outer_fd < 0 || *kept == EMPTIED || bpf_map_lookup_elem(outer_fd, &slot, &id))
 		return -1;
-	if (!has_id(*kept, id))
-		return bpf_map_get_fd_by_id(id);
-	fd = *kept;
+	fd = has_id(*kept, id) ? *kept : bpf_map_get_fd_by_id(id);
+	if (fd < 0)
+		return -1;
+	if (fd != *kept)
+		cleanup_close(kept);
 	*kept = EMPTIED;
 	return fd;
 }
