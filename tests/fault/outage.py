@@ -172,9 +172,13 @@ class Outage:
         self.machine.say(words)
         return self.machine.expect(answer, ORDER_SECONDS)
 
+    def must(self, answer):
+        code, _, said = answer.partition(" ")
+        if code != "0":
+            raise ValueError("refused: %s" % said)
+
     def order(self, words):
-        """Whether it was acknowledged."""
-        return self.ask(words, "done").split(" ")[0] == "0"
+        self.must(self.ask(words, "done"))
 
     def come_up(self, began, frames):
         while True:
@@ -200,8 +204,7 @@ class Outage:
         if self.cuts == {None}:
             self.cuts = {False}
         if not self.has_lived:
-            if not self.order("cut partner:%s --reason outages" % STORE):
-                raise ValueError("the first cut was refused")
+            self.order("cut partner:%s --reason outages" % STORE)
             self.has_lived = True
             self.store_since = time.time_ns()
         self.wait_flow(SUED)
@@ -215,8 +218,7 @@ class Outage:
                 self.reset()
 
     def reset(self):
-        if not self.order("meters reset --reason outages"):
-            raise ValueError("the meters could not be reset")
+        self.order("meters reset --reason outages")
         self.resets += 1
         for address, tail in self.tails.items():
             self.unsaved[address] = self.unsaved.get(address, 0) + tail
@@ -260,8 +262,7 @@ class Outage:
         """Some orders; power goes at once after the last one's answer, or a little later."""
         for _ in range(self.random.randint(1, 3)):
             since, done = time.monotonic(), self.give_order()
-            if self.machine.expect("done", ORDER_SECONDS).split(" ")[0] != "0":
-                raise ValueError("an order was refused")
+            self.must(self.machine.expect("done", ORDER_SECONDS))
             done()
             self.order_seconds = time.monotonic() - since
         self.rest(self.random.choice((0, 0.02, 0.5, 2.0)))
