@@ -12,7 +12,7 @@ DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
              openssl ncat socat mandoc kmod systemd
-DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs# tests/fault/power
+DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
 CFLAGS  ?= -O2 -g
@@ -48,7 +48,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault
+.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm
 
 all: $(B)/weir
 
@@ -136,6 +136,10 @@ FAULT_POWER_CUTS ?= 100
 fault: all
 	WEIR=$(abspath $(B)/weir) tests/fault/kill $(FAULT_KILLS)
 	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
+
+# Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses.
+vm: all prog
+	B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 
 test: all unit prog asan
 	$(FUZZ_MAKE) fuzzers

@@ -15,7 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = ("crc32c_generic", "ext4", "virtio_pci", "virtio_blk", "virtio_net", "tcp_diag", "udp_diag")
-NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "mkfs.ext4", "gcc", "apt-get", "dpkg", "modinfo")
+NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "mkfs.ext4", "gcc", "apt-get", "dpkg", "modinfo", "xz")
 DISK_BYTES = 48 << 20
 TICK_SECONDS = 0.05
 
@@ -63,8 +63,8 @@ def _libraries(program):
 class Machine:
     """One machine: what it is made of stays, each boot() is one life of it."""
 
-    def __init__(self, lab, weir, files):
-        """`files`: name in the guest -> path here."""
+    def __init__(self, lab, weir, files, programs=(), init=os.path.join(HERE, "init"), modules=MODULES):
+        """`files`: name in the guest -> path here. `programs` go to its /bin."""
         self.lab, self.process, self.disk, self.text = lab, None, None, b""
         self.tick = lambda: None  # called at least every TICK_SECONDS while hearing
         self.kernel = kernel()
@@ -73,7 +73,7 @@ class Machine:
         with open(self.image, "wb") as image:
             image.truncate(DISK_BYTES)
         _run("mkfs.ext4", "-q", "-F", "-b", "4096", self.image)
-        self.initramfs = self._make_initramfs(weir, files)
+        self.initramfs = self._make_initramfs((weir,) + tuple(programs), files, init, modules)
 
     def _add_module(self, name, modules):
         """Behind those that it depends on. One that is not there is built in."""
@@ -85,25 +85,29 @@ class Machine:
                 self._add_module(other, modules)
         modules.append(found[0])
 
-    def _make_initramfs(self, weir, files):
+    def _make_initramfs(self, programs, files, init, wanted):
         root = self.lab.path("root")
         for directory in ("bin", "proc", "sys", "dev", "run", "tmp", "var/lib/weir"):
             os.makedirs(os.path.join(root, directory))
         shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
-        shutil.copy(os.path.join(HERE, "init"), root + "/init")
+        shutil.copy(init, root + "/init")
         os.chmod(root + "/init", 0o755)
-        shutil.copy(weir, root + "/bin/weir")
         _run("gcc", "-O2", "-static", os.path.join(HERE, "pour.c"), "-o", root + "/bin/pour")
-        for library in _libraries(weir):
-            os.makedirs(root + os.path.dirname(library), exist_ok=True)
-            shutil.copy(library, root + library)
+        for program in programs:
+            shutil.copy(program, root + "/bin")
+            for library in _libraries(program):
+                os.makedirs(root + os.path.dirname(library), exist_ok=True)
+                shutil.copy(library, root + library)
         modules = []
-        for module in MODULES:
+        for module in wanted:
             self._add_module(module, modules)
-        for path in modules:
-            shutil.copy(path, root)
         with open(root + "/modules", "w", encoding="ascii") as file:
-            file.write("".join(os.path.basename(path) + "\n" for path in modules))
+            for path in modules:
+                name = os.path.basename(path)
+                plain = name[:-3] if name.endswith(".xz") else name  # newer kernels' are compressed
+                with open(os.path.join(root, plain), "wb") as module:
+                    subprocess.run(["xz", "-dc", path] if plain != name else ["cat", path], stdout=module, check=True)
+                file.write(plain + "\n")
         for name, path in files.items():
             shutil.copy(path, root + "/" + name)
         archive = self.lab.path("initramfs.cpio")

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+trial.py - weir on one kernel: a virtual machine takes the place of the lab's hub, its guard on the root
+cgroup and on its only interface, as in deployment; the far ends are the lab's, and count.
+
+Each check is a method that raises when it does not hold, and says in words what it saw. They build on each
+other: one guard, loaded once.
+"""
+import json
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(TOP, "tests", "fault"), os.path.join(TOP, "tests", "lab")]
+import machine as machines  # noqa: E402
+import far  # noqa: E402
+import guard as guards  # noqa: E402
+from lab import HOSTS, wait_for  # noqa: E402
+
+NORD, SUED = "klinik-nord", "klinik-sued"
+PORT = 7000
+BUDGET = 16 << 10
+BOOT_SECONDS, LOAD_SECONDS, ORDER_SECONDS, TEST_SECONDS = 300, 900, 120, 1800
+MODULES = ("virtio_pci", "virtio_net", "inet_diag", "tcp_diag", "udp_diag", "veth", "dummy", "sch_ingress")
+# What `make` has built: the programs as objects, for the verifier's cost
+OBJECTS = ("weir", "sever", "forgive", "carry")
+PROGRAM_TESTS = ("test_expect", "test_guard", "test_meter")
+
+
+class Failed(Exception):
+    """What did not hold, in one line."""
+
+
+def policy():
+    ports = "tcp/%d" % PORT
+    return guards.policy([guards.grant("pulls", "batch", [NORD, SUED], serves=ports)],
+                         {"serves": ["%dB/7d" % BUDGET], "calls": "deny", "total": ["1MiB/7d"], "on_breach": "hold"})
+
+
+class Trial:
+    def __init__(self, lab, build, about, types):
+        self.lab, self.build = lab, build
+        path = lab.path("policy.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(policy(), file)
+        files = {"policy.yaml": path, "types.o": types}
+        files.update({name + ".bpf.o": os.path.join(build, name + ".bpf.o") for name in OBJECTS})
+        tests = [os.path.join(build, "tests", "prog", name) for name in PROGRAM_TESTS]
+        lab.give_uplink_away()
+        self.machine = machines.Machine(lab, os.path.join(build, "weir"), files, [about] + tests,
+                                        os.path.join(TOP, "tests", "vm", "init"), MODULES)
+        self.count = {host: far.Count(lab, host) for host in (NORD, SUED, "stranger")}
+        self.costs = {}
+
+    # ---- the guest ----------------------------------------------------------------------------------
+
+    def boot(self):
+        self.machine.boot("hub", 1)
+        self.release = self.machine.expect("booted", BOOT_SECONDS)
+        self.machine.expect("ready", BOOT_SECONDS)
+
+    def end(self):
+        if self.machine.process:
+            self.machine.lose_power()
+
+    def ask(self, words, answer="done", seconds=ORDER_SECONDS):
+        """(the answer's rest, all lines before it)"""
+        self.machine.say(words)
+        end, heard = time.monotonic() + seconds, []
+        while True:
+            line = self.machine.hear(max(0.0, end - time.monotonic()))
+            if line is None:
+                raise Failed("no answer to %s within %d s; heard %s" % (words, seconds, heard[-5:]))
+            if line.split(" ")[0] == answer:
+                return line[len(answer):].strip(), heard
+            if line.startswith("failed"):
+                raise Failed("%s: %s %s" % (words, line, heard[-3:]))
+            heard.append(line)
+
+    def status(self):
+        return json.loads(self.ask("status", "status")[0])
+
+    def partner(self, name):
+        return [entry for entry in self.status()["partners"] if entry["name"] == name][0]
+
+    def take(self, host, limit=None, seconds=3.0):
+        return self.lab.call(far.tcp_take, far.HUB[4], PORT, None, seconds, b"go\n", limit, host=host,
+                             timeout=120)[0]
+
+    # ---- checks -------------------------------------------------------------------------------------
+
+    def types(self):
+        """The kernel's types are those of vmlinux/kernel.h."""
+        code, heard = self.ask("about types /types.o")
+        differ = [line[len("type "):] for line in heard if line.startswith("type ")]
+        if code != "0":
+            raise Failed("; ".join(differ) or str(heard))
+        return heard[-1][len("types "):]
+
+    def verifier(self):
+        """Each program loads; what that cost."""
+        code, heard = self.ask("about cost " + " ".join("/%s.bpf.o" % name for name in OBJECTS), seconds=LOAD_SECONDS)
+        for line in heard:
+            if line.startswith("cost "):
+                name, *numbers = line.split()[1:]
+                self.costs[name] = tuple(int(n) for n in numbers) if "unknown" not in numbers else None
+        refused = [line for line in heard if line.startswith("refused")]
+        # iterators that end sockets need what an older kernel lacks; weir then takes sock_diag
+        if code != "0" and not (refused and all("/sever.bpf.o" in line for line in refused)):
+            raise Failed("; ".join(refused) or "exit %s" % code)
+        return "%d programs%s" % (len(self.costs), ", no iterators that end sockets" if refused else "")
+
+    def load(self):
+        """On the root cgroup and the uplink; nothing has left before."""
+        began = time.monotonic()
+        before = self.machine_frames()
+        self.ask("guard", "guarding", LOAD_SECONDS)
+        took = time.monotonic() - began
+        status = self.status()
+        hooks = {hook["name"]: hook for hook in status["hooks"]}
+        lacking = [name for name, hook in hooks.items() if not hook["is_attached"]]
+        if lacking or "edge" not in hooks or "egress" not in hooks:
+            raise Failed("not attached: %s" % (lacking or hooks))
+        if self.machine_frames() != before:
+            raise Failed("packets left before the guard was up")
+        self.ask("go", "up")
+        return "%d hooks in %.0f s" % (len(hooks), took)
+
+    def machine_frames(self):
+        import outage
+        task = self.lab.start(outage._received_frames, "hub", host=self.lab.router)
+        return task.result()
+
+    def passes(self):
+        got = self.take(SUED, 32 << 10, 20.0)
+        if got < 32 << 10:
+            raise Failed("a partner got %d bytes only" % got)
+        return "%d bytes" % got
+
+    def budget(self):
+        self.take("stranger", seconds=5.0)
+        self.count["stranger"].settle()
+        got = self.count["stranger"].laden
+        if not 0 < got <= BUDGET:
+            raise Failed("a stranger got %d bytes of %d" % (got, BUDGET))
+        return "%d of %d bytes" % (got, BUDGET)
+
+    def stack(self):
+        """The kernel's own packets: a reset from a closed port arrives, so that nobody waits for it."""
+        ended = self.lab.call(far.tcp_take, far.HUB[4], 9, None, 10.0, b"go\n", None, host=SUED, timeout=60)[1]
+        if ended != "ECONNREFUSED":
+            raise Failed("a closed port answers %s" % ended)
+        return ended
+
+    def cut(self):
+        """A running flow ends, and nothing more arrives."""
+        flow = self.lab.start(far.tcp_take, far.HUB[4], PORT, None, 60.0, b"go\n", None, host=NORD)
+        wait_for(lambda: self.count[NORD].laden > 4096, 60, "the flow")
+        _, heard = self.ask("cut partner:%s --reason trial" % NORD)
+        self.count[NORD].settle()
+        at = self.count[NORD].laden
+        got, ended = flow.result(90)
+        if ended not in ("ECONNRESET", "eof"):
+            raise Failed("the cut connection did not end: %s" % ended)
+        self.take(NORD, seconds=2.0)
+        if self.count[NORD].laden != at:
+            raise Failed("%d bytes arrived after the cut" % (self.count[NORD].laden - at))
+        said = [line for line in heard if "ended" in line]
+        return "%d bytes before, 0 after; %s" % (got, said[0][5:] if said else "")
+
+    def edge(self):
+        dropped = self.partner(NORD)["edge_dropped_packets"]
+        if not dropped:
+            raise Failed("XDP dropped nothing of what the cut partner sent")
+        return "%d packets dropped" % dropped
+
+    def survives(self):
+        """The daemon dies: the cut holds; another one takes the guard over."""
+        self.ask("kill", "killed")
+        at = self.count[NORD].laden
+        self.take(NORD, seconds=2.0)
+        if self.count[NORD].laden != at:
+            raise Failed("the cut ended with the daemon")
+        self.ask("guard", "guarding", LOAD_SECONDS)
+        if [cut["target"] for cut in self.status()["cuts"]] != ["partner:" + NORD]:
+            raise Failed("the cut was lost")
+        self.passes()
+        return "taken over"
+
+    def reopen(self):
+        self.ask("reopen partner:%s --reason trial" % NORD)
+        got = self.take(NORD, 8 << 10, 20.0)
+        if got < 8 << 10:
+            raise Failed("a reopened partner got %d bytes only" % got)
+        return "%d bytes" % got
+
+    def unload(self):
+        """The host is as if weir had not been there."""
+        self.ask("unload --yes", seconds=ORDER_SECONDS)
+        got = self.take("stranger", 2 * BUDGET, 20.0)
+        if got < 2 * BUDGET:
+            raise Failed("a stranger got %d bytes only: something is still on" % got)
+        return "%d bytes to a stranger" % got
+
+    def programs(self):
+        """tests/prog, inside."""
+        passed, failed = 0, []
+        for name in PROGRAM_TESTS:
+            _, heard = self.ask("test " + name, seconds=TEST_SECONDS)
+            passed += sum(line.startswith("test [       OK ]") for line in heard)
+            failed += [line for line in heard if line.startswith("test [  FAILED  ]") and ":" not in line]
+            if not any("[  PASSED  ]" in line for line in heard):
+                failed.append("%s: %s" % (name, heard[-3:]))
+        if failed:
+            raise Failed("; ".join(failed))
+        return "%d tests" % passed
+
+    # What `make test` asks, and what `make vm` asks.
+    SHORT = ("types", "load", "passes", "budget", "stack", "cut", "edge", "survives", "reopen", "unload")
+    ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cut", "edge", "survives", "reopen", "unload",
+           "programs")
+
+    def run(self, checks, say):
+        """{check: (whether it held, what was seen)}; the first that fails ends it, but for `programs`."""
+        results = {}
+        try:
+            self.boot()
+        except (machines.MachineError, TimeoutError) as error:
+            say("%-24s %-9s FAILED  %s" % (os.path.basename(self.machine.kernel), "boot", error))
+            return {"boot": (False, str(error))}
+        for name in checks:
+            try:
+                results[name] = (True, getattr(self, name)())
+            except (Failed, machines.MachineError, TimeoutError, OSError, ValueError, KeyError, IndexError) as error:
+                results[name] = (False, "%s: %s" % (type(error).__name__, error))
+            say("%-24s %-9s %s  %s" % (self.release, name, "ok" if results[name][0] else "FAILED", results[name][1]))
+            if not results[name][0] and name not in ("types", "verifier", "programs"):
+                break
+        self.end()
+        return results
