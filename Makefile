@@ -138,7 +138,7 @@ fault: all
 	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
 
 # Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses.
-vm: all prog
+vm: all
 	B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 
 test: all unit prog asan
