@@ -9,8 +9,7 @@
 #include "user/cmd/difference.h"
 #include "user/cmd/policy_file.h"
 
-/* ---- list, show -------------------------------------------------------------------------------
- */
+/* ---- list, show ----------------------------------------------------------------------------- */
 
 static const char *state_of(json_object *policy)
 {
@@ -80,8 +79,7 @@ static int show(const struct arguments *arguments)
 	return code;
 }
 
-/* ---- diff -------------------------------------------------------------------------------------
- */
+/* ---- diff ----------------------------------------------------------------------------------- */
 
 /* A file if there is one of this name, else a digest. CMD_REFUSED after telling why. */
 static int side_of(const struct arguments *arguments, const char *word, json_object **side)

@@ -57,8 +57,7 @@ struct reset_request {
 int metering_reset(struct host *host, struct metering *metering,
 		   const struct reset_request *request, struct json_out *reply, char **problem);
 
-/* ---- shared by the two files ------------------------------------------------------------------
- */
+/* ---- shared by the two files ---------------------------------------------------------------- */
 
 /* The table of what is assumed, held while it is read or changed. */
 struct assumed *metering_hold(struct metering *metering);

@@ -21,8 +21,7 @@ static const char applied_file[] = "applied.json";
 static const char digest_file[] = "applied.digest";
 static const char orders_file[] = "orders.json";
 
-/* ---- set aside --------------------------------------------------------------------------------
- */
+/* ---- set aside ------------------------------------------------------------------------------ */
 
 /* How many begin with `prefix`; the first of them by name, which is the oldest, in `oldest`. */
 static unsigned count_aside(const struct host *host, const char *prefix, char oldest[NAME_MAX + 1])
@@ -63,8 +62,7 @@ char *state_set_aside(const struct host *host, const char *name)
 	return host_path(host, aside);
 }
 
-/* ---- half-made --------------------------------------------------------------------------------
- */
+/* ---- half-made ------------------------------------------------------------------------------ */
 
 /* A command may be writing one right now. */
 static bool is_old(int directory, const char *name)
@@ -97,8 +95,7 @@ void state_sweep(const struct host *host)
 	sweep(host, STORE_DIRECTORY);
 }
 
-/* ---- told -------------------------------------------------------------------------------------
- */
+/* ---- told ----------------------------------------------------------------------------------- */
 
 /* As an event and on stderr: whoever starts the daemon by hand sees no events. */
 static void tell_damaged(struct host *host, const char *file, const char *aside, const char *then)
@@ -111,8 +108,7 @@ static void tell_damaged(struct host *host, const char *file, const char *aside,
 		aside ? ", set aside as " : "", aside ? aside : "", then);
 }
 
-/* ---- the policy -------------------------------------------------------------------------------
- */
+/* ---- the policy ----------------------------------------------------------------------------- */
 
 int applied_note(const struct host *host)
 {
@@ -187,8 +183,7 @@ bool applied_is_missing(const struct host *host)
 	       faccessat(host->state_dir, digest_file, F_OK, 0) == 0;
 }
 
-/* ---- the orders -------------------------------------------------------------------------------
- */
+/* ---- the orders ----------------------------------------------------------------------------- */
 
 /* Nobody knows what was cut: everything is, but for the lifeline, until somebody lets it back. No
  * id that was used before is above the time in seconds. */

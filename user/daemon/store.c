@@ -53,8 +53,7 @@ int store_keep(const struct host *host, const struct applied *applied)
 	return path ? applied_save(path, &kept) : -ENOMEM;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------
- */
+/* ---- finding -------------------------------------------------------------------------------- */
 
 static DIR *open_store(const struct host *host)
 {
@@ -128,8 +127,7 @@ int store_load(const struct host *host, const char *prefix, struct applied *appl
 	return 0;
 }
 
-/* ---- list -------------------------------------------------------------------------------------
- */
+/* ---- list ----------------------------------------------------------------------------------- */
 
 struct listed {
 	struct applied about;
@@ -249,8 +247,7 @@ int store_show(const struct host *host, const char *prefix, struct json_out *rep
 	return 0;
 }
 
-/* ---- compare ----------------------------------------------------------------------------------
- */
+/* ---- compare -------------------------------------------------------------------------------- */
 
 static int read_texts(const struct sources *sources, struct policy *policy, char **problem)
 {

@@ -205,8 +205,7 @@ static int replace(struct adoption *adoption, const struct before *before)
 	return err ?: update_running(adoption, before);
 }
 
-/* ---- from another build's maps ----------------------------------------------------------------
- */
+/* ---- from another build's maps -------------------------------------------------------------- */
 
 static uint64_t boot_ns(void)
 {
@@ -301,8 +300,7 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	return 0;
 }
 
-/* ---- all --------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------ */
 
 static int take_over(struct adoption *adoption)
 {

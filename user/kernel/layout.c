@@ -26,8 +26,7 @@ struct walk {
 	struct layout *layout;
 };
 
-/* ---- reading BTF ------------------------------------------------------------------------------
- */
+/* ---- reading BTF ---------------------------------------------------------------------------- */
 
 /* Without typedefs and qualifiers. NULL: there is no such type. */
 static const struct btf_type *type_of(const struct btf *btf, uint32_t id)
@@ -165,8 +164,7 @@ const struct layout_field *layout_find(const struct layout *layout, const char *
 	return NULL;
 }
 
-/* ---- conversion -------------------------------------------------------------------------------
- */
+/* ---- conversion ----------------------------------------------------------------------------- */
 
 static int add_rest(struct conversion *conversion, const char *path, uint32_t from, uint32_t size)
 {
