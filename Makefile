@@ -170,7 +170,7 @@ install: all
 		install -D -m 0644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page); \
 	done
-	for policy in policies/*.yaml packaging/host.yaml packaging/systemd/needs-weir.conf; do \
+	for policy in policies/*.yaml packaging/host.yaml packaging/systemd/*.conf; do \
 		install -D -m 0644 $$policy \
 			$(DESTDIR)$(PREFIX)/share/doc/weir/examples/$$(basename $$policy); \
 	done

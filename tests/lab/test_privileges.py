@@ -86,9 +86,10 @@ class PrivilegesCase(LabCase):
         self.assertNotIn("NOT FILTERED", self.guard.must("status").stdout)
         told = self.guard.status()["privileges"]
         self.assertEqual(set(told.pop("capabilities")), set(self.stays))
+        self.assertEqual(set(told.pop("lacks")), set(STAYS) - set(self.stays))
         self.assertEqual(told, {"has_others": False, "no_new_privileges": True, "system_calls_filtered": True})
 
-    def connect_idle(self, host, user, cgroup):
+    def connect_idle(self, host, user, cgroup, mode=0o700):
         """A process of `user` in a host's namespace and its own cgroup, connected to a partner; the task."""
         user = pwd.getpwnam(user).pw_uid
         sink = far.Sink(self.lab, NORD, HOSTS[NORD][0][0], PORT)
@@ -97,7 +98,8 @@ class PrivilegesCase(LabCase):
         task = self.lab.start(keep_idle_connection, self.lab.hosts[host].path, user, HOSTS[NORD][0][0], write,
                               service=cgroup)
         os.chown(self.lab.cgroup_of(cgroup), user, -1)
-        os.chmod(self.lab.cgroup_of(cgroup), 0o700)
+        os.chmod(self.lab.cgroup_of(cgroup), mode)
+        self.addCleanup(os.chmod, self.lab.cgroup_of(cgroup), 0o755)
         os.close(write)
         if not os.read(read, 1):
             self.fail("it never connected: %s" % task.result(10))
@@ -124,6 +126,8 @@ class Privileges(PrivilegesCase):
         self.guard.cut("partner:" + NORD)
         self.assertEqual(task.result(10), "ECONNABORTED")
         self.guard.reopen("partner:" + NORD)
+        namespaces = self.guard.status()["namespaces"]
+        self.assertEqual((namespaces["found"], namespaces["closed"], namespaces["error"]), (2, 0, None))
 
 
 class GrantedCase(PrivilegesCase):
@@ -153,6 +157,63 @@ class Granted(GrantedCase):
         self.guard.must("unload", "--yes")
         self.assertEqual(self.guard.process.wait(10), 0)
         self.assertFalse(self.guard.is_pinned())
+
+
+class AsTheUnit(GrantedCase):
+    """What weir.service grants without weir-containers.conf: what stays closed to a cut is told."""
+    bound = {name: number for name, number in AT_START.items() if name not in ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")}
+    stays = {name: number for name, number in STAYS.items() if name not in ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")}
+
+    def setUp(self):
+        super().setUp()
+        self.guard.start(POLICY)
+
+    def tearDown(self):
+        self.guard.weir("reopen", "partner:" + NORD, "--reason", "the test is over")
+        self.guard.must("unload", "--yes")
+        super().tearDown()
+
+    def namespaces(self):
+        return self.guard.status()["namespaces"]
+
+    def cut_in_part(self, why):
+        done = self.guard.weir("cut", "partner:" + NORD, "--reason", "test")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the cut holds, but", done.stderr)
+        self.assertIn(why, done.stderr)
+
+    def test_sockets_of_the_own_namespace_end(self):
+        self.assert_dropped()
+        self.assert_told()
+        self.assertIn("daemon    without CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH\n", self.guard.must("status").stdout)
+        task = self.connect_idle("hub", "nobody", "system.slice/batch.service/open", 0o755)
+        self.guard.cut("partner:" + NORD)
+        self.assertEqual(task.result(10), "ECONNABORTED")
+        self.assertEqual(self.namespaces()["closed"], 0)
+
+    def test_a_closed_namespace_is_told(self):
+        task = self.connect_idle(STORE, "nobody", "system.slice/batch.service/open", 0o755)
+        self.assertIn("1 of 2 network namespaces may not be entered",
+                      self.guard.weir("cut", "partner:" + NORD, "--dry-run").stderr)
+        self.cut_in_part("1 of 2 network namespaces may not be entered")
+        self.assertEqual((self.namespaces()["found"], self.namespaces()["closed"]), (2, 1))
+        self.assertIn("MAY NOT ENTER 1 OF 2 NETWORK NAMESPACES", self.guard.must("status").stdout)
+        task.kill()
+        wait_for(lambda: self.namespaces()["closed"] == 0, 20, "the namespace to be gone")
+        told = [event["unmapped"]["kind"] for event in self.guard.events()]
+        self.assertEqual([kind for kind in told if kind.startswith("namespaces-")][-2:],
+                         ["namespaces-closed", "namespaces-open"])
+
+    def test_a_closed_namespace_is_seen_before_a_cut(self):
+        self.connect_idle(STORE, "nobody", "system.slice/batch.service/open", 0o755)
+        wait_for(lambda: self.namespaces()["closed"] == 1, 20, "the namespace to be seen")
+
+    def test_a_hidden_cgroup_is_told(self):
+        task = self.connect_idle("hub", "nobody", "system.slice/batch.service/hidden")
+        self.cut_in_part("a cgroup could not be read (Permission denied)")
+        self.assertEqual(task.result(10), "ECONNABORTED")  # the socket was found all the same
+        self.assertEqual(self.namespaces()["error"], "Permission denied")
+        self.assertIn("A CGROUP COULD NOT BE READ (Permission denied)", self.guard.must("status").stdout)
 
 
 class WithoutContainers(GrantedCase):

@@ -695,9 +695,10 @@ static void test_sever_finds_nothing(void **state)
 		if (guard_sever(guard, &request, i, NULL, NULL, &result, &problem))
 			fail_msg("sever: %s", problem);
 		assert_int_equal(result.selected, 0);
-		assert_true(result.namespaces >= 1);
+		assert_true(result.reach.namespaces >= 1);
 		print_message("  sever: %.1f ms, %zu namespaces, by %s\n", result.took_ns / 1e6,
-			      result.namespaces, result.by_iterator ? "iterator" : "sock_diag");
+			      result.reach.namespaces,
+			      result.by_iterator ? "iterator" : "sock_diag");
 	}
 	guard_close(guard);
 	unload();
@@ -774,10 +775,10 @@ static void sever_all(struct guard *guard)
 	if (guard_sever(guard, &request, false, NULL, NULL, &result, &problem))
 		fail_msg("sever: %s", problem);
 	print_message("  ended %zu in %.1f ms, %zu namespaces, by %s\n", result.ended,
-		      result.took_ns / 1e6, result.namespaces,
+		      result.took_ns / 1e6, result.reach.namespaces,
 		      result.by_iterator ? "iterator" : "sock_diag");
 	assert_int_equal(result.ended, CONNECTIONS);
-	assert_true(result.namespaces >= 2);
+	assert_true(result.reach.namespaces >= 2);
 }
 
 static void test_sever(void **state)

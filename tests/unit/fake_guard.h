@@ -190,6 +190,12 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	return 0;
 }
 
+int guard_reach(struct guard *guard, struct guard_reach *reach)
+{
+	*reach = guard->sever.reach;
+	return 0;
+}
+
 struct weir_control guard_control(const struct guard *guard)
 {
 	return guard->control;

@@ -52,6 +52,26 @@ static void print_privileges(json_object *status)
 		     "cannot");
 	if (field_is(privileges, "has_others"))
 		puts("daemon    IT HAS MORE CAPABILITIES THAN IT NEEDS");
+	for (size_t i = 0; i < field_count(privileges, "lacks"); i++)
+		printf("%s%s", i ? ", " : "daemon    without ",
+		       json_object_get_string(field_item(privileges, "lacks", i)));
+	if (field_count(privileges, "lacks"))
+		putchar('\n');
+}
+
+static void print_namespaces(json_object *status)
+{
+	json_object *namespaces = field_object(status, "namespaces");
+
+	if (field_number(namespaces, "closed"))
+		printf("daemon    MAY NOT ENTER %" PRIu64 " OF %" PRIu64
+		       " NETWORK NAMESPACES: a cut "
+		       "stops them, their connections end late\n",
+		       field_number(namespaces, "closed"), field_number(namespaces, "found"));
+	if (field_object(namespaces, "error"))
+		printf("daemon    A CGROUP COULD NOT BE READ (%s): what a cut stops there ends "
+		       "late\n",
+		       field_text(namespaces, "error"));
 }
 
 static void print_host(json_object *status)
@@ -194,6 +214,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	       by_daemon ? "" : ": NO DAEMON ANSWERS; the guard in the kernel goes on");
 	print_hooks(status);
 	print_privileges(status);
+	print_namespaces(status);
 	print_attachment(status);
 	print_policy(status);
 	print_clock(status);

@@ -9,6 +9,7 @@
 
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
 #include "user/policy/target.h"
 
@@ -102,7 +103,8 @@ static void put_result(struct json_out *reply, const struct sever_result *result
 {
 	json_put_uint(reply, "selected", result->selected);
 	json_put_uint(reply, "ended", result->ended);
-	json_put_uint(reply, "namespaces", result->namespaces);
+	json_put_uint(reply, "namespaces", result->reach.namespaces);
+	json_put_uint(reply, "closed_namespaces", result->reach.closed);
 	json_put_thousandths(reply, "ending_took_ms", result->took_ns / 1000);
 	json_put_text(reply, "way", result->by_iterator ? "iterator" : "sock_diag");
 }
@@ -141,9 +143,9 @@ static int dry_run(struct host *host, const struct cut_table *table, struct json
 	json_open(reply, "sockets", '[');
 	r = guard_sever(host->guard, &request, true, list_socket, &listing, &result, problem);
 	json_close(reply, ']');
-	if (r == 0)
+	if (r == 0 || result.reach.namespaces)
 		put_result(reply, &result);
-	return r;
+	return r < 0 && result.reach.namespaces ? DONE_IN_PART : r;
 }
 
 static void tell_cuts(struct host *host, uint64_t first, const struct sever_result *result)
@@ -177,6 +179,7 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	int ended, saved;
 
 	ended = guard_sever(host->guard, &request, false, NULL, NULL, &result, &sever_problem);
+	namespaces_note(host, &result.reach);
 	saved = orders_to_disk(host);
 	host->has_unsaved_orders = saved < 0;
 	put_result(reply, &result);

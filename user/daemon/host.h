@@ -16,6 +16,7 @@
 #include "user/daemon/applied.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/names.h"
+#include "user/daemon/namespaces.h"
 #include "user/policy/host_config.h"
 #include "user/event/record.h"
 #include "user/event/sink.h"
@@ -56,6 +57,7 @@ struct host {
 	bool has_ended;	  /* unloaded: the loop ends */
 	bool is_filtered; /* user/daemon/filter.h */
 	struct attachment attachment;
+	struct namespaces_seen namespaces;
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
 };
 

@@ -113,7 +113,7 @@ static const char *line_of(const char *status, const char *key)
 void privileges_put(bool is_filtered, struct json_out *reply)
 {
 	_cleanup_free_ char *status = NULL;
-	uint64_t effective;
+	uint64_t effective, had;
 	size_t length;
 
 	if (file_read("/proc/thread-self/status", 1 << 16, &status, &length) < 0) {
@@ -121,12 +121,19 @@ void privileges_put(bool is_filtered, struct json_out *reply)
 		return;
 	}
 	effective = strtoull(line_of(status, "\nCapEff:"), NULL, 16);
+	had = effective;
 	json_open(reply, "privileges", '{');
 	json_open(reply, "capabilities", '[');
 	for (size_t i = 0; i < privilege_count; i++) {
 		if (effective >> privileges[i].capability & 1)
 			json_put_text(reply, NULL, privileges[i].name);
 		effective &= ~(UINT64_C(1) << privileges[i].capability);
+	}
+	json_close(reply, ']');
+	json_open(reply, "lacks", '[');
+	for (size_t i = 0; i < privilege_count; i++) {
+		if (privileges[i].stays && !(had >> privileges[i].capability & 1))
+			json_put_text(reply, NULL, privileges[i].name);
 	}
 	json_close(reply, ']');
 	json_put_bool(reply, "has_others", effective != 0);

@@ -20,7 +20,8 @@ struct privilege {
 	const char *why;
 };
 
-/* All that the daemon starts with: packaging/systemd/weir.service grants the same. */
+/* All that the daemon starts with at most. packaging/systemd/weir.service grants it without what
+ * only hosts with containers need; weir-containers.conf adds that. */
 extern const struct privilege privileges[];
 extern const size_t privilege_count;
 
@@ -36,8 +37,8 @@ int privileges_limit(char **problem);
  */
 int privileges_drop(bool *is_filtered, char **problem);
 
-/* "privileges": what the kernel says that this process has; `is_filtered` as privileges_drop() set
- * it, since a service manager's filter is not ours. */
+/* "privileges": what the kernel says that this process has, and what of the table it lacks;
+ * `is_filtered` as privileges_drop() set it, since a service manager's filter is not ours. */
 void privileges_put(bool is_filtered, struct json_out *reply);
 
 #endif

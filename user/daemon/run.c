@@ -19,6 +19,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/namespaces.h"
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
@@ -209,6 +210,7 @@ static uint64_t do_due(struct loop *loop)
 		watch_losses(&loop->watch, host, false);
 		save_unsaved(host);
 		tell_unsaved_meters(loop);
+		namespaces_check(host);
 		loop->losses_at = now + losses_every_ns;
 	}
 	if (now >= loop->attachment_at) {
@@ -300,6 +302,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 		return r;
 	malloc_trim(0); /* compiling needs several times what the image keeps */
 	watch_losses(&loop->watch, &loop->host, true);
+	namespaces_check(&loop->host);
 	loop->watchdog_ns = notify_watchdog_ns();
 	attachment_check(&loop->host);
 	if (!loop->host.attachment.is_whole)

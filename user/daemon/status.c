@@ -13,6 +13,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/namespaces.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/totals.h"
 #include "user/policy/target.h"
@@ -268,6 +269,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 		privileges_put(host->is_filtered, reply);
 	else
 		json_put_null(reply, "privileges");
+	namespaces_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_cuts(host, reply, &totals->latches);

@@ -13,6 +13,7 @@
 #include "user/base/units.h"
 #include "user/daemon/fit.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/namespaces.h"
 #include "user/policy/words.h"
 
 static const uint64_t longest_hold_ns = 60 * NS_PER_SECOND;
@@ -125,36 +126,47 @@ void watch_events(struct watch *watch, struct host *host)
 	guard_events_consume(host->guard, take, &watching);
 }
 
-static void end_held(struct host *host, const struct weir_sever_request *request)
+/* How many were ended. What could not be is told, once until it goes well again. */
+static size_t end_sockets(struct watch *watch, struct host *host,
+			  const struct weir_sever_request *request)
 {
 	_cleanup_free_ char *problem = NULL;
 	struct sever_result result = {0};
-	char id[20];
+	int r = guard_sever(host->guard, request, false, NULL, NULL, &result, &problem);
 
-	if (guard_sever(host->guard, request, false, NULL, NULL, &result, &problem) < 0 ||
-	    result.ended == 0)
-		return;
-	host->held_severed += result.ended;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)request->account);
-	host_tell(host, "held-ended", RECORD_MEDIUM,
-		  (struct record_field[]){{"account", id, 0},
-					  {"ended_connections", NULL, result.ended}},
-		  2, "ended %zu connections whose budget is used up for more than a minute",
-		  result.ended);
+	namespaces_note(host, &result.reach);
+	if (r < 0 && !watch->has_unended)
+		host_tell(
+			host, "unended", RECORD_MEDIUM, NULL, 0,
+			"what is held or severed sends nothing, but sockets could not be ended: %s",
+			problem ? problem : strerror(-r));
+	watch->has_unended = r < 0;
+	return result.ended;
 }
 
-static void end_severed(struct host *host)
+static void end_held(struct watch *watch, struct host *host,
+		     const struct weir_sever_request *request)
+{
+	size_t ended = end_sockets(watch, host, request);
+	char id[20];
+
+	if (ended == 0)
+		return;
+	host->held_severed += ended;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)request->account);
+	host_tell(host, "held-ended", RECORD_MEDIUM,
+		  (struct record_field[]){{"account", id, 0}, {"ended_connections", NULL, ended}},
+		  2, "ended %zu connections whose budget is used up for more than a minute", ended);
+}
+
+static void end_severed(struct watch *watch, struct host *host)
 {
 	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
-	_cleanup_free_ char *problem = NULL;
-	struct sever_result result = {0};
-	struct record_field field[] = {{"ended_connections", NULL, 0}};
+	size_t ended = end_sockets(watch, host, &request);
 
-	if (guard_sever(host->guard, &request, false, NULL, NULL, &result, &problem) < 0)
-		return;
-	field[0].number = result.ended;
-	host_tell(host, "severed-ended", RECORD_MEDIUM, field, 1,
-		  "ended %zu connections of what was severed", result.ended);
+	host_tell(host, "severed-ended", RECORD_MEDIUM,
+		  (struct record_field[]){{"ended_connections", NULL, ended}}, 1,
+		  "ended %zu connections of what was severed", ended);
 }
 
 uint64_t watch_scan(struct watch *watch, struct host *host)
@@ -167,9 +179,9 @@ uint64_t watch_scan(struct watch *watch, struct host *host)
 		return watch->scanned_ns + between_scans_ns;
 	if (watch->wants_cut_scan) {
 		watch->wants_cut_scan = false;
-		end_severed(host);
+		end_severed(watch, host);
 	} else {
-		end_held(host, &watch->held[--watch->held_count]);
+		end_held(watch, host, &watch->held[--watch->held_count]);
 	}
 	watch->scanned_ns = boot_now();
 	return watch->wants_cut_scan || watch->held_count ? watch->scanned_ns + between_scans_ns

@@ -19,6 +19,7 @@ struct watch {
 	uint64_t scanned_ns; /* boot; the last scan */
 	uint64_t losses[WEIR_LOSSES];
 	uint64_t unwritten;
+	bool has_unended; /* told, and not well since */
 };
 
 /* Takes all that waits in the ring. */

@@ -109,21 +109,32 @@ int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_
 
 /* ---- ending sockets -------------------------------------------------------------------------- */
 
+/* Sockets are ended from inside their network namespace. */
+struct guard_reach {
+	size_t namespaces; /* with a process below the guarded cgroup; the caller's own too */
+	size_t closed;	   /* of them: not to be entered (CAP_SYS_PTRACE, CAP_SYS_ADMIN) */
+	int unread;	   /* -errno: a cgroup there could not be read (CAP_DAC_READ_SEARCH) */
+};
+
 struct sever_result {
 	size_t ended;
 	size_t selected;
-	size_t namespaces;
+	struct guard_reach reach;
 	bool by_iterator; /* bpf_sock_destroy; else sock_diag */
 	uint64_t took_ns;
 };
 
 /*
  * Selects the sockets that `request` means in every network namespace with a process below the
- * guarded cgroup, and ends them unless `dry_run`. `each` may be NULL.
+ * guarded cgroup, and ends them unless `dry_run`. `each` may be NULL. *result is filled also when
+ * not all of them could be reached, which is an error: -EPERM for namespaces that are closed.
  */
 int guard_sever(struct guard *guard, const struct weir_sever_request *request, bool dry_run,
 		void (*each)(const struct weir_selected *selected, void *data), void *data,
 		struct sever_result *result, char **problem);
+
+/* What guard_sever() would reach, found by entering each namespace. */
+int guard_reach(struct guard *guard, struct guard_reach *reach);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

@@ -358,12 +358,17 @@ struct selection {
  * -EOPNOTSUPP: this kernel cannot. */
 int sock_diag_end(struct weir_selected *item, size_t count);
 
+struct network {
+	uint64_t id;
+	int fd; /* -1: no process of it lets us in (CAP_SYS_PTRACE) */
+};
+
 struct namespaces {
-	int *fd;
-	uint64_t *id;
+	struct network *item;
 	size_t count;
 };
-/* The caller's own network namespace, and those of all processes below the cgroup; each once. */
+/* The caller's own network namespace first, and those of all processes below the cgroup; each once.
+ * What could be found is, whatever fails; the first error is told. */
 int namespaces_find(const char *cgroup, struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);
 

@@ -102,9 +102,10 @@ int sever_load(struct guard *guard, char **problem)
 /* ---- one run --------------------------------------------------------------------------------- */
 
 struct run {
-	const struct sever *sever;
+	const struct sever *sever; /* NULL: namespaces are entered, nothing is done there */
 	bool dry_run;
 	int namespace_fd;
+	bool is_inside;
 	struct weir_selected *item;
 	size_t count, capacity;
 	int err;
@@ -155,10 +156,13 @@ static int iterate(struct run *run, enum iterator iterator)
 
 static int run_inside(struct run *run)
 {
-	bool by_iterator = !run->dry_run && run->sever->has_destroy;
+	bool by_iterator = run->sever && !run->dry_run && run->sever->has_destroy;
 	size_t first = run->count; /* those before are of other namespaces */
-	int err = iterate(run, by_iterator ? SEVER_TCP : SELECT_TCP);
+	int err;
 
+	if (!run->sever)
+		return 0;
+	err = iterate(run, by_iterator ? SEVER_TCP : SELECT_TCP);
 	if (!err)
 		err = iterate(run, by_iterator ? SEVER_UDP : SELECT_UDP);
 	if (err || run->dry_run)
@@ -171,7 +175,8 @@ static void *run_thread(void *data)
 {
 	struct run *run = data;
 
-	run->err = setns(run->namespace_fd, CLONE_NEWNET) ? -errno : run_inside(run);
+	run->is_inside = !setns(run->namespace_fd, CLONE_NEWNET);
+	run->err = run->is_inside ? run_inside(run) : -errno;
 	return NULL;
 }
 
@@ -207,23 +212,66 @@ static int put_request(const struct sever *sever, const struct weir_sever_reques
 	return bpf_map_update_elem(fd, &zero, request, BPF_ANY) ? -errno : 0;
 }
 
-/* One namespace that cannot be entered (it is going away) must not keep the others' sockets alive:
- * all are tried, the first error is told. The first is the caller's own, where it is already: a
- * host without others needs no CAP_SYS_ADMIN. */
-static int run_all(struct guard *guard, struct run *run, size_t *namespaces_count)
+static int run_one(struct run *run, const struct namespaces *namespaces, size_t index,
+		   struct guard_reach *reach)
+{
+	int fd = namespaces->item[index].fd, err = 0;
+
+	if (index == 0) /* the caller's own: a host without others needs no CAP_SYS_ADMIN */
+		return run_inside(run);
+	run->is_inside = false;
+	if (fd >= 0)
+		err = run_in(run, fd);
+	if (fd >= 0 && (run->is_inside || err != -EPERM))
+		return err;
+	reach->closed++;
+	return 0;
+}
+
+/* One namespace that cannot be entered must not keep the others' sockets alive: all are tried, the
+ * first error is told. */
+static int run_all(struct guard *guard, struct run *run, struct guard_reach *reach)
 {
 	struct namespaces namespaces = {};
-	int err = namespaces_find(guard->cgroup_path, &namespaces);
+	int err = 0;
 
-	*namespaces_count = namespaces.count;
+	reach->unread = namespaces_find(guard->cgroup_path, &namespaces);
+	reach->namespaces = namespaces.count;
 	for (size_t i = 0; i < namespaces.count; i++) {
-		int one = i == 0 ? run_inside(run) : run_in(run, namespaces.fd[i]);
+		int one = run_one(run, &namespaces, i, reach);
 
 		if (one && !err)
 			err = one;
 	}
 	namespaces_close(&namespaces);
 	return err;
+}
+
+int guard_reach(struct guard *guard, struct guard_reach *reach)
+{
+	struct run run = {};
+
+	*reach = (struct guard_reach){};
+	return run_all(guard, &run, reach);
+}
+
+static int tell_unended(const struct guard_reach *reach, int err, char **problem)
+{
+	if (err)
+		return problem_set(problem, err, "not all sockets could be ended: %s",
+				   strerror(-err));
+	if (reach->closed)
+		return problem_set(problem, -EPERM,
+				   "%zu of %zu network namespaces may not be entered: their "
+				   "sockets, which can send nothing, end when they time out",
+				   reach->closed, reach->namespaces);
+	if (reach->unread)
+		return problem_set(
+			problem, reach->unread,
+			"a cgroup could not be read (%s): sockets of network namespaces "
+			"that only it has, which can send nothing, end when they time out",
+			strerror(-reach->unread));
+	return 0;
 }
 
 int guard_sever(struct guard *guard, const struct weir_sever_request *request, bool dry_run,
@@ -240,7 +288,7 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	if (err)
 		return err;
 	run.sever = guard->sever;
-	err = run_all(guard, &run, &sum.namespaces);
+	err = run_all(guard, &run, &sum.reach);
 	for (size_t i = 0; i < run.count; i++) {
 		sum.ended += run.item[i].is_ended;
 		if (each)
@@ -252,8 +300,5 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	sum.took_ns = now_ns() - began;
 	if (result)
 		*result = sum;
-	if (err)
-		return problem_set(problem, err, "not all sockets could be ended: %s",
-				   strerror(-err));
-	return 0;
+	return tell_unended(&sum.reach, err, problem);
 }
