@@ -13,6 +13,18 @@
 
 #include "partner.bpf.h"
 
+/*
+ * A zero that the verifier takes for any number; `any` is one that it does not know. What a step of
+ * bpf_loop() leaves behind and a later one asks begins with it: before Linux 6.7 (ab5cfac139ab) the
+ * verifier walks a step once, with what the first one finds, and removes the branches that this
+ * walk does not take.
+ */
+static __always_inline __u64 hidden_zero(__u64 any)
+{
+	asm volatile("%0 ^= %0" : "+r"(any));
+	return any;
+}
+
 /* ---- which grant
  * -------------------------------------------------------------------------------*/
 
@@ -156,6 +168,7 @@ WEIR_FUNCTION __u64 grant_find(const struct weir_question *q, struct weir_answer
 	s.direction = q->direction;
 	s.is_held = q->is_held;
 	s.reason = WEIR_REASON_NO_GRANT;
+	s.shadow = WEIR_NO_GRANT + hidden_zero(span->count);
 	bpf_loop(span->count, grant_step, &s, 0);
 	a->grant = s.grant;
 	a->shadow = s.shadow;
@@ -269,6 +282,7 @@ static __always_inline bool cut_scan(__u32 slot, struct cut_search *s)
 	if (!head || !head->entries)
 		return false;
 	s->base = slot * WEIR_CUT_ENTRIES;
+	s->is_cut = hidden_zero(head->entries);
 	bpf_loop(head->entries, cut_step, s, 0);
 	return s->is_cut;
 }

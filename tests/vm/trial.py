@@ -19,7 +19,7 @@ import far  # noqa: E402
 import guard as guards  # noqa: E402
 from lab import HOSTS, wait_for  # noqa: E402
 
-NORD, SUED = "klinik-nord", "klinik-sued"
+NORD, SUED, PAYER = "klinik-nord", "klinik-sued", "payer"
 PORT = 7000
 BUDGET = 16 << 10
 BOOT_SECONDS, LOAD_SECONDS, ORDER_SECONDS = 300, 900, 120
@@ -49,7 +49,7 @@ class Trial:
         lab.give_uplink_away()
         self.machine = machines.Machine(lab, os.path.join(build, "weir"), files, [about],
                                         os.path.join(TOP, "tests", "vm", "init"), MODULES)
-        self.count = {host: far.Count(lab, host) for host in (NORD, SUED, "stranger")}
+        self.count = {host: far.Count(lab, host) for host in (NORD, SUED, PAYER, "stranger")}
         self.costs = {}
 
     # ---- the guest ----------------------------------------------------------------------------------
@@ -152,6 +152,13 @@ class Trial:
             raise Failed("a closed port answers %s" % ended)
         return ended
 
+    def stays_cut(self, host=NORD):
+        """Nothing more arrives at a host that is cut."""
+        at = self.count[host].laden
+        self.take(host, seconds=2.0)
+        if self.count[host].laden != at:
+            raise Failed("%d bytes arrived at %s, which is cut" % (self.count[host].laden - at, host))
+
     def cut(self):
         """A running flow ends, and nothing more arrives."""
         flow = self.lab.start(far.tcp_take, far.HUB[4], PORT, None, 60.0, b"go\n", None, host=NORD)
@@ -162,11 +169,23 @@ class Trial:
         got, ended = flow.result(90)
         if ended not in ("ECONNRESET", "eof"):
             raise Failed("the cut connection did not end: %s" % ended)
-        self.take(NORD, seconds=2.0)
-        if self.count[NORD].laden != at:
-            raise Failed("%d bytes arrived after the cut" % (self.count[NORD].laden - at))
+        self.stays_cut()
         said = [line for line in heard if "ended" in line]
         return "%d bytes before, 0 after; %s" % (got, said[0][5:] if said else "")
+
+    def part(self):
+        """Of two cuts both hold; one partner comes out of a cut of everything, alone."""
+        self.ask("cut partner:%s --reason trial" % PAYER)
+        self.stays_cut(NORD)
+        self.stays_cut(PAYER)
+        self.passes()
+        self.ask("cut all --reason trial")
+        self.ask("reopen partner:%s --reason trial" % SUED)
+        self.stays_cut(NORD)
+        got = self.passes()
+        self.ask("reopen all --reason trial")
+        self.ask("reopen partner:%s --reason trial" % PAYER)
+        return "%s to the one let back in, 0 to others" % got
 
     def edge(self):
         dropped = self.partner(NORD)["edge_dropped_packets"]
@@ -177,10 +196,7 @@ class Trial:
     def survives(self):
         """The daemon dies: the cut holds; another one takes the guard over."""
         self.ask("kill", "killed")
-        at = self.count[NORD].laden
-        self.take(NORD, seconds=2.0)
-        if self.count[NORD].laden != at:
-            raise Failed("the cut ended with the daemon")
+        self.stays_cut()
         self.ask("guard", "guarding", LOAD_SECONDS)
         if [cut["target"] for cut in self.status()["cuts"]] != ["partner:" + NORD]:
             raise Failed("the cut was lost")
@@ -203,8 +219,8 @@ class Trial:
         return "%d bytes to a stranger" % got
 
     # What `make test` asks, and what `make vm` asks.
-    SHORT = ("types", "load", "passes", "budget", "stack", "cut", "edge", "survives", "reopen", "unload")
-    ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cut", "edge", "survives", "reopen", "unload")
+    SHORT = ("types", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "unload")
+    ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "unload")
 
     def run(self, checks, say):
         """{check: (whether it held, what was seen)}; the first of those that build on each other ends it."""
