@@ -161,6 +161,9 @@ fmt:
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # The units name /usr/sbin/weir; elsewhere they name what is installed.
 install: all
@@ -179,6 +182,9 @@ install: all
 	done
 	install -D -m 0644 packaging/systemd/weir.sysusers $(DESTDIR)$(SYSUSERSDIR)/weir.conf
 	install -D -m 0644 packaging/systemd/weir.tmpfiles $(DESTDIR)$(TMPFILESDIR)/weir.conf
+	install -D -m 0644 packaging/completions/weir.bash $(DESTDIR)$(BASHDIR)/weir
+	install -D -m 0644 packaging/completions/weir.zsh $(DESTDIR)$(ZSHDIR)/_weir
+	install -D -m 0644 packaging/completions/weir.fish $(DESTDIR)$(FISHDIR)/weir.fish
 
 clean:
 	rm -rf build
