@@ -12,7 +12,14 @@ DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
              openssl ncat socat mandoc kmod systemd
+DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
+
+# The package's own, so that there is one.
+VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)
+ifeq ($(VERSION),)
+$(error no version: packaging/debian/changelog could not be read)
+endif
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror=implicit
 CFLAGS  ?= -O2 -g
@@ -23,7 +30,7 @@ ABI_SRC := bpf/abi.h bpf/common.bpf.h bpf/maps.bpf.h
 ABI_ID   = $(eval ABI_ID := $(shell for file in $(ABI_SRC); do gcc -fpreprocessed -dD -E -P $$file; done | \
 	    sha256sum | cut -c1-7))$(if $(filter-out e3b0c44,$(ABI_ID)),$(ABI_ID),$(error \
 	    no ABI: gcc could not read $(ABI_SRC)))
-CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"0.1"' -DWEIR_ABI_ID=0x$(ABI_ID)u
+CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DWEIR_ABI_ID=0x$(ABI_ID)u
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
 SANITIZE ?=
@@ -43,18 +50,18 @@ SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/forgive.skel.h $(B)/carry.ske
 PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
-             -I/usr/include/$(shell gcc -dumpmachine)
+             -ffile-prefix-map=$(CURDIR)=. -I/usr/include/$(shell gcc -dumpmachine)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm
+.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm deb deb-test
 
 all: $(B)/weir
 
 deps:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		$(DEPS_BUILD) $(DEPS_LAB) $(DEPS_FAULT)
+		$(DEPS_BUILD) $(DEPS_LAB) $(DEPS_FAULT) $(DEPS_DEB)
 
 # ---- kernel side ------------------------------------------------------------------------------
 
@@ -76,6 +83,8 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 $(B)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) $(CPPFLAGS) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/user/main.o $(B)/user/event/record.o: packaging/debian/changelog
 
 $(filter $(B)/user/kernel/%,$(LIB_OBJ)): $(ABI_SRC) | $(SKEL)
 
@@ -158,6 +167,20 @@ demo:
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# Debian's package: packaging/debian, put where its tools look for it, in a copy of what is tracked.
+DEB ?= $(B)/deb
+
+deb:
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/weir
+	git ls-files -z | tar --null -cT - | tar -xC $(DEB)/weir
+	cp -r $(DEB)/weir/packaging/debian $(DEB)/weir/debian
+	cd $(DEB)/weir && env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u B dpkg-buildpackage -us -uc -b
+	cd $(DEB) && lintian --fail-on error,warning *.changes
+
+deb-test:
+	python3 tests/run deb
+
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -189,4 +212,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(DEB) -prune -o -name '*.d' -type f -print 2>/dev/null)
