@@ -11,7 +11,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
-             openssl ncat socat mandoc kmod systemd
+             openssl ncat socat mandoc kmod systemd nftables
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
 
@@ -189,6 +189,7 @@ ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # The units name /usr/sbin/weir; elsewhere they name what is installed.
+INSTALLED = -e 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' -e 's|/usr/lib/weir/|$(PREFIX)/lib/weir/|'
 install: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in user/man/*.[1-8]; do \
@@ -201,8 +202,10 @@ install: all
 	done
 	for unit in packaging/systemd/*.service; do \
 		install -D -m 0644 $$unit $(DESTDIR)$(UNITDIR)/$$(basename $$unit) && \
-		sed -i 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
+		sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
 	done
+	install -D -m 0755 packaging/systemd/without-guard $(DESTDIR)$(PREFIX)/lib/weir/without-guard
+	sed -i $(INSTALLED) $(DESTDIR)$(PREFIX)/lib/weir/without-guard
 	install -D -m 0644 packaging/systemd/weir.sysusers $(DESTDIR)$(SYSUSERSDIR)/weir.conf
 	install -D -m 0644 packaging/systemd/weir.tmpfiles $(DESTDIR)$(TMPFILESDIR)/weir.conf
 	install -D -m 0644 packaging/completions/weir.bash $(DESTDIR)$(BASHDIR)/weir

@@ -9,9 +9,10 @@
 #include "user/base/text.h"
 
 static const struct command *const commands[] = {
-	&command_run,	   &command_check,  &command_explain,  &command_apply,	&command_confirm,
-	&command_rollback, &command_status, &command_services, &command_cut,	&command_reopen,
-	&command_events,   &command_probe,  &command_unload,   &command_meters, &command_policy,
+	&command_run,	  &command_check,    &command_explain, &command_apply,
+	&command_confirm, &command_rollback, &command_status,  &command_services,
+	&command_cut,	  &command_reopen,   &command_events,  &command_probe,
+	&command_unload,  &command_meters,   &command_policy,  &command_without_guard,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -44,7 +45,7 @@ static void list_commands(FILE *out)
 {
 	fputs("usage: weir COMMAND [ARGUMENT]... [OPTION]...\n\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->help);
+		fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->help);
 	fputs("\n`weir help COMMAND` tells its arguments and options, weir(8) all.\n", out);
 }
 

@@ -45,7 +45,8 @@ static void test_all_keys(void **state)
 	struct reading reading = reading_of("weir: 1\n"
 					    "uplinks: [eth0, bond0.7]\n"
 					    "groups: hub\n"
-					    "sinks: [file, journald]\n");
+					    "sinks: [file, journald]\n"
+					    "without_guard: closed\n");
 
 	(void)state;
 	assert_int_equal(reading.r, 0);
@@ -54,6 +55,7 @@ static void test_all_keys(void **state)
 	assert_string_equal(reading.config.uplinks.item[1].text, "bond0.7");
 	assert_int_equal(reading.config.groups.count, 1);
 	assert_int_equal(reading.config.sink, HOST_SINK_JOURNALD);
+	assert_int_equal(reading.config.without_guard, WITHOUT_GUARD_CLOSED);
 	reading_free(&reading);
 }
 

@@ -2,11 +2,14 @@
 /*
  * status.c - `weir status`: the daemon's JSON, or a page for people made from it.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "user/base/units.h"
 #include "user/cmd/call.h"
+#include "user/daemon/stand_in.h"
+#include "user/kernel/guard.h"
 
 enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
 
@@ -72,6 +75,26 @@ static void print_namespaces(json_object *status)
 		printf("daemon    A CGROUP COULD NOT BE READ (%s): what a cut stops there ends "
 		       "late\n",
 		       field_text(namespaces, "error"));
+}
+
+static void print_stand_in(const char *mode, uint64_t since, const char *why)
+{
+	char when[32];
+
+	printf("IN PLACE  %s stands in for the guard since %s%s%s\n", mode, time_text(since, when),
+	       why[0] ? ": " : "", why);
+}
+
+/* Where a guard judges, what stood in for it should be off. */
+static void print_without_guard(json_object *status)
+{
+	json_object *in_force = field_object(field_object(status, "without_guard"), "in_force");
+
+	if (!in_force)
+		return;
+	print_stand_in(field_text(in_force, "mode"), field_number(in_force, "since"),
+		       field_text(in_force, "why"));
+	puts("          THE GUARD JUDGES, AND THAT IS STILL ON: `weir without-guard off`");
 }
 
 static void print_host(json_object *status)
@@ -216,6 +239,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_privileges(status);
 	print_namespaces(status);
 	print_attachment(status);
+	print_without_guard(status);
 	print_policy(status);
 	print_clock(status);
 	print_host(status);
@@ -224,6 +248,23 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_losses(status);
 	print_totals(status, "services", SIZE_MAX);
 	print_totals(status, "partners", MOST_PARTNERS);
+}
+
+/* There is no guard to tell of: what is in its place? */
+static void tell_without_guard(const struct arguments *arguments)
+{
+	struct stand_in stand_in;
+	int r = stand_in_read(arguments->instance, &stand_in);
+
+	if (r == -ENOENT)
+		printf("instance  %s: NO GUARD JUDGES, AND NOTHING STANDS IN FOR IT\n",
+		       arguments->instance);
+	else
+		printf("instance  %s: NO GUARD JUDGES\n", arguments->instance);
+	if (r == 0)
+		print_stand_in(stand_in.mode, stand_in.since_ns / NS_PER_SECOND, stand_in.why);
+	else if (r != -ENOENT)
+		puts("IN PLACE  something stands in for it, but what cannot be read");
 }
 
 static int run(const struct arguments *arguments)
@@ -241,6 +282,9 @@ static int run(const struct arguments *arguments)
 		command_refuse(arguments, "no daemon answers; this is the guard's pinned state");
 		code = CMD_NO_DAEMON;
 	}
+	if (code == CMD_NO_DAEMON && !answer.object && !arguments_has(arguments, "--json") &&
+	    !guard_is_pinned(arguments->instance))
+		tell_without_guard(arguments);
 	answer_free(&answer);
 	return code;
 }

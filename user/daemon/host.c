@@ -144,6 +144,7 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 	host->applied_ns = applied ? applied->applied_ns : 0;
 	memcpy(host->texts_digest, texts, sizeof(texts));
 	host->compiled_ns = boot_now();
+	host->has_stale_stand_in = true;
 	digest_format(host->image.head.digest, host->digest);
 	return names_init(&host->names, &host->image);
 }
@@ -233,6 +234,7 @@ int host_refresh_orders(struct host *host)
 		orders_free(&saved);
 	}
 	orders_take(&host->orders, item, count);
+	host->has_stale_stand_in = true;
 	host->orders_active = active;
 	return 0;
 }

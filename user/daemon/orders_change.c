@@ -33,6 +33,7 @@ void orders_hold(struct host *host, struct orders *orders)
 	orders_free(&host->orders);
 	host->orders = *orders;
 	*orders = (struct orders){0};
+	host->has_stale_stand_in = true;
 	host->orders_active = guard_control(host->guard).active;
 }
 

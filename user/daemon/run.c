@@ -27,11 +27,13 @@
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
 #include "user/daemon/watch.h"
+#include "user/daemon/without_guard.h"
 
 enum { ON_SIGNAL = 1, ON_CLOCK, ON_EVENTS };
 
 static const uint64_t losses_every_ns = 10 * NS_PER_SECOND;
 static const uint64_t clock_saved_every_ns = 10 * NS_PER_MINUTE;
+static const uint64_t stand_in_after_ns = NS_PER_SECOND; /* several cuts in a row: written once */
 static const uint64_t hours_renewed_every_ns = 30 * NS_PER_DAY; /* they are good for two years */
 
 struct loop {
@@ -40,10 +42,12 @@ struct loop {
 	struct watch watch;
 	int epoll, signals, clock;
 	uint64_t losses_at, clock_saved_at, attachment_at;
+	uint64_t stand_in_at; /* 0: what is written down is as it should be */
 	uint64_t watchdog_ns; /* how often the service manager wants to hear of us; 0: never */
 	uint64_t cuts_active; /* control.active for which cuts_end_wall was worked out */
 	uint64_t cuts_end_wall;
-	bool has_unsaved_meters; /* told, and not well since */
+	bool has_unsaved_meters;   /* told, and not well since */
+	bool has_unsaved_stand_in; /* likewise */
 	bool is_over;
 };
 
@@ -189,6 +193,30 @@ static void tell_unsaved_meters(struct loop *loop)
 	loop->has_unsaved_meters = trouble < 0;
 }
 
+/* What would stand in for the guard, a moment after something changed. On a full disk: again later.
+ */
+static void save_stand_in(struct loop *loop, uint64_t now)
+{
+	struct host *host = &loop->host;
+	int r;
+
+	if (!host->has_stale_stand_in || host->trial_until_ns)
+		return;
+	if (!loop->stand_in_at)
+		loop->stand_in_at = now + stand_in_after_ns;
+	if (now < loop->stand_in_at)
+		return;
+	r = without_guard_save(host);
+	host->has_stale_stand_in = r < 0;
+	loop->stand_in_at = r < 0 ? now + losses_every_ns : 0;
+	if (r < 0 && !loop->has_unsaved_stand_in)
+		host_tell(host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			  "what stands in without the guard could not be written: %s",
+			  strerror(-r));
+	loop->has_unsaved_stand_in = r < 0;
+}
+
 /* The watchdog hears of the daemon only while every hook is in its place: a daemon that runs
  * without its guard is no better than none. */
 static void check_attachment(struct loop *loop)
@@ -224,6 +252,7 @@ static uint64_t do_due(struct loop *loop)
 	}
 	if (host->trial_until_ns && now >= host->trial_until_ns)
 		end_trial(host);
+	save_stand_in(loop, now);
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
 	sooner(&next, watch_scan(&loop->watch, host));
@@ -233,6 +262,7 @@ static uint64_t do_due(struct loop *loop)
 	sooner(&next, loop->attachment_at);
 	sooner(&next, loop->clock_saved_at);
 	sooner(&next, host->trial_until_ns);
+	sooner(&next, loop->stand_in_at);
 	return next;
 }
 

@@ -15,6 +15,7 @@
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/privileges.h"
+#include "user/daemon/stand_in.h"
 #include "user/daemon/totals.h"
 #include "user/policy/target.h"
 #include "user/policy/words.h"
@@ -261,6 +262,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	put_policy(host, reply);
 	clock_put(host, reply);
 	attachment_put(host, reply);
+	stand_in_put(host, reply);
 	if (host->config)
 		put_host(host->config, reply);
 	else

@@ -73,6 +73,8 @@ int guard_take_off(struct guard *guard, char **problem);
 /* The same for one that is not open, of whatever build. */
 int guard_unload(const char *instance, char **problem);
 bool guard_is_pinned(const char *instance);
+/* Whether one is pinned, of whatever build, and all its programs are attached to their cgroup. */
+bool guard_is_judging(const char *instance);
 void guard_close(struct guard *guard);
 
 /*

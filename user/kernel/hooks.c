@@ -81,3 +81,34 @@ int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count)
 	*ret = TAKE_PTR(list.item);
 	return 0;
 }
+
+/* ---- of whatever build ---------------------------------------------------------------------- */
+
+struct judging {
+	struct guard guard; /* its instance alone */
+	bool has_egress;
+	bool lacks_one;
+};
+
+static int check_link(const char *name, void *data)
+{
+	struct judging *judging = data;
+	struct link_place place;
+
+	if (strncmp(name, PIN_LINK, strlen(PIN_LINK)) || !strncmp(name, PIN_EDGE, strlen(PIN_EDGE)))
+		return 0;
+	if (!read_place(&judging->guard, name, &place))
+		judging->lacks_one = true;
+	else if (!strcmp(name, PIN_LINK "egress"))
+		judging->has_egress = true;
+	return 0;
+}
+
+bool guard_is_judging(const char *instance)
+{
+	struct judging judging = {.guard.instance = (char *)instance};
+	_cleanup_close_ int fd = -1;
+
+	return guard_is_pinned(instance) && !pins_open(instance, &fd) &&
+	       !pins_each(fd, check_link, &judging) && judging.has_egress && !judging.lacks_one;
+}

@@ -115,11 +115,33 @@ static void read_sinks(struct reader *reader, const struct node *value, void *fi
 	read_each(reader, value, field, read_sink);
 }
 
+static const char *const without_guard_words[] = {
+	[WITHOUT_GUARD_FALLBACK] = "fallback",
+	[WITHOUT_GUARD_CLOSED] = "closed",
+	[WITHOUT_GUARD_OPEN] = "open",
+};
+
+const char *without_guard_name(enum without_guard mode)
+{
+	return without_guard_words[mode];
+}
+
+static void read_without_guard(struct reader *reader, const struct node *value, void *field)
+{
+	enum without_guard *mode = field;
+	int word = read_word(reader, value, without_guard_words, LENGTH(without_guard_words),
+			     "what stands in for the guard");
+
+	if (word >= 0)
+		*mode = word;
+}
+
 static const struct key keys[] = {
 	{"weir", read_version, 0, true},
 	{"uplinks", read_uplinks, offsetof(struct host_config, uplinks), false},
 	{"groups", read_groups, offsetof(struct host_config, groups), false},
 	{"sinks", read_sinks, offsetof(struct host_config, sink), false},
+	{"without_guard", read_without_guard, offsetof(struct host_config, without_guard), false},
 };
 
 int host_config_read(const struct sources *sources, struct host_config *config,

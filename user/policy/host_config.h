@@ -6,6 +6,7 @@
  *	uplinks: [eth0]			left out: every interface but loopback, also later ones
  *	groups: [hub, berlin]		that orders and policies for some hosts name
  *	sinks: [file, journald]		where events go; file always
+ *	without_guard: fallback		what stands in for a guard that cannot be loaded
  */
 #ifndef WEIR_HOST_CONFIG_H
 #define WEIR_HOST_CONFIG_H
@@ -17,12 +18,18 @@
 /* Where events go beside the file that `weir events` reads. */
 enum host_sink { HOST_SINK_FILE, HOST_SINK_STDOUT, HOST_SINK_JOURNALD };
 
+/* See ruleset.h. Left out: fallback. */
+enum without_guard { WITHOUT_GUARD_FALLBACK, WITHOUT_GUARD_CLOSED, WITHOUT_GUARD_OPEN };
+
 struct host_config {
 	bool is_there; /* there is such a file */
 	struct names uplinks;
 	struct names groups;
 	enum host_sink sink;
+	enum without_guard without_guard;
 };
+
+const char *without_guard_name(enum without_guard mode); /* fallback, closed, open */
 
 /*
  * 0, also when there is no such file (is_there stays false); -EBADMSG with `faults`, which need

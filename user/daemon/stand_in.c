@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* stand_in.c - the file that says what stands in for the guard. */
+#include "user/daemon/stand_in.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/base/json_in.h"
+#include "user/base/units.h"
+#include "user/daemon/paths.h"
+
+static char *marker_path(const char *instance)
+{
+	return path_run(instance, ".without-guard");
+}
+
+static void put_stand_in(struct json_out *json, const char *key, const struct stand_in *stand_in)
+{
+	json_open(json, key, '{');
+	json_put_text(json, "mode", stand_in->mode);
+	json_put_uint(json, "since", stand_in->since_ns / NS_PER_SECOND);
+	json_put_text(json, "why", stand_in->why);
+	json_put_text(json, "sha256", stand_in->digest);
+	json_put_uint(json, "passed_bytes", stand_in->passed_bytes);
+	json_put_uint(json, "refused_bytes", stand_in->refused_bytes);
+	json_close(json, '}');
+}
+
+int stand_in_write(const char *instance, const struct stand_in *stand_in)
+{
+	_cleanup_free_ char *path = marker_path(instance), *text = NULL;
+	struct json_out json = {0};
+	size_t length;
+
+	json.out = open_memstream(&text, &length);
+	if (!path || !json.out)
+		return -ENOMEM;
+	put_stand_in(&json, NULL, stand_in);
+	fputc('\n', json.out);
+	if (fclose(json.out) != 0)
+		return -ENOMEM;
+	return file_write_atomic(path, text, length, 0644);
+}
+
+static void read_field(json_object *root, const char *key, char *text, size_t size)
+{
+	json_object *value;
+
+	if (json_object_object_get_ex(root, key, &value) &&
+	    json_object_is_type(value, json_type_string))
+		snprintf(text, size, "%s", json_object_get_string(value));
+}
+
+static uint64_t number_of(json_object *root, const char *key)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(root, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+int stand_in_read(const char *instance, struct stand_in *stand_in)
+{
+	_cleanup_free_ char *path = marker_path(instance), *text = NULL;
+	json_object *root;
+	size_t length;
+	int r = path ? file_read(path, 4096, &text, &length) : -ENOMEM;
+
+	*stand_in = (struct stand_in){0};
+	if (r < 0)
+		return r;
+	root = json_in(text, length, 2);
+	if (!root)
+		return -EBADMSG;
+	read_field(root, "mode", stand_in->mode, sizeof(stand_in->mode));
+	read_field(root, "why", stand_in->why, sizeof(stand_in->why));
+	read_field(root, "sha256", stand_in->digest, sizeof(stand_in->digest));
+	stand_in->since_ns = number_of(root, "since") * NS_PER_SECOND;
+	stand_in->passed_bytes = number_of(root, "passed_bytes");
+	stand_in->refused_bytes = number_of(root, "refused_bytes");
+	json_object_put(root);
+	return stand_in->mode[0] ? 0 : -EBADMSG;
+}
+
+void stand_in_put(const struct host *host, struct json_out *reply)
+{
+	struct stand_in stand_in;
+	int r = stand_in_read(host->instance, &stand_in);
+
+	json_open(reply, "without_guard", '{');
+	json_put_text(reply, "configured",
+		      host->config ? without_guard_name(host->config->without_guard) : NULL);
+	if (r == 0)
+		put_stand_in(reply, "in_force", &stand_in);
+	else if (r == -ENOENT)
+		json_put_null(reply, "in_force");
+	else
+		json_put_text(reply, "in_force", "unknown");
+	json_close(reply, '}');
+}
+
+int stand_in_remove(const char *instance)
+{
+	_cleanup_free_ char *path = marker_path(instance);
+
+	if (!path)
+		return -ENOMEM;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
