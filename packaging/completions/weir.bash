@@ -63,11 +63,11 @@ _weir()
 	local weir=${words[0]} help usage value i given=()
 
 	if ((cword == 1)) || [[ $prev == help ]]; then
-		_weir_words "help --help --version $("$weir" help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p')"
+		_weir_words "help --help --version $("$weir" help 2>/dev/null | sed -n 's/^  \([a-z-]*\) .*/\1/p')"
 		return
 	fi
 	help=$("$weir" help "${words[1]}" 2>/dev/null) || return
-	usage=$(sed -n '1s/^usage: weir [a-z]* \(.*\) \[OPTION\]\.\.\.$/\1/p' <<< "$help")
+	usage=$(sed -n '1s/^usage: weir [a-z-]* \(.*\) \[OPTION\]\.\.\.$/\1/p' <<< "$help")
 	for ((i = 2; i < cword; i++)); do
 		if [[ ${words[i]} != -* ]]; then
 			given+=("${words[i]}")

@@ -31,7 +31,7 @@ function __weir_words --argument-names weir kind
             printf '%s\n' partner: service: class: grant: addr: strangers all
             __weir_names $weir | string replace --filter --regex '^(service|partner)s ' '$1:'
         case '*'
-            string match --regex '^[a-z]+$' -- $kind
+            string match --regex '^[a-z-]+$' -- $kind
     end
 end
 
@@ -41,12 +41,12 @@ function __weir_next
     set --local words (commandline --tokenize --current-process --cut-at-cursor)
     set --local weir $words[1]
     if test (count $words) -eq 1 -o "$words[2]" = help
-        $weir help 2>/dev/null | string replace --filter --regex '^  ([a-z]+) +(.*)' '$1\t$2'
+        $weir help 2>/dev/null | string replace --filter --regex '^  ([a-z-]+) +(.*)' '$1\t$2'
         printf '%s\n' help --help --version
         return
     end
     set --local help ($weir help $words[2] 2>/dev/null)
-    set --local usage (string replace --regex '^usage: weir [a-z]+ (.*?) *\[OPTION\]\.\.\.$' '$1' -- $help[1])
+    set --local usage (string replace --regex '^usage: weir [a-z-]+ (.*?) *\[OPTION\]\.\.\.$' '$1' -- $help[1])
     # The help of an option that takes a value has one blank and the value's kind behind its name.
     set --local taking (string replace --filter --regex '^  (--[a-z-]+) ([A-Z/]+) .*' '$1 $2' -- $help)
     set --local given

@@ -54,7 +54,7 @@ _weir()
 	local -A opt_args
 
 	if (( CURRENT == 2 )) || [[ $words[2] == help ]]; then
-		commands=(${(f)"$($weir help 2>/dev/null | sed -n 's/^  \([a-z]*\)  *\(.*\)/\1:\2/p')"})
+		commands=(${(f)"$($weir help 2>/dev/null | sed -n 's/^  \([a-z-]*\)  *\(.*\)/\1:\2/p')"})
 		commands+=('help:Tell the commands, or the options of one' --help --version)
 		_describe command commands
 		return

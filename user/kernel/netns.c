@@ -76,7 +76,7 @@ static int open_network(const char *process, uint64_t id, int *ret)
 static int add(struct namespaces *namespaces, const char *process)
 {
 	struct network *network;
-	uint64_t id;
+	uint64_t id = 0;
 	int err = network_of(process, &id);
 
 	if (!err)
