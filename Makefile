@@ -145,9 +145,10 @@ fault: all
 	WEIR=$(abspath $(B)/weir) tests/fault/kill $(FAULT_KILLS)
 	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
 
-# Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses.
-vm: all
-	B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
+# Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses, and VM_LAB="test_cut test_calls"
+# (or all, or none) which files of the lab's tests are run inside.
+vm: all prog
+	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 
 test: all unit prog asan
 	$(FUZZ_MAKE) fuzzers

@@ -60,20 +60,16 @@ def _libraries(program):
     return [word for line in lines for word in line.split() if word.startswith("/")]
 
 
-class Machine:
-    """One machine: what it is made of stays, each boot() is one life of it."""
+class Guest:
+    """A kernel and its first files; each boot() is one life of it."""
 
-    def __init__(self, lab, weir, files, programs=(), init=os.path.join(HERE, "init"), modules=MODULES):
+    def __init__(self, lab, programs, files, init, modules):
         """`files`: name in the guest -> path here. `programs` go to its /bin."""
-        self.lab, self.process, self.disk, self.text = lab, None, None, b""
+        self.lab, self.process, self.text = lab, None, b""
         self.tick = lambda: None  # called at least every TICK_SECONDS while hearing
         self.kernel = kernel()
         self.vmlinuz = glob.glob(self.kernel + "/boot/vmlinuz-*")[0]
-        self.image = lab.path("disk.img")
-        with open(self.image, "wb") as image:
-            image.truncate(DISK_BYTES)
-        _run("mkfs.ext4", "-q", "-F", "-b", "4096", self.image)
-        self.initramfs = self._make_initramfs((weir,) + tuple(programs), files, init, modules)
+        self.initramfs = self._make_initramfs(programs, files, init, modules)
 
     def _add_module(self, name, modules):
         """Behind those that it depends on. One that is not there is built in."""
@@ -116,40 +112,25 @@ class Machine:
 
     # ---- a life -------------------------------------------------------------------------------------
 
-    def boot(self, interface, seed):
-        """Starts it in the router's namespace, on the tap `interface`."""
-        import disk
-        path = self.lab.path("disk.sock")
-        if os.path.exists(path):
-            os.unlink(path)
-        self.disk = self.lab.start(disk.serve, path, self.image, seed, host=self.lab.router)
-        while not os.path.exists(path):
-            time.sleep(0.01)
-        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "1",
-                 "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-kernel", self.vmlinuz,
-                 "-initrd", self.initramfs, "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off",
-                 "-drive", "file=nbd:unix:%s,format=raw,if=none,id=disk,cache=writeback" % path,
-                 "-device", "virtio-blk-pci,drive=disk,write-cache=on",
-                 "-netdev", "tap,id=net,ifname=%s,script=no,downscript=no" % interface,
-                 "-device", "virtio-net-pci,netdev=net"]
+    def boot(self, devices, memory_mib=512, cpus=1):
+        """Starts it in the router's namespace; `devices` are words for qemu."""
+        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(memory_mib),
+                 "-smp", str(cpus), "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
+                 "-kernel", self.vmlinuz, "-initrd", self.initramfs,
+                 "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off", *devices]
         with open(self.lab.path("qemu.log"), "ab") as log:
             self.process = self.lab.spawn(words, self.lab.router, stdin=subprocess.PIPE,
                                           stdout=subprocess.PIPE, stderr=log)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.text = b""
 
-    def lose_power(self):
-        """kill -9; (writes that were under way, those that are lost or torn)."""
+    def kill(self):
+        """kill -9."""
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
         self.lab.processes.remove(self.process)
-        try:
-            return self.disk.result()
-        finally:
-            os.close(self.disk.pipe)
-            self.lab.tasks.remove(self.disk)
 
     def say(self, line):
         self.process.stdin.write(line.encode() + b"\n")
@@ -187,3 +168,41 @@ class Machine:
             if line.startswith("failed"):
                 raise MachineError("%s %s" % (line, heard))
             heard.append(line)
+
+
+def network(interface):
+    """Words for Guest.boot(): its only interface, on the tap `interface`."""
+    return ["-netdev", "tap,id=net,ifname=%s,script=no,downscript=no" % interface,
+            "-device", "virtio-net-pci,netdev=net"]
+
+
+class Machine(Guest):
+    """With a disk; what it is made of stays."""
+
+    def __init__(self, lab, weir, files, programs=(), init=os.path.join(HERE, "init"), modules=MODULES):
+        super().__init__(lab, (weir,) + tuple(programs), files, init, modules)
+        self.disk, self.image = None, lab.path("disk.img")
+        with open(self.image, "wb") as image:
+            image.truncate(DISK_BYTES)
+        _run("mkfs.ext4", "-q", "-F", "-b", "4096", self.image)
+
+    def boot(self, interface, seed):
+        """On the tap `interface`; `seed` decides what the disk loses."""
+        import disk
+        path = self.lab.path("disk.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.disk = self.lab.start(disk.serve, path, self.image, seed, host=self.lab.router)
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        super().boot(["-drive", "file=nbd:unix:%s,format=raw,if=none,id=disk,cache=writeback" % path,
+                      "-device", "virtio-blk-pci,drive=disk,write-cache=on", *network(interface)])
+
+    def lose_power(self):
+        """kill -9; (writes that were under way, those that are lost or torn)."""
+        self.kill()
+        try:
+            return self.disk.result()
+        finally:
+            os.close(self.disk.pipe)
+            self.lab.tasks.remove(self.disk)

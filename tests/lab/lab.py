@@ -54,6 +54,8 @@ SERVICES = {
     "session": "user.slice/session.scope",
 }
 
+# How many times longer than on a machine of its own all may take: an emulated one is slow (tests/vm/inside.py).
+SLOWNESS = int(os.environ.get("WEIR_SLOWNESS", "1"))
 STRANGERS = 28  # addresses of the host `stranger`
 
 # host: (IPv4 addresses, IPv4 prefix length, gateway, IPv6 addresses, gateway)
@@ -109,7 +111,7 @@ def missing_right():
 
 def wait_for(condition, timeout=10.0, what="", step=0.01):
     """Polls until condition() is true and returns its value; TimeoutError after `timeout` s."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOWNESS
     while True:
         value = condition()
         if value:
@@ -233,7 +235,7 @@ class Task:
 
     def _read(self, timeout):
         import select
-        parts, end = [], time.monotonic() + timeout
+        parts, end = [], time.monotonic() + timeout * SLOWNESS
         while True:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
@@ -382,8 +384,9 @@ class Lab:
 
     def give_uplink_away(self):
         """The hub's place at the router is a tap, `hub`, in the router's namespace: for a virtual machine."""
-        _ip("link del hub", "tuntap add dev hub mode tap", "addr add %s/%d dev hub" % (HOSTS["hub"][2], HOSTS["hub"][1]),
-            "link set hub up", ns=self.router)
+        _, bits, gateway4, _, gateway6 = HOSTS["hub"]
+        _ip("link del hub", "tuntap add dev hub mode tap", "addr add %s/%d dev hub" % (gateway4, bits),
+            "addr add %s/64 dev hub nodad" % gateway6, "link set hub up", ns=self.router)
 
     # ---- processes ----------------------------------------------------------------------------
 
@@ -430,7 +433,7 @@ class Lab:
         process = self.spawn(argv, host, service, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, errors="replace", **options)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=timeout * SLOWNESS)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()

@@ -30,13 +30,16 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list list
 /* ---- cost -------------------------------------------------------------------------------------
  */
 
-/* "processed N insns (limit ...) ... total_states N peak_states N"; 7.2 ends after the first
- * number.
- */
+/* "processed N insns (limit ...) ... total_states N ...", at the end of the log; newer kernels tell
+ * before, in a line of the same words, what each function took. */
 static void tell_cost(const struct bpf_program *program, const char *log)
 {
-	const char *line = strstr(log, "processed "), *states = strstr(log, "total_states ");
+	const char *line = NULL, *states;
 
+	for (const char *at = log; (at = strstr(at, "processed ")); at++)
+		if (at == log || at[-1] == '\n')
+			line = at;
+	states = line ? strstr(line, "total_states ") : NULL;
 	printf("=cost %s %lu %lu\n", bpf_program__name(program),
 	       line ? strtoul(line + strlen("processed "), NULL, 10) : 0,
 	       states ? strtoul(states + strlen("total_states "), NULL, 10) : 0);

@@ -5,6 +5,7 @@ kernels.py - Debian's own kernels, unpacked below a cache outside the tree.
 The sources are this machine's, with another suite in the place of its own: whatever mirror it uses is used,
 through a configuration of apt that belongs to the cache and touches nothing of the machine's.
 """
+import functools
 import glob
 import os
 import re
@@ -13,6 +14,8 @@ import subprocess
 
 HERE_SUITE = "bookworm"
 SUITES = ("bookworm", "trixie", "sid")
+MAY_BE_NEWER = ("bookworm-backports", "trixie-backports", "experimental")
+META = "linux-image-amd64"
 
 
 class NotAvailable(Exception):
@@ -64,22 +67,58 @@ def _apt(suite, *words, cwd=None):
     return done.stdout
 
 
+@functools.lru_cache(None)
+def _show(suite, package):
+    """The fields of a package; of nothing, when the suite has it not."""
+    try:
+        return _apt(suite, "apt-cache", "show", "--no-all-versions", package)
+    except NotAvailable:
+        return ""
+
+
+@functools.lru_cache(None)
+def _version(suite):
+    """Of the suite's newest kernel."""
+    _apt(suite, "apt-get", "update", "-qq")
+    found = re.search(r"^Version: (\S+)$", _show(suite, META), re.M)
+    if not found:
+        raise NotAvailable("%s: there is no %s" % (suite, META))
+    return found.group(1)
+
+
 def _depends(suite, package):
-    about = _apt(suite, "apt-cache", "show", "--no-all-versions", package)
-    line = re.search(r"^Depends: (.*)$", about, re.M)
+    line = re.search(r"^Depends: (.*)$", _show(suite, package), re.M)
     return [word.split()[0] for word in line.group(1).split(",")] if line else []
 
 
 def packages(suite):
     """All packages that the suite's newest amd64 kernel consists of; newer suites split it up."""
-    _apt(suite, "apt-get", "update", "-qq")
-    found, waiting = [], ["linux-image-amd64"]
+    _version(suite)
+    found, waiting = [], [META]
     while waiting:
         for name in _depends(suite, waiting.pop()):
             if re.match(r"linux-(image|binary|modules|base)-(\d|amd64$)", name) and name not in found:
                 found.append(name)
                 waiting.append(name)
     return [name for name in found if re.search(r"-\d", name)]
+
+
+def _is_newer(one, other):
+    return subprocess.run(["dpkg", "--compare-versions", one, "gt", other], check=False).returncode == 0
+
+
+def newest():
+    """(the suite whose kernel is newer than each of SUITES', or None; a line on each of the others)."""
+    versions, said = {}, []
+    for suite in SUITES + MAY_BE_NEWER:
+        try:
+            versions[suite] = _version(suite)
+        except NotAvailable as error:
+            said.append(str(error))
+    best = functools.reduce(lambda a, b: b if _is_newer(versions[b], versions[a]) else a, versions)
+    said += ["%s: %s is not the newest" % (suite, version) for suite, version in versions.items()
+             if suite not in SUITES and suite != best]
+    return (None if best in SUITES else best), said
 
 
 def fetch(suite):
@@ -101,6 +140,9 @@ def fetch(suite):
             os.replace(part + "/root", directory)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+    if not glob.glob(directory + "/lib/modules/*/modules.dep.bin"):  # what installing it would do
+        release = os.path.basename(glob.glob(directory + "/lib/modules/*")[0])
+        subprocess.run(["depmod", "-b", directory, release], check=True, timeout=300)
     return name, directory
 
 

@@ -13,15 +13,19 @@ import time
 
 sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(TOP, "tests", "fault"), os.path.join(TOP, "tests", "lab")]
+sys.path[:0] = [os.path.join(TOP, "tests", part) for part in ("vm", "fault", "lab")]
 import machine as machines  # noqa: E402
 import far  # noqa: E402
 import guard as guards  # noqa: E402
+import stack as stacks  # noqa: E402
 from lab import HOSTS, wait_for  # noqa: E402
 
 NORD, SUED, PAYER = "klinik-nord", "klinik-sued", "payer"
 PORT = 7000
 BUDGET = 16 << 10
+KINDS_FAR = ("rst4", "rst6", "unreachable4", "unreachable6", "echo4", "echo6")
+ECHOES, ECHO_BYTES = 60, 50000
+RATE_BYTES, RATE_SECONDS = 1 << 20, 10  # of the kernel's own packets to one partner, or to all strangers
 BOOT_SECONDS, LOAD_SECONDS, ORDER_SECONDS = 300, 900, 120
 MODULES = ("virtio_pci", "virtio_net", "inet_diag", "tcp_diag", "udp_diag", "veth", "dummy", "sch_ingress")
 # What `make` has built: the programs as objects, for the verifier's cost
@@ -47,21 +51,22 @@ class Trial:
         files = {"policy.yaml": path, "types.o": types}
         files.update({name + ".bpf.o": os.path.join(build, name + ".bpf.o") for name in OBJECTS})
         lab.give_uplink_away()
-        self.machine = machines.Machine(lab, os.path.join(build, "weir"), files, [about],
-                                        os.path.join(TOP, "tests", "vm", "init"), MODULES)
+        self.machine = machines.Guest(lab, [os.path.join(build, "weir"), about], files,
+                                      os.path.join(TOP, "tests", "vm", "init"), MODULES)
         self.count = {host: far.Count(lab, host) for host in (NORD, SUED, PAYER, "stranger")}
+        self.near = stacks.Kinds(lab, lab.router, "hub")
         self.costs = {}
 
     # ---- the guest ----------------------------------------------------------------------------------
 
     def boot(self):
-        self.machine.boot("hub", 1)
+        self.machine.boot(machines.network("hub"))
         self.release = self.machine.expect("booted", BOOT_SECONDS)
         self.machine.expect("ready", BOOT_SECONDS)
 
     def end(self):
         if self.machine.process:
-            self.machine.lose_power()
+            self.machine.kill()
 
     def ask(self, words, answer="done", seconds=ORDER_SECONDS):
         """(the answer's rest, all lines before it)"""
@@ -146,11 +151,47 @@ class Trial:
         return "%d of %d bytes" % (got, BUDGET)
 
     def stack(self):
-        """The kernel's own packets: a reset from a closed port arrives, so that nobody waits for it."""
-        ended = self.lab.call(far.tcp_take, far.HUB[4], 9, None, 10.0, b"go\n", None, host=SUED, timeout=60)[1]
-        if ended != "ECONNREFUSED":
-            raise Failed("a closed port answers %s" % ended)
-        return ended
+        """The kernel's own packets reach anybody, are counted, and are not without end."""
+        for host in (SUED, "stranger"):
+            kinds = stacks.Kinds(self.lab, host, "eth0")
+            for address in (far.HUB[4], far.HUB[6]):
+                self.must("a reset", "ECONNREFUSED", far.connect_error, address, stacks.CLOSED, 30.0, host=host)
+                self.must("an ICMP error", "ECONNREFUSED", stacks.udp_error, address, 30.0, host=host)
+                self.must("an echo", 1, stacks.ping, address, 1, 56, 30.0, host=host)
+            lacking = [kind for kind in KINDS_FAR if not kinds[kind]]
+            if lacking:
+                raise Failed("%s did not get %s" % (host, lacking))
+        lacking = [kind for kind in ("solicitation", "advertisement", "report") if not self.near[kind]]
+        if lacking:
+            raise Failed("the neighbours did not get %s" % lacking)
+        return self.flood()
+
+    def flood(self):
+        """Large echoes to a stranger: one rate bounds them all."""
+        self.count["stranger"].settle()
+        before, began = self.count["stranger"].ip_bytes, time.monotonic()
+        got = self.lab.call(stacks.ping, far.HUB[4], ECHOES, ECHO_BYTES, 5.0, host="stranger", timeout=120)
+        self.count["stranger"].settle()
+        arrived = self.count["stranger"].ip_bytes - before
+        allowed = RATE_BYTES * (2 + int((time.monotonic() - began) / RATE_SECONDS))
+        if not 0 < got < ECHOES or arrived > allowed:
+            raise Failed("%d of %d echoes, %d bytes" % (got, ECHOES, arrived))
+        said = [one["sent_bytes"] for one in self.status()["services"] if one["name"] == "stack"]
+        if not said or said[0] < arrived:
+            raise Failed("%d bytes arrived, weir says %s" % (arrived, said))
+        return "resets, ICMP errors, echoes, neighbours; %d bytes of %d asked for" % (arrived, ECHOES * ECHO_BYTES)
+
+    def must(self, what, wanted, function, *args, host):
+        got = self.lab.call(function, *args, host=host, timeout=120)
+        if got != wanted:
+            raise Failed("%s to %s: %s" % (what, host, got))
+
+    def cookies(self):
+        """Handshakes by SYN cookies, which no socket sends."""
+        self.ask("sysctl net/ipv4/tcp_syncookies 2")
+        got = self.passes()
+        self.ask("sysctl net/ipv4/tcp_syncookies 1")
+        return got
 
     def stays_cut(self, host=NORD):
         """Nothing more arrives at a host that is cut."""
@@ -220,7 +261,7 @@ class Trial:
 
     # What `make test` asks, and what `make vm` asks.
     SHORT = ("types", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "unload")
-    ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "unload")
+    ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cookies", *SHORT[5:])
 
     def run(self, checks, say):
         """{check: (whether it held, what was seen)}; the first of those that build on each other ends it."""
