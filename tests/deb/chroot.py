@@ -92,7 +92,9 @@ class Chroot:
             self.mounts.append(self.path(place))
         self.cgroup = self.path("sys/fs/cgroup", os.path.basename(self.root))
         os.makedirs(os.path.join(self.cgroup, "batch"))
-        for words in ("link set lo up", "link add near type veth peer name far", "addr add %s/24 dev near" % NEAR,
+        for words in ("link set lo up", "link add near type veth peer name far",
+                      "link set near addrgenmode none",  # IPv6 would send of itself
+                      "addr add %s/24 dev near" % NEAR,
                       "link set near up", "link set far up",
                       "neigh add %s lladdr 02:00:00:00:00:09 dev near nud permanent" % FAR):
             run("ip", *words.split())

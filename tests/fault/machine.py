@@ -112,12 +112,12 @@ class Guest:
 
     # ---- a life -------------------------------------------------------------------------------------
 
-    def boot(self, devices, memory_mib=512, cpus=1):
-        """Starts it in the router's namespace; `devices` are words for qemu."""
+    def boot(self, devices, memory_mib=512, cpus=1, parameters=""):
+        """Starts it in the router's namespace; `devices` are words for qemu, `parameters` for the kernel."""
         words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(memory_mib),
                  "-smp", str(cpus), "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
                  "-kernel", self.vmlinuz, "-initrd", self.initramfs,
-                 "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off", *devices]
+                 "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off " + parameters, *devices]
         with open(self.lab.path("qemu.log"), "ab") as log:
             self.process = self.lab.spawn(words, self.lab.router, stdin=subprocess.PIPE,
                                           stdout=subprocess.PIPE, stderr=log)
@@ -127,7 +127,11 @@ class Guest:
     def kill(self):
         """kill -9."""
         self.process.kill()
-        self.process.wait()
+        self.close()
+
+    def close(self):
+        """Once it has ended, or will at once."""
+        self.process.wait(10)
         self.process.stdin.close()
         self.process.stdout.close()
         self.lab.processes.remove(self.process)

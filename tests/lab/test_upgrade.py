@@ -41,7 +41,8 @@ def build_other():
             for name in names:
                 source = os.path.join(path, name)
                 copy_changed(source, os.path.join(OTHER, os.path.relpath(source, TOP)))
-    copy_changed(os.path.join(TOP, "Makefile"), os.path.join(OTHER, "Makefile"))
+    for name in ("Makefile", "packaging/debian/changelog"):
+        copy_changed(os.path.join(TOP, name), os.path.join(OTHER, name))
     done = subprocess.run(["make", "-s", "-j2", "-C", OTHER, "B=build", "CFLAGS=-O1", "build/weir"], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False)
     if done.returncode != 0:

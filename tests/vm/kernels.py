@@ -27,7 +27,7 @@ def cache():
     return os.environ.get("WEIR_VM_CACHE", default)
 
 
-def _sources(suite):
+def sources(suite):
     """The machine's main archive, for `suite`."""
     lines = []
     for path in ["/etc/apt/sources.list"] + glob.glob("/etc/apt/sources.list.d/*"):
@@ -55,7 +55,7 @@ def _apt(suite, *words, cwd=None):
     for directory in ("lists/partial", "archives/partial", "parts"):
         os.makedirs(os.path.join(root, directory), exist_ok=True)
     with open(os.path.join(root, "sources.list"), "w", encoding="utf-8") as file:
-        file.write(_sources(suite))
+        file.write(sources(suite))
     options = ["-o", "Dir::Etc::SourceList=%s/sources.list" % root, "-o", "Dir::Etc::SourceParts=%s/parts" % root,
                "-o", "Dir::State::Lists=%s/lists" % root, "-o", "Dir::Cache=%s" % root,
                "-o", "Dir::Cache::archives=%s/archives" % root, "-o", "Acquire::Languages=none",
