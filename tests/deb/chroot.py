@@ -191,6 +191,7 @@ class Chroot:
         """Whatever is left of a guard."""
         self.end_daemon()
         shutil.rmtree(self.path("sys/fs/bpf/weir"), ignore_errors=True)
+        self.run("nft", "flush", "ruleset")  # of this network namespace
 
     def down(self):
         if self.mounts:

@@ -210,6 +210,26 @@ class Install(unittest.TestCase):
         box.run("rm", "-r", "/sys/fs/bpf/weir/host")
         self.assertTrue(box.leaves())
 
+    def test_removal_is_refused_while_a_ruleset_stands_in(self):
+        box = self.box
+        box.install(self.package)
+        box.guard()
+        box.end_daemon()
+        box.run("rm", "-r", "/sys/fs/bpf/weir/host")
+        self.assertTrue(box.leaves())
+        box.run("weir", "without-guard", "on")
+        self.assertFalse(box.leaves())
+        self.assertIn("NOT REMOVED", self.remove(check=False).stdout)
+        self.assertFalse(box.leaves())
+        box.answer("keep")
+        self.assertIn("nft delete table inet weir-host", self.remove().stdout)
+        self.assertIn("/var/lib/weir stays", self.remove("--purge").stdout)
+        self.assertFalse(box.leaves())
+        box.install(self.package)
+        box.answer("unload")
+        self.remove()
+        self.assertTrue(box.leaves())
+
     def test_removal_asks(self):
         box = self.box
         box.install(self.package)
