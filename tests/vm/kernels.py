@@ -115,6 +115,8 @@ def newest():
             versions[suite] = _version(suite)
         except NotAvailable as error:
             said.append(str(error))
+    if not versions:
+        return None, said
     best = functools.reduce(lambda a, b: b if _is_newer(versions[b], versions[a]) else a, versions)
     said += ["%s: %s is not the newest" % (suite, version) for suite, version in versions.items()
              if suite not in SUITES and suite != best]
