@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * fuzz_policy.c - a policy of any bytes is read, checked and compiled, or refused with a fault; the
- * same bytes give the same tables, and do not differ from themselves.
+ * same bytes give the same tables, and do not differ from themselves. A ruleset is made of them,
+ * and a host's configuration is read from the same bytes.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/policy/difference.h"
+#include "user/policy/host_config.h"
 #include "user/policy/image.h"
+#include "user/policy/ruleset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,6 +35,34 @@ static int compile(const struct sources *sources, struct policy *policy, struct 
 	return r;
 }
 
+/* Whatever names and addresses are in it: nothing of the policy's text gets into the ruleset's,
+ * which root's nft reads. */
+static void write_ruleset(const struct image *image)
+{
+	struct ruleset ruleset = {.instance = "fuzz", .image = image, .wall_ns = now_ns};
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out || ruleset_write(&ruleset, out) < 0 || fclose(out) != 0)
+		abort();
+	if (length != strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789 _\t\n#(),:;{}@\"!=<>&|./-"))
+		abort();
+	free(text);
+}
+
+static void read_host(const struct sources *sources)
+{
+	struct host_config config = {0};
+	struct faults faults = {0};
+
+	if (host_config_read(sources, &config, &faults) < 0 && faults.errors == 0)
+		abort();
+	host_config_free(&config);
+	faults_free(&faults);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -49,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		if (difference_make(&policy, &again, &difference) < 0 || difference.count)
 			abort();
+		write_ruleset(&image);
 		policy_free(&again);
 		image_free(&other);
 		policy_free(&policy);
@@ -57,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		policy_free(&policy);
 	}
 	difference_free(&difference);
+	read_host(&sources);
 	free(text);
 	return 0;
 }

@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """No guard can be loaded: what stands in for it, as the far ends see it."""
 import datetime
+import json
 import os
+import shutil
+import socket
 
-from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
+from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
 from guard import grant, policy
-from lab import HOSTS
+from lab import HOSTS, TOP
 
 CLASSES = {"batch": {"class": ["exchange"]}}
+
+
+def _send_as_dhcp(address, size, number):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("", 68))
+        for _ in range(number):
+            try:
+                client.sendto(b"x" * size, (address, 67))
+            except PermissionError:
+                pass
 
 
 def hours(first, last):
@@ -149,13 +162,59 @@ class Fallback(Case):
         """The router stands for the host, and the hub for a container behind it."""
         self.config("uplinks: [klinik-nord, store, stranger]")
         port = self.pour()
-        self.guard.must("without-guard", "on", "--host", self.host_file, host=self.lab.router)
+        words = [self.guard.program, "without-guard", "on", "--instance", self.lab.instance, "--host", self.host_file]
+        # /sys/class/net shows the interfaces of the namespace that mounted it
+        done = self.lab.run(["unshare", "-m", "sh", "-c", 'mount -t sysfs none /sys && exec "$@"', "sh", *words],
+                            self.lab.router, env=self.guard.environment)
+        self.assertNotIn("every interface", done.stderr)
         try:
             self.assert_passes(NORD, port, size=KIB)
             self.nothing("stranger", port)
             self.nothing(STORE, port)
         finally:
             self.guard.must("without-guard", "off", "--yes", host=self.lab.router)
+
+    def test_an_uplink_of_another_name_opens_nothing(self):
+        self.config("uplinks: [no-such0]")
+        port = self.pour()
+        done = self.guard.must("without-guard", "on", "--host", self.host_file, host=self.lab.router)
+        self.assertIn("judged on every interface", done.stderr)
+        try:
+            self.nothing("stranger", port)
+        finally:
+            self.guard.must("without-guard", "off", "--yes", host=self.lab.router)
+        self.assertGreater(self.take("stranger", port), 0)
+
+    def test_what_the_guard_severed_stays_so(self):
+        content = policy([grant("once", "batch", "class:hospital", "256KiB/1h", serves="tcp/7000-7999",
+                                on_breach="sever")], STRANGERS)
+        for name in ("applied.json", "applied.digest"):
+            os.unlink(os.path.join(self.guard.state_dir, self.lab.instance, name))
+        self.guard.start(content, "--host", self.host_file)
+        port = self.pour()
+        self.take(NORD, port)
+        wait_for(lambda: [cut for cut in self.guard.cuts() if cut["id"].startswith("g")], what="the latch")
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.on()
+        self.nothing(NORD, port)
+        self.assert_passes(SUED, port, size=KIB)
+        self.guard.start(content, "--host", self.host_file)
+        self.guard.must("reopen", "grant:once", "--reason", "back")
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.live(self.content)
+
+    def test_link_rules_carry_nothing_away(self):
+        """A DHCP client's packets pass, but not to anybody, and not at any length."""
+        self.on()
+        sink, address, _ = self.sink("stranger", port=67, udp=True)
+        self.lab.call(_send_as_dhcp, address, 1400, 20, service="batch")
+        self.lab.call(_send_as_dhcp, address, 300, 20, service="batch")
+        got, _, port = self.sink("klinik-sued", port=7999, udp=True)
+        self.lab.call(far.udp_give, HOSTS[SUED][0][0], port, 100, 5, service="batch")
+        self.assertLessEqual(sink.bytes, 3 * 300)
+        self.assertEqual(got.bytes, 0)  # served, not called
 
     def test_it_is_written_down_with_each_change(self):
         self.guard.start(self.content, "--host", self.host_file)
@@ -212,6 +271,32 @@ class Modes(Case):
         for name in (path, path + ".copy"):
             os.unlink(name)
 
+    def test_lost_state_takes_nothing_away(self):
+        port = self.pour()
+        self.on()
+        state = os.path.join(self.guard.state_dir, self.lab.instance)
+        os.rename(state, state + ".gone")
+        try:
+            self.assertIn("what stood in before stays", self.on().stderr)
+            self.assertEqual(self.on().stderr, "")
+            self.assert_passes(NORD, port, size=KIB)
+            self.nothing("stranger", port)
+        finally:
+            shutil.rmtree(state)
+            os.rename(state + ".gone", state)
+
+    def test_rules_that_somebody_touched_are_put_back(self):
+        port = self.pour()
+        self.on()
+        self.lab.run(["nft", "flush", "chain", "inet", "weir-" + self.lab.instance, "judge"])
+        self.on()
+        self.nothing("stranger", port)
+        self.assert_passes(NORD, port, size=KIB)
+        self.lab.run(["nft", "flush", "ruleset"])
+        self.assertGreater(self.take("stranger", port, limit=KIB), 0)
+        self.on()
+        self.nothing("stranger", port)
+
     def test_nothing_is_put_on_where_a_guard_judges(self):
         self.guard.start(self.content, "--host", self.host_file)
         self.guard.kill()
@@ -257,6 +342,114 @@ class Modes(Case):
                              "--host", self.host_file], env=self.guard.environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("nothing stands in: no policy was ever applied here", done.stderr)
+
+
+class NftFails(Case):
+    """nft that refuses what it is given, in the place of the real one."""
+    FAKE = """#!/bin/sh
+case $1 in
+-f) text=$(cat); case $text in *%s*) echo "Error: no room" >&2; exit 1;; esac; echo "$text" | %s -f -;;
+*) exec %s "$@";;
+esac
+"""
+
+    def fake(self, refused):
+        real, fake = self.lab.path("nft.real"), self.lab.path("nft.fake")
+        shutil.copy("/usr/sbin/nft", real)
+        with open(fake, "w", encoding="utf-8") as file:
+            file.write(self.FAKE % (refused, real, real))
+        os.chmod(fake, 0o755)
+        self.mounts = [(fake, "/usr/sbin/nft")]
+
+    def run_with(self, *words):
+        return self.lab.run([self.guard.program, "without-guard", *words, "--instance", self.lab.instance],
+                            env=self.guard.environment, private_mounts=self.mounts)
+
+    def told(self):
+        path = os.path.join(self.guard.state_dir, self.lab.instance, "events.jsonl")
+        with open(path, encoding="utf-8") as file:
+            return sum(json.loads(line).get("unmapped", {}).get("kind") == "without-guard" for line in file)
+
+    def test_what_it_refuses_leaves_the_lifeline(self):
+        self.fake("partner-")
+        before, port = self.told(), self.pour()
+        for _ in range(3):
+            done = self.run_with("on", "--host", self.host_file)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("closed stands in: nft: Error: no room", done.stdout + done.stderr)
+        self.assertEqual(self.told(), before + 1)  # tried again each time, told once
+        self.nothing(NORD, port)
+        self.assertEqual(self.ssh(), "in")
+
+    def test_rules_that_are_in_force_stay_when_newer_ones_are_refused(self):
+        port = self.pour()
+        self.on()
+        self.fake("table")
+        self.config("without_guard: closed")
+        done = self.run_with("on", "--host", self.host_file)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("AND fallback STANDS IN: nft: Error: no room", done.stderr)
+        self.assertIn("fallback stands in for the guard", self.guard.weir("status").stdout)
+        done = self.run_with("off", "--yes")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no room", done.stderr)
+        self.assertIn("fallback stands in for the guard", self.guard.weir("status").stdout)
+        self.assert_passes(NORD, port, size=KIB)
+        self.nothing("stranger", port)
+
+    def test_nothing_is_said_to_be_nothing(self):
+        self.fake("table")
+        done = self.run_with("on", "--host", self.host_file)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("NO GUARD JUDGES, AND nothing STANDS IN: nft: Error: no room", done.stderr)
+        status = json.loads(self.guard.weir("status", "--json").stdout)
+        self.assertEqual((status["guard"], status["without_guard"]["in_force"]["mode"]), (False, "nothing"))
+
+
+class Units(Case):
+    def test_without_weir_the_units_load_what_the_daemon_wrote(self):
+        name = os.path.join(TOP, "packaging", "systemd", "without-guard")
+        script = self.lab.path("without-guard")
+        with open(name, encoding="utf-8") as file:
+            text = file.read()
+        for old, new in (("weir=/usr/sbin/weir", "weir=/bin/false"),
+                         ("/sys/fs/bpf/weir/host", "/sys/fs/bpf/weir/" + self.lab.instance),
+                         ("/var/lib/weir/host", os.path.join(self.guard.state_dir, self.lab.instance))):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(text)
+        port = self.pour()
+        self.guard.start(self.content, "--host", self.host_file)
+        written = os.path.join(self.guard.state_dir, self.lab.instance, "without-guard.nft")
+        wait_for(lambda: os.path.exists(written), what=written)
+
+        self.guard.kill()  # the guard goes on
+        self.assertEqual(self.lab.run(["sh", script], env={"SERVICE_RESULT": "signal"}).returncode, 0)
+        self.assertEqual(self.table(), "")
+        self.guard.must("unload", "--yes")
+        self.assertEqual(self.lab.run(["sh", script], env={"SERVICE_RESULT": "success"}).returncode, 0)
+        self.assertEqual(self.table(), "")
+        self.assertEqual(self.lab.run(["sh", script], env={"SERVICE_RESULT": "exit-code"}).returncode, 0)
+        self.assert_passes(NORD, port, size=KIB)
+        self.nothing("stranger", port)
+        self.assertIn("which weir did not load", self.guard.weir("status").stdout)
+
+    def test_a_trial_keeps_the_daemon_idle(self):
+        """What stands in is written when the trial is over, and not waited for."""
+        self.guard.start(self.content, "--host", self.host_file)
+        self.guard.cut("partner:" + PAYER)
+        self.guard.must("apply", self.guard.write_policy(self.content, "trial.yaml"), "--confirm", "60", "--yes")
+
+        def ticks():
+            with open("/proc/%d/stat" % self.guard.process.pid, encoding="utf-8") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+        pause(1.5)
+        before = ticks()
+        pause(1.5)
+        self.assertLess(ticks() - before, 30)
+        self.guard.must("confirm")
 
 
 if __name__ == "__main__":

@@ -426,7 +426,8 @@ static void test_a_policy_that_observes(void **state)
 	static const char text[] =
 		"weir: 1\nname: t\nmode: observe\n"
 		"services: {a: {cgroup: a}}\n"
-		"partners: {p: {addresses: 192.0.2.1}, q: {addresses: 192.0.2.2}}\n"
+		"partners: {p: {addresses: 192.0.2.1}, q: {addresses: 192.0.2.2, until: "
+		"2028-01-01}}\n"
 		"grants: [{name: x, service: a, partner: any, serves: tcp/22, budget: none}]\n";
 	struct made *made = make_image(text, targets);
 
@@ -444,6 +445,7 @@ static void test_a_policy_that_observes(void **state)
 		"counter name passed accept\n\t\tcounter name refused drop\n"); /* what it grants,
 										   and no more */
 	assert_has(made, "@partner6\n\t\tcounter name refused drop\n");
+	assert_has(made, "meta time >= "); /* then one of them is a stranger */
 	made_free(made);
 }
 

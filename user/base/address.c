@@ -118,6 +118,15 @@ bool prefix_covers(const uint8_t prefix[16], uint8_t bits, const uint8_t address
 	return memcmp(masked, prefix, sizeof(masked)) == 0;
 }
 
+bool prefix_holds(const uint8_t prefix[16], uint8_t bits, const uint8_t address[16])
+{
+	unsigned bytes = bits / 8, rest = bits % 8;
+
+	if (bits > 128 || memcmp(prefix, address, bytes))
+		return false;
+	return !rest || !((prefix[bytes] ^ address[bytes]) >> (8 - rest));
+}
+
 void prefix_format(const uint8_t address[16], uint8_t bits, char *text, size_t size)
 {
 	char host[ADDRESS_TEXT];

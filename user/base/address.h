@@ -37,6 +37,10 @@ bool prefix_mask(uint8_t address[16], uint8_t bits);
 /* Whether the address lies in the prefix. IPv4 and IPv6 never cover each other. */
 bool prefix_covers(const uint8_t prefix[16], uint8_t bits, const uint8_t address[16]);
 
+/* By the bits alone: a short IPv6 prefix holds IPv4 addresses too, v4-mapped as they are. For cuts,
+ * which may only be stricter. */
+bool prefix_holds(const uint8_t prefix[16], uint8_t bits, const uint8_t address[16]);
+
 /* Without "/32" or "/128" for a single address. `size` should be PREFIX_TEXT. */
 void prefix_format(const uint8_t address[16], uint8_t bits, char *text, size_t size);
 

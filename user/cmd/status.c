@@ -9,6 +9,7 @@
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/daemon/stand_in.h"
+#include "user/daemon/without_guard.h"
 #include "user/kernel/guard.h"
 
 enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
@@ -86,15 +87,19 @@ static void print_stand_in(const char *mode, uint64_t since, const char *why)
 }
 
 /* Where a guard judges, what stood in for it should be off. */
-static void print_without_guard(json_object *status)
+static void print_without_guard(const struct arguments *arguments, json_object *status)
 {
 	json_object *in_force = field_object(field_object(status, "without_guard"), "in_force");
 
 	if (!in_force)
 		return;
-	print_stand_in(field_text(in_force, "mode"), field_number(in_force, "since"),
-		       field_text(in_force, "why"));
-	puts("          THE GUARD JUDGES, AND THAT IS STILL ON: `weir without-guard off`");
+	if (json_object_is_type(in_force, json_type_object))
+		print_stand_in(field_text(in_force, "mode"), field_number(in_force, "since"),
+			       field_text(in_force, "why"));
+	else
+		puts("IN PLACE  something stands in for the guard, but what cannot be read");
+	if (guard_is_judging(arguments->instance))
+		puts("          THE GUARD JUDGES, AND THAT IS STILL ON: `weir without-guard off`");
 }
 
 static void print_host(json_object *status)
@@ -239,7 +244,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_privileges(status);
 	print_namespaces(status);
 	print_attachment(status);
-	print_without_guard(status);
+	print_without_guard(arguments, status);
 	print_policy(status);
 	print_clock(status);
 	print_host(status);
@@ -256,15 +261,29 @@ static void tell_without_guard(const struct arguments *arguments)
 	struct stand_in stand_in;
 	int r = stand_in_read(arguments->instance, &stand_in);
 
-	if (r == -ENOENT)
+	if (arguments_has(arguments, "--json")) {
+		struct host host = {.instance = (char *)arguments->instance};
+		struct json_out json = {.out = stdout};
+
+		json_open(&json, NULL, '{');
+		json_put_text(&json, "instance", arguments->instance);
+		json_put_bool(&json, "daemon", false);
+		json_put_bool(&json, "guard", false);
+		stand_in_put(&host, &json);
+		json_close(&json, '}');
+		putchar('\n');
+		return;
+	}
+	if (r == -ENOENT && !without_guard_has_table(arguments->instance))
 		printf("instance  %s: NO GUARD JUDGES, AND NOTHING STANDS IN FOR IT\n",
 		       arguments->instance);
 	else
 		printf("instance  %s: NO GUARD JUDGES\n", arguments->instance);
 	if (r == 0)
-		print_stand_in(stand_in.mode, stand_in.since_ns / NS_PER_SECOND, stand_in.why);
-	else if (r != -ENOENT)
-		puts("IN PLACE  something stands in for it, but what cannot be read");
+		print_stand_in(stand_in_name(stand_in.mode), stand_in.since_ns / NS_PER_SECOND,
+			       stand_in.why);
+	else if (r != -ENOENT || without_guard_has_table(arguments->instance))
+		puts("IN PLACE  a ruleset of nftables stands in for it, which weir did not load");
 }
 
 static int run(const struct arguments *arguments)
@@ -282,8 +301,7 @@ static int run(const struct arguments *arguments)
 		command_refuse(arguments, "no daemon answers; this is the guard's pinned state");
 		code = CMD_NO_DAEMON;
 	}
-	if (code == CMD_NO_DAEMON && !answer.object && !arguments_has(arguments, "--json") &&
-	    !guard_is_pinned(arguments->instance))
+	if (code == CMD_NO_DAEMON && !answer.object && !guard_is_pinned(arguments->instance))
 		tell_without_guard(arguments);
 	answer_free(&answer);
 	return code;

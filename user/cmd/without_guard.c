@@ -28,6 +28,14 @@ static int refuse(const struct arguments *arguments, int error, const char *prob
 	return command_refuse(arguments, "%s", problem ? problem : strerror(-error));
 }
 
+/* A daemon that starts takes it off when it judges: it may have done so while this was made. */
+static bool came_back(const struct arguments *arguments, struct host *host)
+{
+	_cleanup_free_ char *problem = NULL;
+
+	return guard_is_judging(arguments->instance) && without_guard_off(host, &problem) == 0;
+}
+
 static int put_on(const struct arguments *arguments, struct host *host,
 		  const struct host_config *config)
 {
@@ -41,11 +49,16 @@ static int put_on(const struct arguments *arguments, struct host *host,
 		return CMD_DONE;
 	}
 	r = without_guard_on(host, config, &stand_in, &is_new, &problem);
+	if (came_back(arguments, host)) {
+		puts("the guard judges again: what stood in for it is off");
+		return CMD_DONE;
+	}
 	if (r < 0)
-		return command_refuse(arguments, "NO GUARD JUDGES, AND NOTHING STANDS IN: %s",
+		return command_refuse(arguments, "NO GUARD JUDGES, AND %s STANDS IN: %s",
+				      stand_in_name(stand_in.mode),
 				      problem ? problem : strerror(-r));
 	fprintf(is_new ? stderr : stdout, "weir: NO GUARD JUDGES: %s stands in%s%s\n",
-		stand_in.mode, stand_in.why[0] ? ": " : "", stand_in.why);
+		stand_in_name(stand_in.mode), stand_in.why[0] ? ": " : "", stand_in.why);
 	return CMD_DONE;
 }
 
@@ -76,29 +89,40 @@ static int show(const struct arguments *arguments, struct host *host,
 	if (r < 0)
 		return refuse(arguments, r, problem);
 	if (stand_in.why[0])
-		printf("# %s: %s\n", stand_in.mode, stand_in.why);
+		printf("# %s: %s\n", stand_in_name(stand_in.mode), stand_in.why);
 	fwrite(text, 1, length, stdout);
 	return CMD_DONE;
+}
+
+/* One at a time: units run it side by side. */
+static int change(const struct arguments *arguments, struct host *host,
+		  const struct host_config *config, bool on)
+{
+	_cleanup_close_ int lock = stand_in_lock(arguments->instance);
+
+	if (lock < 0)
+		return command_refuse(arguments, "cannot lock it: %s", strerror(-lock));
+	return on ? put_on(arguments, host, config) : take_off(arguments, host);
 }
 
 static int run(const struct arguments *arguments)
 {
 	const char *verb = arguments->item[0];
+	bool on = strcmp(verb, "on") == 0, off = strcmp(verb, "off") == 0;
 	_cleanup_free_ char *problem = NULL;
 	struct host_config config = {0};
 	struct host host;
 	int r, code;
 
-	if (strcmp(verb, "on") != 0 && strcmp(verb, "off") != 0 && strcmp(verb, "show") != 0)
+	if (!on && !off && strcmp(verb, "show") != 0)
 		return command_usage(arguments, "%s: on, off or show", verb);
-	read_config(arguments, &config);
-	r = host_init(&host, arguments->instance, strcmp(verb, "on") == 0, &problem);
+	if (!off)
+		read_config(arguments, &config);
+	r = host_init(&host, arguments->instance, on, &problem);
 	if (r < 0)
 		code = refuse(arguments, r, problem);
-	else if (strcmp(verb, "on") == 0)
-		code = put_on(arguments, &host, &config);
-	else if (strcmp(verb, "off") == 0)
-		code = take_off(arguments, &host);
+	else if (on || off)
+		code = change(arguments, &host, &config, on);
 	else
 		code = show(arguments, &host, &config);
 	host_close(&host);
@@ -116,7 +140,8 @@ const struct command command_without_guard = {
 	.options =
 		{
 			{"--host", "FILE",
-			 "the host's configuration (left out: " HOST_CONFIG_PATH ")", false},
+			 "on, show: the host's configuration (left out: " HOST_CONFIG_PATH ")",
+			 false},
 			{"--yes", NULL, "off: also when no guard judges", false},
 			{NULL, NULL, NULL, false},
 		},

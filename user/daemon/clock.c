@@ -65,12 +65,16 @@ bool clock_needs_confirmation(const struct host *host)
 	json_object *root, *closed;
 	bool needs = false;
 	size_t length;
+	int r;
 
-	if (!path || file_read(path, 4096, &text, &length) < 0)
-		return false;
+	r = path ? file_read(path, 4096, &text, &length) : -ENOMEM;
+	if (r < 0)
+		return r != -ENOENT;
 	root = json_tokener_parse(text);
-	if (!root)
-		return false;
+	if (!json_object_is_type(root, json_type_object)) { /* who knows what it said */
+		json_object_put(root);
+		return true;
+	}
 	needs = json_object_object_get_ex(root, "hours_closed", &closed) &&
 		json_object_get_boolean(closed);
 	if (read_uint(root, "wall_ns") > wall_now() + tolerated_ns)
@@ -114,6 +118,7 @@ bool clock_check(struct host *host)
 		return false;
 	format_step(step, text, sizeof(text));
 	guard_set_clock(host->guard, control.wall_offset_ns, true);
+	host->has_stale_stand_in = true;
 	clock_save(host);
 	host_tell(host, "clock-step", RECORD_HIGH, field, 1,
 		  "the clock stepped by %s: hours are closed until `weir confirm clock`", text);
@@ -140,6 +145,7 @@ int clock_confirm(struct host *host, const char *by, const char *reason, struct 
 		clock_save(host);
 		return tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
 	}
+	host->has_stale_stand_in = true;
 	host_tell(host, "clock-confirmed", RECORD_MEDIUM, field, 3,
 		  "the clock was confirmed (%s), by %s: %s", text, by, reason);
 	json_put_text(reply, "step", text);

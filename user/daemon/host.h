@@ -59,7 +59,7 @@ struct host {
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
-	bool has_stale_stand_in; /* the policy or the orders changed: user/daemon/without_guard.h */
+	bool has_stale_stand_in; /* policy, orders or clock changed: without_guard.h */
 };
 
 /* ---- life ----------------------------------------------------------------------------------- */

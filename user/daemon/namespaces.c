@@ -35,7 +35,7 @@ void namespaces_note(struct host *host, const struct guard_reach *reach)
 {
 	struct namespaces_seen *seen = &host->namespaces;
 
-	if (!host->is_daemon || !reach->namespaces)
+	if (!host->is_daemon || (!reach->namespaces && !reach->unread))
 		return;
 	if (is_all(reach) != is_all(&seen->reach))
 		tell(host, reach);

@@ -42,7 +42,7 @@ static int set_streams(posix_spawn_file_actions_t *actions, int in, int out)
 static int spawn(char *const argv[], int in, int out, pid_t *pid)
 {
 	static const char *const places[] = {"/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"};
-	char *const environment[] = {(char *)"LC_ALL=C", (char *)"TZ=UTC", NULL};
+	char *const environment[] = {(char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
 	int r = posix_spawn_file_actions_init(&actions);
 
@@ -106,14 +106,13 @@ int nft_load(const char *text, size_t length, char **problem)
 	return run(argv, text, length, NULL, problem);
 }
 
-bool nft_has_table(const char *family, const char *name)
+int nft_list_table(const char *family, const char *name, char **text)
 {
-	char *const argv[] = {
-		(char *)"nft", (char *)"-t", (char *)"list", (char *)"table", (char *)family,
-		(char *)name,  NULL};
+	char *const argv[] = {(char *)"nft",   (char *)"-s",   (char *)"-t", (char *)"list",
+			      (char *)"table", (char *)family, (char *)name, NULL};
 	_cleanup_free_ char *problem = NULL;
 
-	return run(argv, "", 0, NULL, &problem) == 0;
+	return run(argv, "", 0, text, &problem);
 }
 
 /* {"nftables":[{...},{"counter":{...,"packets":1,"bytes":2}}]} */
@@ -134,12 +133,4 @@ void nft_add_counter(const char *family, const char *table, const char *counter,
 			*bytes += json_object_get_uint64(value);
 	}
 	json_object_put(root);
-}
-
-int nft_delete_table(const char *family, const char *name, char **problem)
-{
-	char *const argv[] = {(char *)"nft",  (char *)"delete", (char *)"table",
-			      (char *)family, (char *)name,	NULL};
-
-	return run(argv, "", 0, NULL, problem);
 }

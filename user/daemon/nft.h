@@ -11,11 +11,10 @@
 /* Runs `nft -f` on a text, in one transaction. 0, or -errno with `problem`; -ENOENT: there is no
  * nft. */
 int nft_load(const char *text, size_t length, char **problem);
-/* Whether the table is there. */
-bool nft_has_table(const char *family, const char *name);
+/* What the table is made of, without the elements of its sets and maps, and what its counters say;
+ * malloc'd. -errno: it is not there, or nft cannot tell. */
+int nft_list_table(const char *family, const char *name, char **text);
 /* Adds the bytes of one of its counters; nothing when it has none. */
 void nft_add_counter(const char *family, const char *table, const char *counter, uint64_t *bytes);
-/* 0, or -errno with `problem`. */
-int nft_delete_table(const char *family, const char *name, char **problem);
 
 #endif

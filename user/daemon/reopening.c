@@ -150,6 +150,7 @@ static void clear_latch(struct reopening *work, struct latch *latch)
 	latch_format(latch->account, id, sizeof(id));
 	put_done(work, id, what, "latch", 0);
 	latch->count = 0;
+	work->host->has_stale_stand_in = true;
 	metering_hurry(work->host->metering);
 }
 

@@ -200,8 +200,10 @@ static void save_stand_in(struct loop *loop, uint64_t now)
 	struct host *host = &loop->host;
 	int r;
 
-	if (!host->has_stale_stand_in || host->trial_until_ns)
+	if (!host->has_stale_stand_in || host->trial_until_ns) {
+		loop->stand_in_at = 0;
 		return;
+	}
 	if (!loop->stand_in_at)
 		loop->stand_in_at = now + stand_in_after_ns;
 	if (now < loop->stand_in_at)

@@ -2,14 +2,44 @@
 /* stand_in.c - the file that says what stands in for the guard. */
 #include "user/daemon/stand_in.h"
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/json_in.h"
 #include "user/base/units.h"
 #include "user/daemon/paths.h"
+
+static const char *const modes[] = {
+	[STAND_IN_NOTHING] = "nothing",
+	[STAND_IN_OPEN] = "open",
+	[STAND_IN_CLOSED] = "closed",
+	[STAND_IN_FALLBACK] = "fallback",
+};
+
+const char *stand_in_name(enum stand_in_mode mode)
+{
+	return modes[mode];
+}
+
+bool stand_in_has_rules(const struct stand_in *stand_in)
+{
+	return stand_in->mode == STAND_IN_CLOSED || stand_in->mode == STAND_IN_FALLBACK;
+}
+
+int stand_in_lock(const char *instance)
+{
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+	_cleanup_free_ char *path = path_run(instance, ".without-guard.lock");
+	_cleanup_close_ int fd = path ? open(path, flags, 0600) : -1;
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return path ? -errno : -ENOMEM;
+	return TAKE_FD(fd);
+}
 
 static char *marker_path(const char *instance)
 {
@@ -19,10 +49,12 @@ static char *marker_path(const char *instance)
 static void put_stand_in(struct json_out *json, const char *key, const struct stand_in *stand_in)
 {
 	json_open(json, key, '{');
-	json_put_text(json, "mode", stand_in->mode);
+	json_put_text(json, "mode", stand_in_name(stand_in->mode));
 	json_put_uint(json, "since", stand_in->since_ns / NS_PER_SECOND);
 	json_put_text(json, "why", stand_in->why);
 	json_put_text(json, "sha256", stand_in->digest);
+	json_put_text(json, "listed_sha256", stand_in->listed);
+	json_put_int(json, "offset_ns", stand_in->offset_ns);
 	json_put_uint(json, "passed_bytes", stand_in->passed_bytes);
 	json_put_uint(json, "refused_bytes", stand_in->refused_bytes);
 	json_close(json, '}');
@@ -34,8 +66,9 @@ int stand_in_write(const char *instance, const struct stand_in *stand_in)
 	struct json_out json = {0};
 	size_t length;
 
-	json.out = open_memstream(&text, &length);
-	if (!path || !json.out)
+	if (path)
+		json.out = open_memstream(&text, &length);
+	if (!json.out)
 		return -ENOMEM;
 	put_stand_in(&json, NULL, stand_in);
 	fputc('\n', json.out);
@@ -53,16 +86,17 @@ static void read_field(json_object *root, const char *key, char *text, size_t si
 		snprintf(text, size, "%s", json_object_get_string(value));
 }
 
-static uint64_t number_of(json_object *root, const char *key)
+static int64_t number_of(json_object *root, const char *key)
 {
 	json_object *value;
 
-	return json_object_object_get_ex(root, key, &value) ? json_object_get_uint64(value) : 0;
+	return json_object_object_get_ex(root, key, &value) ? json_object_get_int64(value) : 0;
 }
 
 int stand_in_read(const char *instance, struct stand_in *stand_in)
 {
 	_cleanup_free_ char *path = marker_path(instance), *text = NULL;
+	char mode[16] = "";
 	json_object *root;
 	size_t length;
 	int r = path ? file_read(path, 4096, &text, &length) : -ENOMEM;
@@ -73,14 +107,22 @@ int stand_in_read(const char *instance, struct stand_in *stand_in)
 	root = json_in(text, length, 2);
 	if (!root)
 		return -EBADMSG;
-	read_field(root, "mode", stand_in->mode, sizeof(stand_in->mode));
+	read_field(root, "mode", mode, sizeof(mode));
 	read_field(root, "why", stand_in->why, sizeof(stand_in->why));
 	read_field(root, "sha256", stand_in->digest, sizeof(stand_in->digest));
+	read_field(root, "listed_sha256", stand_in->listed, sizeof(stand_in->listed));
+	stand_in->offset_ns = number_of(root, "offset_ns");
 	stand_in->since_ns = number_of(root, "since") * NS_PER_SECOND;
 	stand_in->passed_bytes = number_of(root, "passed_bytes");
 	stand_in->refused_bytes = number_of(root, "refused_bytes");
 	json_object_put(root);
-	return stand_in->mode[0] ? 0 : -EBADMSG;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(mode, modes[i]) == 0) {
+			stand_in->mode = i;
+			return 0;
+		}
+	}
+	return -EBADMSG;
 }
 
 void stand_in_put(const struct host *host, struct json_out *reply)

@@ -9,15 +9,30 @@
 #include "user/base/json_out.h"
 #include "user/daemon/host.h"
 
+enum stand_in_mode {
+	STAND_IN_NOTHING, /* no policy was ever applied, or nft failed: then `why` tells */
+	STAND_IN_OPEN,
+	STAND_IN_CLOSED,
+	STAND_IN_FALLBACK,
+};
+
 struct stand_in {
-	char mode[16]; /* closed, fallback, open; or "nothing": it failed, or none was ever applied
-			*/
+	enum stand_in_mode mode;
 	char why[192];
 	char digest[DIGEST_TEXT]; /* of the ruleset */
+	char listed[DIGEST_TEXT]; /* of what nft says of it once it is loaded */
 	uint64_t since_ns;	  /* wall */
+	int64_t offset_ns;	  /* wall - boot, when it was put in force first */
 	/* Of the rulesets before the present one; that one's counters are in the kernel. */
 	uint64_t passed_bytes, refused_bytes;
 };
+
+const char *stand_in_name(enum stand_in_mode mode);
+/* Whether there is a table of nftables for it. */
+bool stand_in_has_rules(const struct stand_in *stand_in);
+
+/* Whoever changes it holds this, so that no two do: a descriptor to close, or -errno. */
+int stand_in_lock(const char *instance);
 
 /* 0; -ENOENT: nothing does; -EBADMSG: something does, but what cannot be read. */
 int stand_in_read(const char *instance, struct stand_in *stand_in);

@@ -112,6 +112,7 @@ static void take(const struct weir_event *event, void *data)
 	write_event(watching->host, event);
 	if (event->kind == WEIR_EVENT_SEVERED) {
 		watching->watch->wants_cut_scan = true;
+		watching->host->has_stale_stand_in = true;
 		metering_hurry(watching->host->metering);
 	} else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
 		   is_held_for_long(watching->host, event)) {
@@ -164,6 +165,8 @@ static void end_severed(struct watch *watch, struct host *host)
 	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 	size_t ended = end_sockets(watch, host, &request);
 
+	if (ended == 0 && watch->has_unended)
+		return;
 	host_tell(host, "severed-ended", RECORD_MEDIUM,
 		  (struct record_field[]){{"ended_connections", NULL, ended}}, 1,
 		  "ended %zu connections of what was severed", ended);

@@ -23,14 +23,18 @@
 int without_guard_make(struct host *host, const struct host_config *config,
 		       struct stand_in *stand_in, char **text, size_t *length, char **problem);
 
-/* Puts it in force, if it is not yet; the caller has seen that no guard judges. *is_new: it was
- * not. 0, or -errno with `problem`: then nothing may stand in, and the marker says so. */
+/* Puts it in force, if it is not yet; the caller holds stand_in_lock(), and has seen that no guard
+ * judges. *is_new: what is in force, or why, is not what it was. 0, or -errno with `problem`: then
+ * what was there before stands in, or nothing, and stand_in says so. */
 int without_guard_on(struct host *host, const struct host_config *config, struct stand_in *stand_in,
 		     bool *is_new, char **problem);
-/* Takes it off. -ENOENT: there is none. */
+/* Takes it off, under the same lock. -ENOENT: there is none. */
 int without_guard_off(struct host *host, char **problem);
 
-/* Writes WITHOUT_GUARD_FILE from what is in force; not while a policy is on trial. 0 or -errno. */
+/* Whether there is a table of it, whoever loaded it: without weir, the units do with nft alone. */
+bool without_guard_has_table(const char *instance);
+
+/* Writes WITHOUT_GUARD_FILE from the policy and the orders in force. 0 or -errno. */
 int without_guard_save(struct host *host);
 
 #endif

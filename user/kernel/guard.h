@@ -73,7 +73,8 @@ int guard_take_off(struct guard *guard, char **problem);
 /* The same for one that is not open, of whatever build. */
 int guard_unload(const char *instance, char **problem);
 bool guard_is_pinned(const char *instance);
-/* Whether one is pinned, of whatever build, and all its programs are attached to their cgroup. */
+/* Whether one is pinned, of whatever build, whose programs that are pinned are all attached to one
+ * cgroup, the one that judges what leaves (egress) among them. */
 bool guard_is_judging(const char *instance);
 void guard_close(struct guard *guard);
 

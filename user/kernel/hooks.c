@@ -86,6 +86,7 @@ int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count)
 
 struct judging {
 	struct guard guard; /* its instance alone */
+	uint64_t cgroup_id; /* of those seen so far; 0: none */
 	bool has_egress;
 	bool lacks_one;
 };
@@ -93,14 +94,16 @@ struct judging {
 static int check_link(const char *name, void *data)
 {
 	struct judging *judging = data;
-	struct link_place place;
+	struct link_place place = {};
 
 	if (strncmp(name, PIN_LINK, strlen(PIN_LINK)) || !strncmp(name, PIN_EDGE, strlen(PIN_EDGE)))
 		return 0;
-	if (!read_place(&judging->guard, name, &place))
+	if (!read_place(&judging->guard, name, &place) ||
+	    (judging->cgroup_id && judging->cgroup_id != place.cgroup_id))
 		judging->lacks_one = true;
 	else if (!strcmp(name, PIN_LINK "egress"))
 		judging->has_egress = true;
+	judging->cgroup_id = place.cgroup_id;
 	return 0;
 }
 

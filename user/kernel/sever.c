@@ -233,9 +233,12 @@ static int run_one(struct run *run, const struct namespaces *namespaces, size_t 
 static int run_all(struct guard *guard, struct run *run, struct guard_reach *reach)
 {
 	struct namespaces namespaces = {};
-	int err = 0;
+	int err = namespaces_find(guard->cgroup_path, &namespaces);
 
-	reach->unread = namespaces_find(guard->cgroup_path, &namespaces);
+	if (err == -EACCES || err == -EPERM) {
+		reach->unread = err;
+		err = 0;
+	}
 	reach->namespaces = namespaces.count;
 	for (size_t i = 0; i < namespaces.count; i++) {
 		int one = run_one(run, &namespaces, i, reach);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/policy/image.h"
 
 #define FOREVER UINT64_MAX
@@ -120,16 +121,6 @@ static uint64_t find_grant(struct grant_search *s, struct weir_answer *answer)
 /* ---- cuts
  * --------------------------------------------------------------------------------------*/
 
-/* By the bits alone: addr:::/0 covers IPv4 too, and a cut may only be stricter. */
-static bool prefix_holds(const struct weir_cut_entry *entry, const uint8_t peer[16])
-{
-	unsigned bytes = entry->prefix_bits / 8, rest = entry->prefix_bits % 8;
-
-	if (entry->prefix_bits > 128 || memcmp(entry->address, peer, bytes))
-		return false;
-	return !rest || !((entry->address[bytes] ^ peer[bytes]) >> (8 - rest));
-}
-
 static bool has_class(const struct image *image, const struct weir_answer *answer, uint32_t bit)
 {
 	uint32_t word = bit / 64;
@@ -162,7 +153,7 @@ static bool entry_covers(const struct image *image, const struct weir_cut_entry 
 	case WEIR_TARGET_CLASS:
 		return has_class(image, answer, entry->index);
 	case WEIR_TARGET_ADDRESS:
-		return prefix_holds(entry, peer);
+		return prefix_holds(entry->address, entry->prefix_bits, peer);
 	default:
 		return false;
 	}

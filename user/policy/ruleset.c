@@ -103,15 +103,28 @@ static int write_cuts(const struct ruleset_cuts *cuts, FILE *out)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* What keeps the link itself alive, at rates at which nothing worth stealing leaves. */
+/*
+ * What keeps the link itself alive, to those who have a part in that and at rates and lengths at
+ * which nothing worth stealing leaves. Of our own packets alone: who sits behind us has no such
+ * business beyond us.
+ */
 static const char link_rules[] =
-	"\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, "
-	"nd-neighbor-advert } ip6 hoplimit 255 meta length <= 128 limit rate 100/second accept\n"
+	"\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } "
+	"ip6 hoplimit 255 ip6 daddr { fe80::/10, ff02::/16 } meta length <= 128 "
+	"limit rate 100/second " RULESET_PASSES "\n"
+	"\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 "
+	"meta length <= 72 limit rate 10/second " RULESET_PASSES "\n"
 	"\t\ticmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } "
-	"ip6 hoplimit 1 limit rate 10/second accept\n"
-	"\t\tip protocol igmp ip ttl 1 limit rate 10/second accept\n"
-	"\t\tmeta nfproto ipv4 udp sport 68 udp dport 67 limit rate 10/minute accept\n"
-	"\t\tmeta nfproto ipv6 udp sport 546 udp dport 547 limit rate 10/minute accept\n";
+	"ip6 hoplimit 1 ip6 daddr ff02::/16 meta length <= 512 limit rate 10/second " RULESET_PASSES
+	"\n"
+	"\t\tip protocol igmp ip ttl 1 ip daddr 224.0.0.0/4 meta length <= 512 "
+	"limit rate 10/second " RULESET_PASSES "\n"
+	"\t\tip daddr 255.255.255.255 udp sport 68 udp dport 67 meta length <= 600 "
+	"limit rate 10/minute " RULESET_PASSES "\n"
+	"\t\tmeta nfproto ipv4 udp sport 68 udp dport 67 meta length <= 600 " /* a renewal */
+	"limit rate 2/minute burst 2 packets " RULESET_PASSES "\n"
+	"\t\tip6 daddr ff02::1:2 udp sport 546 udp dport 547 meta length <= 600 "
+	"limit rate 10/minute " RULESET_PASSES "\n";
 
 static void write_judge(const struct ruleset *ruleset, const struct ruleset_cuts *cuts,
 			bool has_partners, FILE *out)
@@ -119,7 +132,7 @@ static void write_judge(const struct ruleset *ruleset, const struct ruleset_cuts
 	bool passes = has_partners && ruleset->image->head.mode == WEIR_OBSERVE &&
 		      !ruleset_is_cut(cuts, WEIR_NO_PARTNER, WEIR_NO_GRANT);
 
-	fprintf(out, "\tchain judge {\n%s", link_rules);
+	fputs("\tchain judge {\n", out);
 	fputs("\t\tip daddr vmap @lifeline4\n\t\tip6 daddr vmap @lifeline6\n", out);
 	if (has_partners) {
 		fputs("\t\tip daddr @cut4 " RULESET_REFUSES "\n"
@@ -143,13 +156,16 @@ static bool can_be_named(const struct names *uplinks)
 	return uplinks->count > 0;
 }
 
-/* After every other filter, and after addresses were translated: who really gets it counts. */
+/* After every other filter, and after addresses were translated, so loopback is not what the route
+ * was chosen for before: who really gets it counts. */
 static void write_hooks(const struct names *uplinks, FILE *out)
 {
 	fputs("\tchain output {\n"
 	      "\t\ttype filter hook output priority security; policy drop;\n"
-	      "\t\toifname \"lo\" accept\n"
-	      "\t\tgoto judge\n"
+	      "\t\toifname \"lo\" fib daddr type { local, broadcast, multicast } accept\n",
+	      out);
+	fputs(link_rules, out);
+	fputs("\t\tgoto judge\n"
 	      "\t}\n"
 	      "\tchain forward {\n"
 	      "\t\ttype filter hook forward priority security; policy drop;\n",

@@ -102,14 +102,14 @@ size_t ruleset_cuts_of(const struct ruleset_cuts *cuts, uint32_t partner, uint16
 int ruleset_cut_prefixes(const struct ruleset_cuts *cuts, struct ruleset_prefix **ret,
 			 size_t *count)
 {
-	size_t most = cuts->cuts ? 2 * cuts->cuts->count : 0;
-	struct ruleset_prefix *prefix = calloc(most + 1, sizeof(*prefix));
+	size_t entries = cuts->cuts ? cuts->cuts->count : 0;
+	struct ruleset_prefix *prefix = calloc(2 * entries + 1, sizeof(*prefix));
 
 	*count = 0;
 	*ret = prefix;
 	if (!prefix)
 		return -ENOMEM;
-	for (size_t i = 0; i < most / 2; i++) {
+	for (size_t i = 0; i < entries; i++) {
 		const struct weir_cut_entry *entry = &cuts->cuts->entry[i];
 		struct ruleset_prefix *to = &prefix[*count];
 
@@ -120,9 +120,7 @@ int ruleset_cut_prefixes(const struct ruleset_cuts *cuts, struct ruleset_prefix 
 		prefix_mask(to->address, to->bits);
 		++*count;
 		/* By its bits a short one holds the IPv4 addresses too. */
-		if (to->bits < 96 && !memcmp(to->address, v4_prefix, to->bits / 8) &&
-		    (to->bits % 8 == 0 || !((to->address[to->bits / 8] ^ v4_prefix[to->bits / 8]) >>
-					    (8 - to->bits % 8)))) {
+		if (to->bits < 96 && prefix_holds(to->address, to->bits, v4_prefix)) {
 			prefix[*count] =
 				(struct ruleset_prefix){.bits = 96, .verdict = VERDICT_DROP};
 			memcpy(prefix[*count].address, v4_prefix, sizeof(v4_prefix));

@@ -206,7 +206,7 @@ static int print_chain(const struct build *build, uint32_t partner, FILE *out)
 	struct lines lines = {.out = out};
 	int r = 0;
 
-	if (!observes)
+	if (!observes || rest_is_cut)
 		print_validity(&build->ruleset->image->partners[partner], out);
 	r = add_lines(build, &lines, partner, true);
 	if (r == 0 && (!observes || rest_is_cut))
