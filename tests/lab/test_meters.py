@@ -235,6 +235,16 @@ class Outlive(LabCase):
         self.assert_passes(SUED, self.port)
         self.assertEqual(self.take(PAYER, self.port), 0, "reopened too much")
 
+    def test_orders_that_are_gone_are_not_none(self):
+        self.lose_power()
+        for name in ("orders.json", "orders.json.copy"):
+            os.unlink(os.path.join(self.state, name))
+        self.guard.start()
+        self.assertEqual([cut["target"] for cut in self.guard.status()["cuts"]], ["all"])
+        self.assertEqual(self.take(SUED, self.port), 0, "something was not cut")
+        self.guard.reopen("all")
+        self.assert_passes(SUED, self.port)
+
     def test_missing_file_is_a_loss(self):
         self.lose_power()
         os.unlink(os.path.join(self.state, "meters"))

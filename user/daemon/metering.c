@@ -16,6 +16,9 @@
 #include "user/base/file.h"
 #include "user/base/units.h"
 
+/* So that, with the time that it takes, no more than a second is lost with the power. */
+static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
+
 enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
 
 /* Account -> what it looked like when it was saved last; open addressing, 0 is no account's key. */
@@ -321,15 +324,29 @@ static void note_trouble(struct metering *metering, int r)
 	pthread_mutex_unlock(&metering->mutex);
 }
 
-/* Waits for a second, or for somebody who is in a hurry. False: it is over. */
-static bool wait_turn(struct metering *metering, enum save *how)
+/* Half a second from one save to the next; where a save takes long, as long again, up to a second.
+ */
+static struct timespec next_turn(uint64_t took_ns)
 {
+	uint64_t wait_ns = took_ns < SAVED_EVERY_NS / 2 ? SAVED_EVERY_NS - took_ns : took_ns;
 	struct timespec until;
+
+	if (wait_ns > NS_PER_SECOND)
+		wait_ns = NS_PER_SECOND;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)wait_ns;
+	until.tv_sec += until.tv_nsec / (long)NS_PER_SECOND;
+	until.tv_nsec %= (long)NS_PER_SECOND;
+	return until;
+}
+
+/* Waits for its turn, or for somebody who is in a hurry. False: it is over. */
+static bool wait_turn(struct metering *metering, uint64_t took_ns, enum save *how)
+{
+	struct timespec until = next_turn(took_ns);
 	bool goes_on;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec++;
 	pthread_mutex_lock(&metering->mutex);
 	while (!metering->is_urgent && !metering->is_over && r == 0)
 		r = pthread_cond_timedwait(&metering->wake, &metering->mutex, &until);
@@ -343,12 +360,15 @@ static bool wait_turn(struct metering *metering, enum save *how)
 static void *save_on(void *data)
 {
 	struct metering *metering = data;
+	uint64_t began, took_ns = 0;
 	enum save how;
 
-	while (wait_turn(metering, &how)) {
+	while (wait_turn(metering, took_ns, &how)) {
+		began = boot_now();
 		pthread_mutex_lock(&metering->saving);
 		note_trouble(metering, save_locked(metering, 0, how));
 		pthread_mutex_unlock(&metering->saving);
+		took_ns = boot_now() - began;
 	}
 	return NULL;
 }

@@ -3,9 +3,10 @@
  * metering.h - the meters go to the disk: STATE_DIR/INSTANCE/meters (meters_file.h), and those that
  * are latched to `latches` as well, in the same format, so that a damaged file frees nobody.
  *
- * The daemon saves in a thread of its own, once a second when a packet met a meter, and at once for
- * a latch: no order waits for the disk. With nothing to save the thread asks for one number a
- * second. Only meters that changed are appended; when they outgrow the snapshot it is written anew.
+ * The daemon saves in a thread of its own, twice a second when a packet met a meter, and at once
+ * for a latch: no order waits for the disk. With nothing to save the thread asks for one number
+ * each time. Only meters that changed are appended; when they outgrow the snapshot it is written
+ * anew.
  */
 #ifndef WEIR_METERING_H
 #define WEIR_METERING_H

@@ -191,7 +191,7 @@ static int cut_all(struct host *host)
 {
 	struct order_text text = {
 		.target = "all",
-		.reason = "the orders on disk are damaged: reopen what was not cut",
+		.reason = "the orders on disk are damaged or missing: reopen what was not cut",
 		.by = "weir",
 		.since_ns = wall_now(),
 	};
@@ -201,13 +201,21 @@ static int cut_all(struct host *host)
 	return orders_add_cut(&host->orders, &text, &id);
 }
 
+/* They are written before any meter is. */
+bool orders_are_missing(const struct host *host)
+{
+	return faccessat(host->state_dir, orders_file, F_OK, 0) < 0 &&
+	       faccessat(host->state_dir, "orders.json.copy", F_OK, 0) < 0 &&
+	       faccessat(host->state_dir, "meters", F_OK, 0) == 0;
+}
+
 int orders_recover(struct host *host, char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, orders_file);
 	_cleanup_free_ char *aside = NULL, *copy_aside = NULL;
 	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
 
-	if (r == -ENOENT || (r == 0 && !host->orders.is_of_copy))
+	if ((r == -ENOENT && !orders_are_missing(host)) || (r == 0 && !host->orders.is_of_copy))
 		return 0;
 	if (r == -ENOMEM)
 		return tell_problem(problem, r, "cannot read the orders: out of memory");

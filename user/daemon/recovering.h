@@ -30,6 +30,9 @@ int applied_recover(struct host *host, struct applied *applied);
 /* There is no applied.json, but there was one. */
 bool applied_is_missing(const struct host *host);
 
+/* There are meters, but neither the orders nor their copy. */
+bool orders_are_missing(const struct host *host);
+
 /* Reads the orders, or what stands for them. 0; also without any; -errno with `problem`. */
 int orders_recover(struct host *host, char **problem);
 

@@ -200,8 +200,22 @@ static void tell_lost(struct host *host, size_t lost)
 /* A guard that ran before has left its orders, and with them its meters. */
 static bool had_life(const struct host *host)
 {
-	return faccessat(host->state_dir, "orders.json", F_OK, 0) == 0 ||
+	return orders_are_missing(host) ||
+	       faccessat(host->state_dir, "orders.json", F_OK, 0) == 0 ||
 	       faccessat(host->state_dir, "orders.json.copy", F_OK, 0) == 0;
+}
+
+/* A cut that was made while no daemon ran, or with a full disk, is saved now. The orders stand on
+ * the disk before a meter does: where there are meters and no orders, these were lost. */
+static void save_orders(struct host *host)
+{
+	int r = orders_to_disk(host);
+
+	host->has_unsaved_orders = r < 0;
+	if (r < 0)
+		host_tell(host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			  "the orders could not be saved: %s", strerror(-r));
 }
 
 static int load_new(struct host *host, const struct run_options *options, struct image *image,
@@ -325,18 +339,6 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	return 0;
 }
 
-/* A cut that was made while no daemon ran, or with a full disk, is saved now. */
-static void save_orders(struct host *host)
-{
-	int r = orders_to_disk(host);
-
-	host->has_unsaved_orders = r < 0;
-	if (r < 0)
-		host_tell(host, "unsaved", RECORD_HIGH,
-			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
-			  "the orders could not be saved: %s", strerror(-r));
-}
-
 static void end_stale_trial(struct host *host)
 {
 	if (unlinkat(host->state_dir, "trial.json", 0) == 0)
@@ -370,8 +372,10 @@ static int start(struct host *host, const struct run_options *options, struct ap
 		r = host_take_image(host, &image, is_default ? NULL : applied);
 	if (r == 0 && !host->trial_until_ns)
 		end_stale_trial(host);
-	if (r == 0)
+	if (r == 0) {
+		save_orders(host);
 		r = start_metering(host, options, &restoring, problem);
+	}
 	restoring_free(&restoring);
 	image_free(&image);
 	if (r < 0)
@@ -408,7 +412,6 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 	applied_free(&applied);
 	if (r < 0)
 		return r;
-	save_orders(host);
 	clock_check(host);
 	clock_save(host);
 	return 0;

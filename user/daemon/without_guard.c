@@ -85,7 +85,9 @@ static int load_cuts(struct host *host, struct cut_table *cuts)
 
 	if (r == 0)
 		r = host_compile_orders(&host->image, &host->orders, cuts, &lost, &problem);
-	return r == 0 || r == -ENOMEM || r == -ENOENT ? r : -EBADMSG;
+	if (r == -ENOENT && !orders_are_missing(host))
+		return 0;
+	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
 /* What the guard severed by itself, as it was saved. */
@@ -136,7 +138,7 @@ static int load_all_cuts(struct host *host, struct cut_table *cuts)
 	struct latches latches = {0};
 	int r = load_cuts(host, cuts);
 
-	if (r == 0 || r == -ENOENT)
+	if (r == 0)
 		r = load_latches(host, &latches);
 	if (r == 0)
 		r = add_latches(host, &latches, cuts);
