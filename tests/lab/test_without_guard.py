@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 
-from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
+from case import HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
 from guard import grant, policy
 from lab import HOSTS, TOP
 
@@ -101,6 +101,33 @@ class Fallback(Case):
             self.nothing("stranger", port, family)
         self.nothing(STORE, port)
         self.assertEqual(self.ssh(), "in")
+
+    def test_datagrams_and_ipv6_too(self):
+        """UDP to a partner that is served, not to a stranger; an IPv6 address that was cut gets nothing."""
+        self.live(self.content, ("cut", "addr:2001:db8:2::/64", "--reason", "a test"))
+        self.on()
+        for family in (4, 6):
+            port = next(self.ports)
+            self.lab.start(far.udp_answer, HUB[family], port, 20, 500, host="hub", service="batch")
+            far.wait_for_udp(self.lab, "hub", port)
+            for host, wanted in ((NORD, 20 * 500), ("stranger", 0), (SUED, 20 * 500 if family == 4 else 0)):
+                source = HOSTS[host][0 if family == 4 else 3][0]
+                got = self.lab.call(far.udp_take, HUB[family], port, source, host=host)
+                self.assertEqual(got, wanted, "%s, IPv%d" % (host, family))
+        self.live(self.content, ("reopen", "addr:2001:db8:2::/64", "--reason", "back"))
+
+    def test_many_partners_that_differ(self):
+        """What nft lists of the table is long then; the same rules are still known as the same."""
+        partners = {"p%d" % i: {"addresses": ["10.0.%d.%d" % (i >> 8, i & 255)]} for i in range(600)}
+        content = policy(GRANTS + [grant("g%d" % i, "batch", "p%d" % i, serves="tcp/%d" % (10000 + i))
+                                   for i in range(600)], STRANGERS, services=CLASSES, partners=partners)
+        self.live(content)
+        self.assertIn("fallback stands in", self.on().stderr)
+        self.assertEqual(self.on().stderr, "")
+        port = self.pour()
+        self.assert_passes(NORD, port, size=KIB)
+        self.nothing("stranger", port)
+        self.live(self.content)
 
     def test_who_opens_it_counts(self):
         """A partner that we serve is not called, and one that we call is not served."""
@@ -304,6 +331,17 @@ class Modes(Case):
         self.assertEqual(self.table(), "")
         self.guard.start(self.content, "--host", self.host_file)
 
+    def test_a_guard_without_its_egress_does_not_judge(self):
+        self.guard.start(self.content, "--host", self.host_file)
+        port = self.pour()
+        self.guard.kill()
+        os.unlink("/sys/fs/bpf/weir/%s/link_egress" % self.lab.instance)
+        self.assertGreater(self.take("stranger", port, limit=MIB), 64 * KIB)
+        self.assertIn("fallback stands in", self.on().stderr)
+        self.nothing("stranger", port)
+        self.guard.start(self.content, "--host", self.host_file)
+        self.guard.must("without-guard", "off")
+
     def test_it_stays_until_the_guard_is_back(self):
         port = self.pour()
         self.on()
@@ -433,7 +471,7 @@ class Units(Case):
         self.assertEqual(self.lab.run(["sh", script], env={"SERVICE_RESULT": "exit-code"}).returncode, 0)
         self.assert_passes(NORD, port, size=KIB)
         self.nothing("stranger", port)
-        self.assertIn("which weir did not load", self.guard.weir("status").stdout)
+        self.assertIn("of which weir has no note", self.guard.weir("status").stdout)
 
     def test_a_trial_keeps_the_daemon_idle(self):
         """What stands in is written when the trial is over, and not waited for."""

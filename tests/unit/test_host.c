@@ -531,6 +531,24 @@ static void a_step_closes_the_hours_until_it_is_confirmed(void **state)
 	assert_false(clock_check(host));
 }
 
+/* It may have said that the hours are closed. */
+static void a_clock_file_that_cannot_be_read_closes_the_hours(void **state)
+{
+	static const char *const texts[] = {"", "{\"hours_closed\":true", "[]", "null"};
+	struct host *host = *state;
+
+	assert_false(clock_needs_confirmation(host)); /* there is none */
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		int fd = openat(host->state_dir, "clock.json", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		assert_true(write(fd, texts[i], strlen(texts[i])) == (ssize_t)strlen(texts[i]));
+		close(fd);
+		assert_true(clock_needs_confirmation(host));
+	}
+	assert_int_equal(clock_save(host), 0);
+	assert_false(clock_needs_confirmation(host));
+}
+
 static void a_clock_behind_the_last_known_time_is_a_step(void **state)
 {
 	struct host *host = *state;
@@ -651,6 +669,7 @@ int main(void)
 		on_a_host(a_policy_that_the_kernel_refuses_leaves_no_trace),
 		on_a_host(old_parts_are_swept),
 		on_a_host(a_step_closes_the_hours_until_it_is_confirmed),
+		on_a_host(a_clock_file_that_cannot_be_read_closes_the_hours),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
 		cmocka_unit_test(a_window_fits_when_its_oldest_slices_have_left),

@@ -260,6 +260,7 @@ static void tell_without_guard(const struct arguments *arguments)
 {
 	struct stand_in stand_in;
 	int r = stand_in_read(arguments->instance, &stand_in);
+	bool has_table;
 
 	if (arguments_has(arguments, "--json")) {
 		struct host host = {.instance = (char *)arguments->instance};
@@ -274,7 +275,8 @@ static void tell_without_guard(const struct arguments *arguments)
 		putchar('\n');
 		return;
 	}
-	if (r == -ENOENT && !without_guard_has_table(arguments->instance))
+	has_table = r < 0 && without_guard_has_table(arguments->instance);
+	if (r < 0 && !has_table)
 		printf("instance  %s: NO GUARD JUDGES, AND NOTHING STANDS IN FOR IT\n",
 		       arguments->instance);
 	else
@@ -282,8 +284,9 @@ static void tell_without_guard(const struct arguments *arguments)
 	if (r == 0)
 		print_stand_in(stand_in_name(stand_in.mode), stand_in.since_ns / NS_PER_SECOND,
 			       stand_in.why);
-	else if (r != -ENOENT || without_guard_has_table(arguments->instance))
-		puts("IN PLACE  a ruleset of nftables stands in for it, which weir did not load");
+	else if (has_table)
+		puts("IN PLACE  a ruleset of nftables, of which weir has no note, stands in for "
+		     "it");
 }
 
 static int run(const struct arguments *arguments)

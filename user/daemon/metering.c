@@ -4,7 +4,6 @@
  */
 #include "user/daemon/metering.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -15,8 +14,10 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/units.h"
+#include "user/daemon/links.h"
 
-/* So that, with the time that it takes, no more than a second is lost with the power. */
+/* With the time that a save takes, that is what is lost with the power; restoring.c assumes more.
+ */
 static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
 
 enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
@@ -415,63 +416,6 @@ uint64_t metering_saved_ns(struct metering *metering)
 	saved_ns = metering->saved_ns;
 	pthread_mutex_unlock(&metering->mutex);
 	return saved_ns;
-}
-
-/* ---- links ---------------------------------------------------------------------------------- */
-
-/* In bytes a second; 0: not known. */
-static uint64_t link_speed(const char *name)
-{
-	char path[NAME_MAX + 32];
-	_cleanup_free_ char *text = NULL;
-	size_t length;
-	long megabits;
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/speed", name);
-	if (file_read(path, 64, &text, &length) < 0)
-		return 0;
-	megabits = strtol(text, NULL, 10);
-	return megabits > 0 ? megabits * UINT64_C(125000) : 0;
-}
-
-/* What leaves goes through a device in the end: bridges, tunnels and the like stand on one. */
-static uint64_t devices_speed(void)
-{
-	DIR *directory = opendir("/sys/class/net");
-	const struct dirent *entry;
-	uint64_t sum = 0;
-	bool is_known = directory != NULL;
-
-	while (is_known && (entry = readdir(directory)) != NULL) {
-		char path[NAME_MAX + 32];
-		uint64_t speed;
-
-		snprintf(path, sizeof(path), "/sys/class/net/%s/device", entry->d_name);
-		if (entry->d_name[0] == '.' || access(path, F_OK) < 0)
-			continue;
-		speed = link_speed(entry->d_name);
-		is_known = speed != 0;
-		sum += speed;
-	}
-	if (directory)
-		closedir(directory);
-	return is_known ? sum : 0;
-}
-
-static uint64_t links_speed(char *const *uplinks, size_t count)
-{
-	uint64_t sum = 0;
-
-	if (count == 0)
-		return devices_speed();
-	for (size_t i = 0; i < count; i++) {
-		uint64_t speed = link_speed(uplinks[i]);
-
-		if (!speed)
-			return 0;
-		sum += speed;
-	}
-	return sum;
 }
 
 /* ---- beginning and end ---------------------------------------------------------------------- */

@@ -13,6 +13,8 @@
 #include "user/base/json_in.h"
 #include "user/daemon/host.h"
 
+enum { MOST_SAID = 1 << 30 }; /* a table of many partners that differ is long to list */
+
 /* What it reads and what it says are files in memory: no pipe that could fill up. */
 static int file_in_memory(const char *text, size_t length)
 {
@@ -62,7 +64,7 @@ static int read_said(int out, char **said)
 {
 	size_t length;
 
-	return lseek(out, 0, SEEK_SET) < 0 ? -errno : file_read_fd(out, 1 << 16, said, &length);
+	return lseek(out, 0, SEEK_SET) < 0 ? -errno : file_read_fd(out, MOST_SAID, said, &length);
 }
 
 /* The first line that says what is wrong. */

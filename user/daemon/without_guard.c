@@ -2,8 +2,6 @@
 /* without_guard.c - what stands in for a guard that cannot be loaded. */
 #include "user/daemon/without_guard.h"
 
-#include <dirent.h>
-#include <net/if.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -12,6 +10,7 @@
 #include "user/base/units.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/latches.h"
+#include "user/daemon/links.h"
 #include "user/daemon/meters_file.h"
 #include "user/daemon/nft.h"
 #include "user/daemon/orders_change.h"
@@ -167,45 +166,13 @@ static int digest_of(const char *text, size_t length, char digest[DIGEST_TEXT])
 	return 0;
 }
 
-/* Whether it is there under this very name (an alternative one is none to nftables), and nothing
- * else stands on it, by whose name packets leave: a VLAN, a bond, a bridge. */
-static bool is_plain_uplink(const char *name)
-{
-	_cleanup_free_ char *path = NULL;
-	char real[IF_NAMESIZE] = "";
-	unsigned index = if_nametoindex(name);
-	const struct dirent *entry;
-	bool is_plain;
-	DIR *directory;
-
-	if (!index || !if_indextoname(index, real) || strcmp(real, name) != 0 ||
-	    asprintf(&path, "/sys/class/net/%s", name) < 0)
-		return false;
-	directory = opendir(path);
-	is_plain = directory != NULL;
-	while (directory && (entry = readdir(directory)) != NULL)
-		is_plain &= strncmp(entry->d_name, "upper_", strlen("upper_")) != 0;
-	if (directory)
-		closedir(directory);
-	return is_plain;
-}
-
-static bool are_plain_uplinks(const struct names *uplinks)
-{
-	for (size_t i = 0; i < uplinks->count; i++) {
-		if (!is_plain_uplink(uplinks->item[i].text))
-			return false;
-	}
-	return true;
-}
-
 static struct ruleset ruleset_of(const struct host *host, const struct host_config *config)
 {
 	return (struct ruleset){.instance = host->instance,
 				.mode = config->without_guard,
 				.image = &host->image,
-				.uplinks = are_plain_uplinks(&config->uplinks) ? &config->uplinks
-									       : NULL,
+				.uplinks =
+					links_are_plain(&config->uplinks) ? &config->uplinks : NULL,
 				.wall_ns = wall_now()};
 }
 
