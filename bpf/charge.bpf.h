@@ -20,17 +20,26 @@
 #define DHCP_BYTES     (64 * 1024)
 #define DHCP_WINDOW_NS (600 * NS_PER_SECOND)
 
-/* A stranger's slot. */
-static __always_inline struct weir_meter *peer_slot(const struct weir_answer *a, __u64 service_key,
-						    const struct weir_address *peer)
+/* The number of a stranger's slot. */
+static __always_inline __u32 peer_place(const struct weir_answer *a, __u64 service_key,
+					const struct weir_address *peer)
 {
 	__u64 high, low;
-	__u32 index;
 
 	weir_stranger(peer->byte, &high, &low);
-	index = (__u32)keyed_hash(service_key, high, low, a->direction != WEIR_SERVES) &
-		(WEIR_STRANGER_SLOTS - 1);
-	return bpf_map_lookup_elem(&strangers, &index);
+	return (__u32)keyed_hash(service_key, high, low, a->direction != WEIR_SERVES) &
+	       (WEIR_STRANGER_SLOTS - 1);
+}
+
+/* A stranger's slot, which a packet meets now. */
+static __always_inline struct weir_meter *peer_meet(__u32 place, __u64 now_ns)
+{
+	__u64 *met_ns = bpf_map_lookup_elem(&strangers_met, &place);
+
+	if (!met_ns)
+		return NULL;
+	*met_ns = now_ns;
+	return bpf_map_lookup_elem(&strangers, &place);
 }
 
 static __always_inline bool limits_are_set(const struct weir_limits *l)
@@ -94,7 +103,7 @@ static __always_inline bool claim_own(struct charge *c, const struct weir_answer
 			  WEIR_REASON_BUDGET);
 		return true;
 	}
-	meter = peer_slot(a, service->key, peer);
+	meter = peer_meet(peer_place(a, service->key, peer), c->now_ns);
 	if (!meter)
 		return false;
 	c->telling = meter;
@@ -215,6 +224,7 @@ static __always_inline bool answer_is_severed(const struct weir_answer *a,
 					      const struct weir_address *peer)
 {
 	__u64 account = a->account, total;
+	__u32 place;
 	const struct weir_meter *meter = bpf_map_lookup_elem(&meters, &account);
 	const struct weir_service *service;
 
@@ -225,7 +235,8 @@ static __always_inline bool answer_is_severed(const struct weir_answer *a,
 	service = service_get(a->policy_slot, a->service);
 	if (!service || a->reason == WEIR_REASON_GRANT || a->reason == WEIR_REASON_STACK)
 		return false;
-	meter = peer_slot(a, service->key, peer);
+	place = peer_place(a, service->key, peer);
+	meter = bpf_map_lookup_elem(&strangers, &place);
 	if (meter && meter->severed_ns)
 		return true;
 	total = weir_meter_key(WEIR_KEY_TOTAL, service->key, 0);

@@ -161,6 +161,16 @@ struct {
 	__type(value, struct weir_meter);
 } strangers WEIR_MAP;
 
+/* Boot time (ns) at which a packet last met the stranger's slot of this number. User space maps it,
+ * and reads of 47 MB of slots only those that moved. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_STRANGER_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} strangers_met WEIR_MAP;
+
 /* A meter full of zeros, to make new ones from (too big for the stack). Nobody writes it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -33,7 +33,7 @@ from storm import NORD, ON_THE_WAY_NS, PORT, STORE, SUED  # noqa: E402
 BUDGET = 24 << 10
 TOTAL = BUDGET * STRANGERS
 TURN_BOOTS = 4         # of one stranger's address
-UNSAVED_SECONDS = 2.0  # what a save, once a second, may lag behind (user/daemon/restoring.c)
+UNSAVED_SECONDS = 1.0  # what saves, twice a second, may lag behind (user/daemon/metering.c)
 SLACK_SECONDS = 0.5    # of the two clocks, and of the far end's reading
 BOOT_SECONDS = 300     # a busy machine emulates slowly
 ORDER_SECONDS = 60

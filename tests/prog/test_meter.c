@@ -352,6 +352,51 @@ static void user_space_finds_the_slot_of_a_stranger(void **state)
 	asking_end(&asking);
 }
 
+struct met {
+	int count;
+	uint64_t used_bytes;
+};
+
+static int note_met(uint32_t slot, const struct weir_meter *meter, void *data)
+{
+	struct met *met = data;
+
+	(void)slot;
+	met->count++;
+	met->used_bytes += meter->window[0].used_bytes;
+	return 0;
+}
+
+/* What a save reads: two strangers at different times, and one whose packet was refused. */
+static void slots_that_were_met_since_are_told(void **state)
+{
+	const uint64_t first = 1000000000000ull, later = first + 5000000000ull;
+	struct met met = {0};
+	struct asking asking;
+
+	(void)state;
+	asking_begin(&asking, compile_good(policy_text));
+	model_begin(&asking);
+	assert_int_equal(guard_strangers_since(asking.guard, 1, note_met, &met), 0);
+	assert_int_equal(met.count, 0);
+	assert_true(send_parcel(&asking, &flows[3], first, 1234));
+	assert_true(send_parcel(&asking, &flows[4], later, 1235));
+
+	assert_int_equal(guard_strangers_since(asking.guard, first, note_met, &met), 0);
+	assert_int_equal(met.count, 2);
+	assert_int_equal(met.used_bytes, 1234 + 1235);
+	met = (struct met){0};
+	assert_int_equal(guard_strangers_since(asking.guard, first + 1, note_met, &met), 0);
+	assert_int_equal(met.count, 1);
+	assert_int_equal(met.used_bytes, 1235);
+
+	assert_false(send_parcel(&asking, &flows[3], later + 1, 1 << 30));
+	met = (struct met){0};
+	assert_int_equal(guard_strangers_since(asking.guard, later + 1, note_met, &met), 0);
+	assert_int_equal(met.count, 1);
+	asking_end(&asking);
+}
+
 static void apply_text(struct asking *asking, const char *budget)
 {
 	struct cut_table none = {0};
@@ -441,6 +486,7 @@ static int all_tests(void)
 		cmocka_unit_test(it_holds_on_several_cpus),
 		cmocka_unit_test(only_an_established_connection_severs),
 		cmocka_unit_test(user_space_finds_the_slot_of_a_stranger),
+		cmocka_unit_test(slots_that_were_met_since_are_told),
 		cmocka_unit_test(a_new_policy_resets_no_meter),
 	};
 

@@ -249,6 +249,14 @@ int guard_strangers(struct guard *guard,
 	return r;
 }
 
+int guard_strangers_since(struct guard *guard, uint64_t since_ns,
+			  int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+			  void *data)
+{
+	(void)since_ns;
+	return guard_strangers(guard, each, data);
+}
+
 int guard_charges(struct guard *guard, uint32_t *charges)
 {
 	*charges = guard->charges;

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#define STRANGERS_MET_BYTES (WEIR_STRANGER_SLOTS * sizeof(uint64_t))
+
 int guard_new(const char *instance, struct guard **ret, char **problem)
 {
 	_cleanup_guard_ struct guard *guard = calloc(1, sizeof(*guard));
@@ -34,15 +36,21 @@ int guard_new(const char *instance, struct guard **ret, char **problem)
 	return 0;
 }
 
-int guard_map_control(struct guard *guard, char **problem)
+int guard_map_shared(struct guard *guard, char **problem)
 {
-	void *at = mmap(NULL, sizeof(*guard->control), PROT_READ | PROT_WRITE, MAP_SHARED,
-			guard->map_fd[MAP_CONTROL], 0);
+	void *control = mmap(NULL, sizeof(*guard->control), PROT_READ | PROT_WRITE, MAP_SHARED,
+			     guard->map_fd[MAP_CONTROL], 0);
+	void *met = mmap(NULL, STRANGERS_MET_BYTES, PROT_READ, MAP_SHARED,
+			 guard->map_fd[MAP_STRANGERS_MET], 0);
+	int err = control == MAP_FAILED || met == MAP_FAILED ? -errno : 0;
 
-	if (at == MAP_FAILED)
-		return problem_set(problem, -errno, "cannot map the control words: %s",
-				   strerror(errno));
-	guard->control = at;
+	if (control != MAP_FAILED)
+		guard->control = control;
+	if (met != MAP_FAILED)
+		guard->strangers_met = met;
+	if (err)
+		return problem_set(problem, err, "cannot map the control words: %s",
+				   strerror(-err));
 	return 0;
 }
 
@@ -85,7 +93,7 @@ int guard_open(const char *instance, struct guard **ret, char **problem)
 	if (err)
 		return problem_set(problem, err, "cannot open %s/%s: %s", PIN_HOME, instance,
 				   strerror(-err));
-	err = maps_open(instance, guard->map_fd, problem) ?: guard_map_control(guard, problem);
+	err = maps_open(instance, guard->map_fd, problem) ?: guard_map_shared(guard, problem);
 	if (err)
 		return err;
 	if (guard->control->abi != WEIR_ABI_ID && guard->control->abi != WEIR_ABI_UNLOADED)
@@ -119,6 +127,8 @@ void guard_close(struct guard *guard)
 	ring_buffer__free(guard->ring);
 	if (guard->control)
 		munmap(guard->control, sizeof(*guard->control));
+	if (guard->strangers_met)
+		munmap((void *)guard->strangers_met, STRANGERS_MET_BYTES);
 	for (size_t i = 0; i < MAPS; i++)
 		cleanup_close(&guard->map_fd[i]);
 	cleanup_close(&guard->grace_outer);

@@ -157,6 +157,11 @@ int guard_accounts(struct guard *guard,
 int guard_strangers(struct guard *guard,
 		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 		    void *data);
+/* Of the strangers' slots at least those that a packet met at since_ns (boot time) or later. The
+ * packet notes itself first and is charged some microseconds after. */
+int guard_strangers_since(struct guard *guard, uint64_t since_ns,
+			  int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+			  void *data);
 /* A count that rises with each packet that meets a meter, and wraps. */
 int guard_charges(struct guard *guard, uint32_t *charges);
 /* While guard_load() fills the meters, and at no other time: a packet's charge would be lost.

@@ -88,6 +88,7 @@ enum guard_map {
 	MAP_ORDERS,
 	MAP_METERS,
 	MAP_STRANGERS,
+	MAP_STRANGERS_MET,
 	MAP_METER_LOCK,
 	MAP_CGROUPS,
 	MAP_EVENTS,
@@ -149,8 +150,9 @@ struct guard {
 	char *instance;
 	int dir_fd; /* of the pins; the flock is on it */
 	int map_fd[MAPS];
-	struct weir_control *control; /* mmap of MAP_CONTROL */
-	char *cgroup_path;	      /* NULL: the guarded cgroup is gone */
+	struct weir_control *control;  /* mmap of MAP_CONTROL */
+	const uint64_t *strangers_met; /* mmap of MAP_STRANGERS_MET */
+	char *cgroup_path;	       /* NULL: the guarded cgroup is gone */
 
 	/* lock.c */
 	pthread_mutex_t mutex;
@@ -176,8 +178,8 @@ struct guard {
 };
 
 int guard_new(const char *instance, struct guard **ret, char **problem);
-/* Maps the control word and finds the guarded cgroup's path, once map_fd[] is there. */
-int guard_map_control(struct guard *guard, char **problem);
+/* Maps what user space and the programs share, once map_fd[] is there. */
+int guard_map_shared(struct guard *guard, char **problem);
 int guard_find_cgroup(struct guard *guard);
 
 static inline void cleanup_guard(struct guard **guard)

@@ -38,7 +38,7 @@ static int fill(struct guard *guard, const struct guard_options *options, const 
 		uint64_t cgroup, char **problem)
 {
 	_cleanup_tables_ struct tables tables = {};
-	int err = guard_map_control(guard, problem);
+	int err = guard_map_shared(guard, problem);
 
 	if (err)
 		return err;
@@ -240,6 +240,6 @@ int guard_unload(const char *instance, char **problem)
 		return problem_set(problem, err, "no guard is loaded (%s/%s)", PIN_HOME, instance);
 	/* of whatever build the guard is: it must come off */
 	if (!maps_open(instance, guard->map_fd, NULL))
-		guard_map_control(guard, NULL);
+		guard_map_shared(guard, NULL);
 	return guard_take_off(guard, problem);
 }

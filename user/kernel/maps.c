@@ -49,6 +49,7 @@ const struct map_layout map_layouts[MAPS] = {
 	[MAP_ORDERS] = PLAIN("orders", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_order)),
 	[MAP_METERS] = PLAIN("meters", BPF_MAP_TYPE_HASH, 8, sizeof(struct weir_meter)),
 	[MAP_STRANGERS] = PLAIN("strangers", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_meter)),
+	[MAP_STRANGERS_MET] = PLAIN("strangers_met", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint64_t)),
 	[MAP_METER_LOCK] = PLAIN("meter_lock", BPF_MAP_TYPE_ARRAY, 4, 0),
 	[MAP_CGROUPS] = PLAIN("cgroups", BPF_MAP_TYPE_LRU_HASH, 8, sizeof(struct weir_cgroup)),
 	[MAP_EVENTS] = PLAIN("events", BPF_MAP_TYPE_RINGBUF, 0, 0),

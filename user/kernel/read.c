@@ -145,6 +145,30 @@ int guard_strangers(struct guard *guard,
 	return map_walk(&strangers);
 }
 
+/* One system call for each slot costs more than the batches for all, from about here on. */
+enum { MOST_SINGLE_SLOTS = WEIR_STRANGER_SLOTS / 8 };
+
+int guard_strangers_since(struct guard *guard, uint64_t since_ns,
+			  int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
+			  void *data)
+{
+	uint32_t count = 0;
+	int err = 0;
+
+	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++)
+		count += __atomic_load_n(&guard->strangers_met[slot], __ATOMIC_RELAXED) >= since_ns;
+	if (count > MOST_SINGLE_SLOTS)
+		return guard_strangers(guard, each, data);
+	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS && !err && count; slot++) {
+		struct weir_meter meter;
+
+		if (__atomic_load_n(&guard->strangers_met[slot], __ATOMIC_RELAXED) < since_ns)
+			continue;
+		err = guard_stranger(guard, slot, &meter) ?: each(slot, &meter, data);
+	}
+	return err;
+}
+
 static int each_peer(uint32_t slot, const struct weir_meter *meter, void *data)
 {
 	struct meter_walk *walk = data;
@@ -162,7 +186,7 @@ int guard_meters(struct guard *guard,
 	return err ? err : guard_strangers(guard, each_peer, &walk);
 }
 
-/* The same place as peer_slot() in bpf/charge.bpf.h finds. */
+/* The same place as peer_place() in bpf/charge.bpf.h finds. */
 int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, const uint8_t peer[16],
 		     struct weir_meter *meter)
 {
