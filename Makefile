@@ -146,7 +146,7 @@ fault: all
 	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
 
 # Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses, and VM_LAB="test_cut test_calls"
-# (or all, or none) which files of the lab's tests are run inside. Then weir's units, under systemd.
+# (or none) which files of the lab's tests are run inside. Then weir's units, under systemd.
 vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units

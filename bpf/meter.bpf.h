@@ -187,12 +187,16 @@ WEIR_FUNCTION int window_fit(struct weir_meter *m, __u32 index, __u64 wanted_ns,
 	struct weir_window *w;
 	__u32 source;
 
-	if (!held || !m || index >= WEIR_WINDOWS)
+	if (!held || !m)
 		return 0;
-	w = &m->window[index];
 	bpf_spin_lock(&held->lock);
 	for (int i = 0; i < WEIR_WINDOWS; i++)
 		window_advance(&m->window[i], now);
+	/* Here and not above: where clang spills the index, 6.1 forgets that it was checked. */
+	barrier_var(index);
+	if (index >= WEIR_WINDOWS)
+		index = 0;
+	w = &m->window[index];
 	if (is_shared && w->used_bytes && w->window_ns > wanted_ns)
 		wanted_ns = w->window_ns;
 	if (w->window_ns != wanted_ns) {

@@ -22,6 +22,9 @@ B = 64 * KIB  # the strangers' budget per peer in most policies here
 STRANGERS = {"serves": ["64KiB/10m"], "calls": "deny", "total": ["8MiB/1h"], "on_breach": "hold"}
 NORD, SUED, PAYER, STORE = "klinik-nord", "klinik-sued", "payer", "store"
 HUB = far.HUB
+# Of each IPv6 connection that is accepted: its SYN-ACK, which no kernel before 6.12 (of those tried) shows to
+# programs of a cgroup.
+HIDDEN_BYTES = 80 if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 12) else 0
 
 
 class LabCase(unittest.TestCase):
@@ -107,9 +110,10 @@ class LabCase(unittest.TestCase):
         self.addCleanup(counter.stop)
         return partner, counter, before
 
-    def assert_interval(self, counted):
+    def assert_interval(self, counted, accepted6=0):
         """acknowledged <= received <= sent since count(), and sent is not far above what arrived
-        (promise 11). Returns what weir says was acknowledged."""
+        (promise 11), over `accepted6` connections that a service accepted over IPv6. Returns what weir
+        says was acknowledged."""
         partner, counter, before = counted
         counter.settle()
 
@@ -122,7 +126,7 @@ class LabCase(unittest.TestCase):
         acked, sent = since("acked_bytes"), since("sent_bytes")
         self.assertEqual(counter.dropped, 0, "the far end's counter lost packets")
         self.assertLessEqual(acked, counter.tcp_payload)
-        self.assertGreaterEqual(sent, counter.ip_bytes - counter.unowned)
+        self.assertGreaterEqual(sent, counter.ip_bytes - counter.unowned - HIDDEN_BYTES * accepted6)
         self.assertLessEqual(sent, counter.ip_bytes * 1.02 + 20000)
         return acked
 

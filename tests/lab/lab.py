@@ -359,8 +359,7 @@ class Lab:
         for name in names:
             v4, bits, gateway4, v6, gateway6 = HOSTS[name]
             here = "uplink0" if name == "hub" else "eth0"
-            links.append("link add %s netns %s type veth peer name %s netns %s"
-                         % (here, self.hosts[name].namespace, name, self.router))
+            links.append("link add %s netns %s type veth peer name %s" % (here, self.hosts[name].namespace, name))
             lines = ["link set %s up" % here]
             router += ["link set %s up" % name, "addr add %s/%d dev %s" % (gateway4, bits, name),
                        "addr add %s/%d dev %s nodad" % (gateway6, 40 if name == "stranger" else 64, name)]
@@ -372,8 +371,8 @@ class Lab:
             lines += ["route add default via %s src %s" % (gateway4, v4[0]),
                       "route add default via %s src %s" % (gateway6, v6[0])]
             inside[name] = lines
-        _ip(*links)
-        _ip(*router, ns=self.router)
+        # From the router's side: older kernels refuse a name that stands where the command runs.
+        _ip(*links, *router, ns=self.router)
         for name, lines in inside.items():
             _ip(*lines, ns=self.hosts[name].namespace)
 

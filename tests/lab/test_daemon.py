@@ -281,9 +281,9 @@ class Leftovers(LabCase):
         import lab
         task = self.lab.start(_raise_and_die, host="hub")
         pid = task.pid
-        with self.assertRaises(lab.LabError):
+        with self.assertRaises(lab.LabError) as died:
             task.result(20)
-        self.assertTrue(self.left_by(pid), "the killed lab left nothing to remove")
+        self.assertTrue(self.left_by(pid), "the killed lab left nothing to remove: %s" % died.exception)
         lab.remove_leftovers()
         self.assertEqual(self.left_by(pid), [])
         self.assertTrue(os.path.isdir(self.lab.cgroup))

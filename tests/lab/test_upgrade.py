@@ -34,20 +34,20 @@ PATCH = (
 )
 
 
-def build_other():
+def build_other(directory=OTHER):
     """The other build; what did not change since the last time is not built again."""
-    for directory in ("bpf", "user", "vmlinux"):
-        for path, _, names in os.walk(os.path.join(TOP, directory)):
+    for part in ("bpf", "user", "vmlinux"):
+        for path, _, names in os.walk(os.path.join(TOP, part)):
             for name in names:
                 source = os.path.join(path, name)
-                copy_changed(source, os.path.join(OTHER, os.path.relpath(source, TOP)))
+                copy_changed(source, os.path.join(directory, os.path.relpath(source, TOP)))
     for name in ("Makefile", "packaging/debian/changelog"):
-        copy_changed(os.path.join(TOP, name), os.path.join(OTHER, name))
-    done = subprocess.run(["make", "-s", "-j2", "-C", OTHER, "B=build", "CFLAGS=-O1", "build/weir"], text=True,
+        copy_changed(os.path.join(TOP, name), os.path.join(directory, name))
+    done = subprocess.run(["make", "-s", "-j2", "-C", directory, "B=build", "CFLAGS=-O1", "build/weir"], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False)
     if done.returncode != 0:
         raise RuntimeError("the other build failed:\n" + done.stdout[-3000:])
-    return os.path.join(OTHER, "build", "weir")
+    return os.path.join(directory, "build", "weir")
 
 
 def copy_changed(source, target):
