@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 
-from case import HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, wait_for
+from case import HOSTS, HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
 from guard import WEIR, grant, policy
 from lab import TOP
 
@@ -168,6 +168,17 @@ class Upgrade(LabCase):
         used += self.take(NORD, self.port, seconds=3)
         self.assertLessEqual(used, BUDGET, "the budget was given more than once")
         self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 256 * KIB, "what was left was lost")
+
+    def test_events_that_nobody_read_are_counted(self):
+        """Of packets that were refused while no daemon ran, by the build that is gone."""
+        self.guard.stop()
+        self.lab.call(far.udp_give, HOSTS[STORE][0][0], 444, 1000, 10, host="hub", service="batch")
+        self.guard.program = self.other
+        self.guard.start()
+        told = [e for e in self.guard.events() if "took over from another" in e["message"]][-1]
+        unread = told["unmapped"]["unread_events"]
+        self.assertGreaterEqual(unread, 1)
+        self.assertEqual(self.guard.status()["lost"]["events"], unread)
 
     def test_killed_at_any_moment(self):
         """Whoever takes over may die; the next one does it, and the cut and the budget hold."""

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -294,6 +296,74 @@ static void test_adopt(void **state)
 	options.cgroup = NULL; /* the whole host: another guard */
 	assert_int_equal(guard_adopt(guard, &options, &problem), -EBUSY);
 	free(problem);
+	guard_close(guard);
+	unload();
+}
+
+/* In place of libbpf's: the link update of this number fails; negative: none. */
+static int failing_update = -1;
+
+int bpf_link_update(int link_fd, int program_fd, const struct bpf_link_update_opts *options)
+{
+	union bpf_attr attributes = {0};
+
+	assert_null(options);
+	if (failing_update-- == 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	attributes.link_update.link_fd = link_fd;
+	attributes.link_update.new_prog_fd = program_fd;
+	return syscall(__NR_bpf, BPF_LINK_UPDATE, &attributes, sizeof(attributes));
+}
+
+enum { ALL_HOOKS = 8 };
+
+/* The ids of what runs behind the pinned links, in their order. */
+static void read_programs(uint32_t id[ALL_HOOKS])
+{
+	char pattern[200];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/sys/fs/bpf/weir/%s/link_*", instance);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, ALL_HOOKS);
+	for (size_t i = 0; i < ALL_HOOKS; i++) {
+		struct bpf_link_info info = {0};
+		uint32_t length = sizeof(info);
+		int fd = bpf_obj_get(found.gl_pathv[i]);
+
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &length), 0);
+		id[i] = info.prog_id;
+		close(fd);
+	}
+	globfree(&found);
+}
+
+/* Whether an early update fails or the last one: all links have the programs that they had. */
+static void test_adopt_half_done(void **state)
+{
+	struct guard_options options = {.instance = instance, .cgroup = cgroup};
+	uint32_t before[ALL_HOOKS], after[ALL_HOOKS];
+	struct guard *guard = load_small();
+	char *problem = NULL;
+
+	(void)state;
+	read_programs(before);
+	for (int i = 1; i < ALL_HOOKS; i += ALL_HOOKS - 2) {
+		failing_update = i;
+		assert_int_equal(guard_adopt(guard, &options, &problem), -ENOMEM);
+		assert_non_null(strstr(problem, "cannot replace "));
+		free(problem);
+		problem = NULL;
+		read_programs(after);
+		assert_memory_equal(before, after, sizeof(before));
+	}
+	failing_update = -1;
+	assert_int_equal(guard_adopt(guard, &options, &problem), 0);
+	read_programs(after);
+	for (int i = 0; i < ALL_HOOKS; i++)
+		assert_int_not_equal(before[i], after[i]);
 	guard_close(guard);
 	unload();
 }
@@ -845,6 +915,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_bad_arguments_leave_nothing),
 		cmocka_unit_test(test_remains_of_a_killed_load),
 		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_adopt_half_done),
 		cmocka_unit_test(test_apply_twice),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_orders),

@@ -91,7 +91,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 			return r;
 	}
 	host->state_dir = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (host->state_dir < 0 && may_make)
+	if (host->state_dir < 0 && (may_make || errno != ENOENT))
 		return tell_problem(problem, -errno, "cannot open %s: %m", state);
 	sink_open(&host->sink, host->state_dir);
 	return 0;

@@ -4,6 +4,7 @@
  */
 #include "user/daemon/paths.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,22 @@ char *path_state(const char *instance, const char *suffix)
 	return join("WEIR_STATE_DIR", "/var/lib/weir", instance, suffix);
 }
 
+/* A directory that was just made outlives the power only when the one that names it is written. */
+static int make_one(const char *path, mode_t mode)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	parent = slash ? strndup(path, slash + 1 - path) : strdup(".");
+	if (!parent)
+		return -ENOMEM;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
+}
+
 /* mkdir -p; `mode` is for the last component. */
 static int make_directory(char *path, mode_t mode)
 {
@@ -37,12 +54,12 @@ static int make_directory(char *path, mode_t mode)
 		int r;
 
 		*slash = '\0';
-		r = mkdir(path, 0755);
+		r = make_one(path, 0755);
 		*slash = '/';
-		if (r < 0 && errno != EEXIST)
-			return -errno;
+		if (r < 0)
+			return r;
 	}
-	return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
+	return make_one(path, mode);
 }
 
 static int make_or_tell(char *path, mode_t mode, char **problem)

@@ -7,7 +7,7 @@
  * nothing has changed. Only then the running links get the new programs, each by one atomic update;
  * when one fails, all get their old programs back.
  */
-#include "user/kernel/internal.h"
+#include "user/kernel/former.h"
 
 #include <errno.h>
 #include <time.h>
@@ -296,6 +296,7 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	grace_wait(guard);
 	/* counters only, and no packet waits for them: not worth taking the guard back */
 	former_carry_rest(guard, NULL);
+	guard->events_unread += former_unread_events(guard->former, guard->map_fd[MAP_EVENTS]);
 	pins_unstage(guard->instance);
 	return 0;
 }

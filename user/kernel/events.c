@@ -15,7 +15,9 @@ static int on_sample(void *data, void *sample, size_t size)
 	struct guard *guard = data;
 
 	/* a record of another size is of another build: its fields would mislead */
-	if (size == sizeof(struct weir_event) && guard->event_each)
+	if (size != sizeof(struct weir_event))
+		guard->events_unread++;
+	else if (guard->event_each)
 		guard->event_each(sample, guard->event_data);
 	return ++guard->events_taken < EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
@@ -33,6 +35,11 @@ int guard_events_fd(struct guard *guard)
 	int err = ring_open(guard);
 
 	return err ? err : ring_buffer__epoll_fd(guard->ring);
+}
+
+uint64_t guard_events_unread(const struct guard *guard)
+{
+	return guard->events_unread;
 }
 
 int guard_events_consume(struct guard *guard,

@@ -174,7 +174,8 @@ struct guard {
 	struct former *former;	   /* former.c: until guard_adopt() */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
-	int events_taken; /* of the present call */
+	int events_taken;	/* of the present call */
+	uint64_t events_unread; /* records of another build */
 };
 
 int guard_new(const char *instance, struct guard **ret, char **problem);
