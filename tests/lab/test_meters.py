@@ -10,15 +10,17 @@ import shutil
 
 from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
 from guard import grant, policy
+from lab import SLOWNESS
 
 BUDGET = 2 * MIB
 PORTS = "tcp/7000-7999"
+SHORTEST_SECONDS = 10 * SLOWNESS
 
 
 class Outlive(LabCase):
     content = policy([grant("night", "batch", NORD, ["2MiB/1h"], serves=PORTS),
                       grant("latch", "batch", PAYER, ["256KiB/1h"], on_breach="sever", serves=PORTS),
-                      grant("short", "batch", STORE, ["1MiB/10s", "8MiB/1h"], serves=PORTS),
+                      grant("short", "batch", STORE, ["1MiB/%ds" % SHORTEST_SECONDS, "8MiB/1h"], serves=PORTS),
                       grant("free", "any", SUED, serves=PORTS)], STRANGERS)
 
     def setUp(self):
@@ -176,7 +178,7 @@ class Outlive(LabCase):
         self.assertEqual(self.take(PAYER, self.port), 0, "a latch was lost")
         self.assertEqual(self.take(STORE, self.port), 0, "the shortest window is not full")
         self.assert_passes(SUED, self.port)
-        pause(11)  # the shortest window
+        pause(SHORTEST_SECONDS + 1)
         self.assertGreater(self.take(STORE, self.port, limit=MIB // 2), 0)
         self.assertEqual(self.take(PAYER, self.port), 0, "a latch ran out")
 
