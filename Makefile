@@ -190,7 +190,7 @@ BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
-# The units name /usr/sbin/weir; elsewhere they name what is installed.
+# The units and their drop-ins name /usr/sbin/weir; elsewhere they name what is installed.
 INSTALLED = -e 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' -e 's|/usr/lib/weir/|$(PREFIX)/lib/weir/|'
 install: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
@@ -202,6 +202,7 @@ install: all
 		install -D -m 0644 $$policy \
 			$(DESTDIR)$(PREFIX)/share/doc/weir/examples/$$(basename $$policy); \
 	done
+	sed -i $(INSTALLED) $(DESTDIR)$(PREFIX)/share/doc/weir/examples/*.conf
 	for unit in packaging/systemd/*.service; do \
 		install -D -m 0644 $$unit $(DESTDIR)$(UNITDIR)/$$(basename $$unit) && \
 		sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
