@@ -180,6 +180,18 @@ class Upgrade(LabCase):
         self.assertGreaterEqual(unread, 1)
         self.assertEqual(self.guard.status()["lost"]["events"], unread)
 
+    def test_without_the_right_to_look_it_is_left_alone(self):
+        """CAP_SYS_ADMIN is what is missing, and `weir unload` no advice to give."""
+        words = ["setpriv", "--bounding-set=-sys_admin", "--", *self.guard.run_words("--policy", self.guard.policy_file)]
+        self.guard.stop()
+        words[words.index(WEIR)] = self.other
+        done = self.lab.run(words, timeout=60, env=self.guard.environment)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("takes CAP_SYS_ADMIN", done.stderr)
+        self.assertNotIn("unload", done.stderr)
+        self.assert_passes(SUED, self.port)
+        self.swap(self.other)
+
     def test_killed_at_any_moment(self):
         """Whoever takes over may die; the next one does it, and the cut and the budget hold."""
         self.guard.cut("partner:" + PAYER)

@@ -22,7 +22,8 @@ const struct privilege privileges[] = {
 	 "what was detached is attached again; others' programs are listed; sock_diag ends "
 	 "sockets"},
 	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true,
-	 "setns: the sockets of a cut end in the network namespaces of containers too"},
+	 "setns: the sockets of a cut end in the network namespaces of containers too; at the "
+	 "start, what the maps of another build look like"},
 	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true,
 	 "/proc/PID/ns/net of another user's process leads to its network namespace"},
 	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true,

@@ -49,6 +49,10 @@ static int map_old_control(struct former *former, char **problem)
 		abi = word_of(at, &layout, "abi");
 	}
 	layout_free(&layout);
+	if (err == -EPERM)
+		return problem_set(problem, err,
+				   "the pinned guard is of another build: to read what its maps "
+				   "look like takes CAP_SYS_ADMIN; it stays as it is");
 	if (err || !abi || !former->freeze_until_ns)
 		return problem_set(
 			problem, -EPROTO,
