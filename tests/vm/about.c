@@ -27,8 +27,7 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list list
 	return 0;
 }
 
-/* ---- cost -------------------------------------------------------------------------------------
- */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 /* "processed N insns (limit ...) ... total_states N ...", at the end of the log; newer kernels tell
  * before, in a line of the same words, what each function took. */
@@ -76,8 +75,7 @@ static int cost(const char *path)
 	return r != 0;
 }
 
-/* ---- types ------------------------------------------------------------------------------------
- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 static const struct btf_type *plain(const struct btf *btf, uint32_t id)
 {
@@ -151,16 +149,15 @@ static int types(const char *path)
 	for (uint32_t id = 1; id < btf__type_cnt(ours); id++) {
 		const struct btf_type *mine = btf__type_by_id(ours, id);
 		const char *name = btf__name_by_offset(ours, mine->name_off);
-		/* "___FLAVOUR" is of libbpf's: another look at the same type */
-		char plain_name[128];
 		int other;
 
 		if (!btf_is_composite(mine) || !*name || !btf_vlen(mine))
 			continue;
-		snprintf(plain_name, sizeof(plain_name), "%s", name);
-		if (strstr(plain_name, "___"))
-			continue; /* tried, and not needed: each user asks first */
-		other = btf__find_by_name_kind(kernel, plain_name, btf_kind(mine));
+		/* libbpf's "___FLAVOUR" is another look at the same type, that not each kernel
+		 * has: who uses it asks first */
+		if (strstr(name, "___"))
+			continue;
+		other = btf__find_by_name_kind(kernel, name, btf_kind(mine));
 		count++;
 		if (other < 0) {
 			printf("=type %s is not there\n", name);

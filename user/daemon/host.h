@@ -51,8 +51,10 @@ struct host {
 	struct sink sink;
 	uint64_t held_severed; /* scans that ended held connections */
 
+	/* user/daemon/metering.h; in a command NULL until a request needs it. */
+	struct metering *metering;
+
 	/* The daemon only. */
-	struct metering *metering; /* user/daemon/metering.h */
 	bool is_daemon;
 	bool has_ended;	  /* unloaded: the loop ends */
 	bool is_filtered; /* user/daemon/filter.h */

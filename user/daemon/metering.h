@@ -23,7 +23,7 @@ int metering_open(struct host *host, struct metering **ret);
 /*
  * The daemon's: takes `assumed` over (NULL: from the file of this boot) and writes a first
  * snapshot. `uplinks` bound what can leave unseen: none named means every physical interface.
- * Without a disk the guard goes on, and saving is tried again each second.
+ * Without a disk the guard goes on, and saving is tried again at each turn.
  */
 int metering_start(struct host *host, struct assumed *assumed, char *const *uplinks,
 		   size_t uplink_count);
@@ -33,7 +33,7 @@ int metering_run(struct metering *metering);
 
 /* Saves all of it now, under these flags (enum meters_flag). 0 or -errno. */
 int metering_save(struct metering *metering, uint32_t flags);
-/* The thread shall not wait for its second. */
+/* The thread shall not wait for its turn. */
 void metering_hurry(struct metering *metering);
 /* -errno of the last save that failed, once; 0 when all is well. */
 int metering_trouble(struct metering *metering);

@@ -22,8 +22,8 @@
  *	record
  *	  u64 key, u32 slot (~0: no stranger's), struct weir_meter up to its windows as it stands
  *	  3 windows: u8 in use; then, if so, u64 window_ns, slice_start_ns, warned_until_ns,
- *	  alerted_until_ns, u8 head, u8 slices, (u8 age, u64 bytes) for each, rising ages; u8 age
- *and u64 bytes of the assumed part
+ *	  alerted_until_ns, u8 head, u8 slices, (u8 age, u64 bytes) for each, rising ages;
+ *	  u8 age and u64 bytes of the assumed part
  *
  * Times in a record are boot times; with the group's own they give ages. A group that does not
  * check and behind which none follows is the one that was being written when the power went: it is

@@ -3,15 +3,18 @@
  * paths.h - where the files of an instance are.
  *
  *	$WEIR_RUN_DIR/INSTANCE.sock, INSTANCE.lock	(/run/weir)
+ *	$WEIR_RUN_DIR/INSTANCE.without-guard		what stands in for the guard (stand_in.h)
  *	$WEIR_STATE_DIR/INSTANCE/			(/var/lib/weir)
- *		applied.json	the policy in force, with its texts
+ *		applied.json	the policy in force, with its texts; its digest in applied.digest
  *		previous.json	the one before it
+ *		policies/	every one that was applied (store.h)
  *		trial.json	one that waits for `weir confirm`
  *		orders.json	cuts and exceptions; the same in orders.json.copy
  *		meters		what was charged (meters_file.h)
  *		latches		those of the meters that are latched, once more
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
+ *		without-guard.nft	what would stand in for the guard (without_guard.h)
  */
 #ifndef WEIR_PATHS_H
 #define WEIR_PATHS_H

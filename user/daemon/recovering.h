@@ -5,8 +5,8 @@
  *
  *	applied.json	its first line, or else applied.digest, says which of the kept policies it
  *			was (store.h); without either: FILE of `weir run --policy`, or no start
- *	orders.json	orders.json.copy; without either: everything is cut, for nobody knows what
- *was
+ *	orders.json	orders.json.copy; without either: everything is cut, for nobody knows
+ *			what was
  */
 #ifndef WEIR_RECOVERING_H
 #define WEIR_RECOVERING_H

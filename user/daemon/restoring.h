@@ -5,9 +5,11 @@
  *
  *	the file is complete		exact
  *	it ends before the guard did	exact up to the last save. For what may have left since,
- *each meter is charged all the room it had, at most what the uplinks can carry in 2 s; without that
- *bound where nobody saved damaged, or lost		each meter is full for its shortest window;
- *latches are kept
+ *					each meter is charged all the room it had, at most what
+ *					the uplinks can carry in 2 s; without that bound where
+ *					nobody saved
+ *	damaged, or lost		each meter is full for its shortest window; latches are
+ *					kept
  */
 #ifndef WEIR_RESTORING_H
 #define WEIR_RESTORING_H

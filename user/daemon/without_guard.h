@@ -5,7 +5,7 @@
  *
  *	RUN_DIR/INSTANCE.without-guard		there is one in force, since when and why
  *	STATE_DIR/INSTANCE/without-guard.nft	what would be, were it needed now; written after
- *each change of the policy and of the orders
+ *						each change of the policy and of the orders
  *
  * It is put on and taken off by a command, for the daemon that guards can start no program.
  */

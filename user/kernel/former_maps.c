@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * former_maps.c - the maps of a guard of another build: which they are, and which of them this
- * build's programs can use as they are.
+ * former_maps.c - the maps of a guard of another build: which they are, which of them this build's
+ * programs can use as they are, and what stays unread in its ring.
  */
 #include "user/kernel/former.h"
 

@@ -281,7 +281,7 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
 void keep_free(struct keep *keep);
 
-/* ---- former.c: a guard of another build ------------------------------------------------------ */
+/* ---- former.c, former_maps.c, carry.c: a guard of another build ------------------------------ */
 
 /* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
 void former_freeze(struct guard *guard, uint64_t until_ns);
@@ -346,12 +346,6 @@ int cgroup_path_of(const char *root, uint64_t id, char **path);
 int sever_load(struct guard *guard, char **problem);
 void sever_free(struct sever *sever);
 
-/* ---- meters.c -------------------------------------------------------------------------------- */
-
-/* Loads the program that forgives once. */
-int forgiver_load(struct guard *guard, char **problem);
-void forgiver_free(struct forgiver *forgiver);
-
 struct selection {
 	struct weir_selected *item;
 	size_t count;
@@ -374,5 +368,11 @@ struct namespaces {
  * What could be found is, whatever fails; the first error is told. */
 int namespaces_find(const char *cgroup, struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);
+
+/* ---- meters.c -------------------------------------------------------------------------------- */
+
+/* Loads the program that forgives once. */
+int forgiver_load(struct guard *guard, char **problem);
+void forgiver_free(struct forgiver *forgiver);
 
 #endif
