@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 
-from case import B, HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
+from case import B, HOSTS, HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
 
 POLICY = policy([grant("nightly", "sftp", "class:hospital", serves="tcp/22"),
@@ -255,6 +255,28 @@ class DiskFullLater(LabCase):
             self.assert_passes(SUED, port)
         finally:
             subprocess.run(["umount", "-l", self.guard.state_dir], check=False)
+
+
+class NoStateDirectory(LabCase):
+    policy = POLICY
+
+    def test_cut_without_a_daemon_takes_effect(self):
+        """A disk that fails may be why there is none."""
+        port = self.pour()
+        state = os.path.join(self.guard.state_dir, self.lab.instance)
+        self.guard.kill()
+        os.rename(state, state + ".away")
+        with open(state, "wb"):
+            pass
+        done = self.guard.weir("cut", "addr:" + HOSTS[NORD][0][0], "--reason", "a test")
+        self.assertIn("not saved", done.stderr)
+        self.assertEqual(self.take(NORD, port), 0)
+        self.assert_passes(SUED, port)
+        self.assertEqual(self.guard.weir("status").returncode, 3)
+        os.unlink(state)
+        os.rename(state + ".away", state)
+        self.guard.start()
+        self.assertEqual(len(self.guard.cuts()), 1)
 
 
 def _foreign_xdp(interface):

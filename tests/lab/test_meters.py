@@ -7,6 +7,7 @@ is in the kernel, go.
 import glob
 import os
 import shutil
+import signal
 
 from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
 from guard import grant, policy
@@ -114,6 +115,37 @@ class Outlive(LabCase):
         second = self.take(NORD, self.port)
         self.guard.must("meters", "reset", "--reason", "the router counted less")
         self.assert_budget_used(first + second + self.take(NORD, self.port))
+
+    def test_reset_beside_a_stopped_daemon_is_refused(self):
+        """It would take the same bytes back once more, when it goes on."""
+        first = self.take_half()
+        self.lose_power()
+        self.guard.start()
+        self.guard.process.send_signal(signal.SIGSTOP)
+        done = self.guard.weir("meters", "reset", "--reason", "the router counted less")
+        self.guard.process.send_signal(signal.SIGCONT)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is a daemon", done.stderr)
+        self.assertEqual(self.take(NORD, self.port), 0)
+        self.guard.must("meters", "reset", "--reason", "the router counted less")
+        self.assert_budget_used(first + self.take(NORD, self.port))
+
+    def test_damaged_file_is_told_by_the_next_daemon_too(self):
+        self.take_half()
+        self.guard.kill()
+        self.damage()
+        self.guard.start()
+        self.assertEqual(len(self.events_of("is damaged")), 1)
+        self.assertEqual(len(glob.glob(os.path.join(self.state, "meters.damaged-*"))), 1)
+
+    def test_latches_that_are_lost_are_told(self):
+        self.lose_power()
+        self.damage()
+        self.flip_in("latches", 40)
+        self.guard.start()
+        self.assertEqual(len(self.events_of("severed is not known")), 1)
+        self.assertEqual(len(glob.glob(os.path.join(self.state, "latches.damaged-*"))), 1)
+        self.assert_passes(SUED, self.port)
 
     def test_assumed_outlives_a_daemon_that_dies_at_once(self):
         """As soon as the guard can be adopted, what it assumes is on the disk."""

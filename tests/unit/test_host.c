@@ -462,6 +462,30 @@ static void a_trial_goes_back(void **state)
 	free(text);
 }
 
+/* A directory stands in the way of the last file that confirming writes. */
+static void what_is_confirmed_in_part_is_on_trial_no_more(void **state)
+{
+	struct host *host = *state;
+	char *text = strdup(a_policy), path[96];
+	json_object *answer;
+
+	memcpy(strstr(text, "name: test") + 6, "next", 4);
+	done(apply(host, a_policy, "{}"));
+	done(apply(host, text, "{\"confirm_seconds\":60}"));
+	snprintf(path, sizeof(path), "%s/unit/applied.digest", state_root);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	answer = ask(host, "{\"request\":\"confirm\"}");
+	expect_code(answer, 1);
+	assert_non_null(strstr(json_object_get_string(member(answer, "problem")), "confirmed"));
+	json_object_put(answer);
+	assert_int_equal(host->trial_until_ns, 0);
+	assert_int_equal(rmdir(path), 0);
+	done(ask(host, "{\"request\":\"rollback\"}"));
+	assert_string_equal(host->image.name, "test");
+	free(text);
+}
+
 static void a_policy_that_the_kernel_refuses_leaves_no_trace(void **state)
 {
 	struct host *host = *state;
@@ -666,6 +690,7 @@ int main(void)
 		on_a_host(cuts_are_compiled_against_the_new_policy),
 		on_a_host(a_policy_that_cuts_the_caller_off_needs_a_yes),
 		on_a_host(a_trial_goes_back),
+		on_a_host(what_is_confirmed_in_part_is_on_trial_no_more),
 		on_a_host(a_policy_that_the_kernel_refuses_leaves_no_trace),
 		on_a_host(old_parts_are_swept),
 		on_a_host(a_step_closes_the_hours_until_it_is_confirmed),

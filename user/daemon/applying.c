@@ -125,6 +125,11 @@ static int rename_state(const struct host *host, const char *from, const char *t
 	return renameat(host->state_dir, from, host->state_dir, to) < 0 ? -errno : 0;
 }
 
+static bool has_file(const struct host *host, const char *file)
+{
+	return host->state_dir >= 0 && faccessat(host->state_dir, file, F_OK, 0) == 0;
+}
+
 static void forget_trial(struct host *host)
 {
 	host->trial_until_ns = 0;
@@ -282,12 +287,17 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 	if (boot_now() >= host->trial_until_ns)
 		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
 	r = promote(host, trial_file);
-	if (r < 0)
+	if (r < 0 && has_file(host, trial_file))
 		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
 				    strerror(-r));
+	/* It is the applied one by now: a trial that went on would end with a return to itself. */
 	host->trial_until_ns = 0;
 	tell_applied(host, "confirm", by);
 	put_summary(reply, &host->image);
+	if (r < 0)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the policy is confirmed, but not all of that is saved: %s",
+				    strerror(-r));
 	return 0;
 }
 
@@ -320,11 +330,6 @@ static int return_to(struct host *host, const char *file, char **problem)
 	image_free(&image);
 	applied_free(&applied);
 	return r;
-}
-
-static bool has_file(const struct host *host, const char *file)
-{
-	return host->state_dir >= 0 && faccessat(host->state_dir, file, F_OK, 0) == 0;
 }
 
 /* The applied and the previous policy change places, so that a second rollback goes forward. */

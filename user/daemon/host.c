@@ -91,8 +91,10 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 			return r;
 	}
 	host->state_dir = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (host->state_dir < 0 && (may_make || errno != ENOENT))
-		return tell_problem(problem, -errno, "cannot open %s: %m", state);
+	host->state_error = host->state_dir < 0 ? -errno : 0;
+	if (host->state_error && may_make)
+		return tell_problem(problem, host->state_error, "cannot open %s: %s", state,
+				    strerror(-host->state_error));
 	sink_open(&host->sink, host->state_dir);
 	return 0;
 }

@@ -31,7 +31,8 @@ struct host {
 	const struct host_config *config; /* of the daemon; NULL in a command */
 	char *instance;
 	char hostname[65];
-	int state_dir; /* -1: there is none, nothing can be saved */
+	int state_dir;	 /* -1: there is none, nothing can be saved */
+	int state_error; /* why; -ENOENT: there never was one */
 	struct guard *guard;
 
 	struct image image;

@@ -12,6 +12,7 @@
 #include "user/base/file.h"
 #include "user/base/units.h"
 #include "user/daemon/links.h"
+#include "user/daemon/recovering.h"
 #include "user/daemon/saver.h"
 
 /* With the time that a save takes, that is what is lost with the power; restoring.c assumes more.
@@ -180,7 +181,7 @@ int metering_boot_id(uint8_t id[16])
 	return r;
 }
 
-/* What the file says of this boot, whoever wrote it. */
+/* What the file says of this boot, whoever wrote it. 0 or -errno: then nothing. */
 static int read_assumed(struct metering *metering)
 {
 	_cleanup_free_ char *data = NULL;
@@ -191,7 +192,7 @@ static int read_assumed(struct metering *metering)
 	if (r == 0)
 		r = meters_file_read((const uint8_t *)data, length, &read);
 	if (r < 0)
-		return r == -ENOMEM ? r : 0;
+		return r;
 	if (memcmp(read.head.boot_id, metering->about.boot_id, sizeof(metering->about.boot_id)) ==
 	    0) {
 		metering->assumed.why = read.head.why;
@@ -255,11 +256,15 @@ int metering_open(struct host *host, struct metering **ret)
 	if (r < 0)
 		return r;
 	r = read_assumed(metering);
-	if (r < 0)
+	if (r == -EBADMSG && host->is_daemon)
+		state_damaged(
+			host, "meters",
+			"the kernel has them; what of them was only assumed counts as measured");
+	if (r == -ENOMEM)
 		metering_free(metering);
 	else
 		*ret = metering;
-	return r;
+	return r == -ENOMEM ? r : 0;
 }
 
 int metering_start(struct host *host, struct assumed *assumed, char *const *uplinks,

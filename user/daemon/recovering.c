@@ -108,6 +108,14 @@ static void tell_damaged(struct host *host, const char *file, const char *aside,
 		aside ? ", set aside as " : "", aside ? aside : "", then);
 }
 
+void state_damaged(struct host *host, const char *name, const char *then)
+{
+	_cleanup_free_ char *path = host_path(host, name);
+	_cleanup_free_ char *aside = state_set_aside(host, name);
+
+	tell_damaged(host, path ? path : name, aside, then);
+}
+
 /* ---- the policy ----------------------------------------------------------------------------- */
 
 int applied_note(const struct host *host)

@@ -7,6 +7,7 @@
  *			was (store.h); without either: FILE of `weir run --policy`, or no start
  *	orders.json	orders.json.copy; without either: everything is cut, for nobody knows
  *			what was
+ *	meters		restoring.h; latches: nobody has them then
  */
 #ifndef WEIR_RECOVERING_H
 #define WEIR_RECOVERING_H
@@ -18,6 +19,9 @@
  * (malloc'd), or NULL when it could not be moved, or without memory.
  */
 char *state_set_aside(const struct host *host, const char *name);
+
+/* NAME is damaged or missing: sets it aside, and tells what is so `then`. */
+void state_damaged(struct host *host, const char *name, const char *then);
 
 /* Removes what processes left that were killed while they wrote a state file. */
 void state_sweep(const struct host *host);

@@ -16,6 +16,7 @@
 #include "user/daemon/applying.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/status.h"
 #include "user/daemon/store.h"
@@ -346,6 +347,11 @@ static int do_meters_reset(struct call *call)
 	if (r == 0 && (!reset.reason[0] || !text_is_plain(reset.reason)))
 		return tell_problem(&call->problem, -EINVAL,
 				    "a reason without control characters is needed");
+	/* It knows what is assumed, and would take the same bytes back again: from what was
+	 * measured. Unlike a cut, this can wait. */
+	if (r == 0 && !call->host->is_daemon && daemon_is_there(call->host->instance))
+		return tell_problem(&call->problem, -EBUSY,
+				    "there is a daemon that does not answer: end it first");
 	if (r == 0)
 		r = open_metering(call);
 	if (r == 0)

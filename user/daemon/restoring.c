@@ -51,6 +51,9 @@ static int read_latches(struct restoring *restoring)
 	if (r == -ENOMEM)
 		return r;
 	restoring->has_read = r == 0;
+	if (r < 0)
+		state_damaged(restoring->host, "latches",
+			      "what was severed is not known any more, and not held");
 	for (size_t i = 0; i < restoring->read.count; i++) {
 		struct kept_meter *kept = &restoring->read.item[i];
 

@@ -18,6 +18,7 @@
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/notify.h"

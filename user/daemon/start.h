@@ -8,9 +8,6 @@
 #include "user/daemon/host.h"
 #include "user/daemon/run.h"
 
-/* Takes RUN_DIR/INSTANCE.lock for as long as *lock is open. -EBUSY: another daemon has it. */
-int daemon_lock(const char *instance, int *lock, char **problem);
-
 /*
  * Loads a new guard with the applied policy, else the one of `--policy`, else the default; or takes
  * over the pinned one without a moment that has no verdict. Then `host` is whole, and the guard

@@ -253,6 +253,11 @@ int without_guard_make(struct host *host, const struct host_config *config,
 {
 	const struct stand_in nothing = {0};
 
+	/* or it would be made of nothing, as on a host where nothing was ever applied */
+	if (host->state_dir < 0 && host->state_error != -ENOENT)
+		return tell_problem(problem, host->state_error,
+				    "cannot open the state directory: %s",
+				    strerror(-host->state_error));
 	return make(host, config, &nothing, stand_in, text, length, problem);
 }
 
