@@ -400,6 +400,47 @@ static void test_apply_twice(void **state)
 	unload();
 }
 
+/* The trie of the policy in force; its id tells it from others. */
+static int trie_in_force(struct guard *guard, uint32_t *id)
+{
+	uint32_t slot = weir_policy_slot(guard_control(guard).active);
+	int fd;
+
+	assert_int_equal(bpf_map_lookup_elem(guard->map_fd[MAP_PREFIXES4], &slot, id), 0);
+	fd = bpf_map_get_fd_by_id(*id);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* A full trie would be freed in one go; so it is emptied before anybody lets go of it. */
+static void test_an_old_trie_is_emptied(void **state)
+{
+	struct guard *guard = load_small();
+	struct cut_table cuts = {};
+	struct image image;
+	char *problem = NULL;
+	uint32_t old, new;
+	uint8_t key[64];
+	int fd[2];
+
+	(void)state;
+	image_make(&image, 10, 5000);
+	assert_int_equal(guard_apply(guard, &image, &cuts, &problem), 0);
+	fd[0] = trie_in_force(guard, &old);
+	assert_int_equal(guard_apply(guard, &image, &cuts, &problem), 0);
+	fd[1] = trie_in_force(guard, &new);
+	image_drop(&image);
+	assert_int_not_equal(old, new);
+	task_join(&guard->drain);
+	assert_int_equal(bpf_map_get_next_key(fd[0], NULL, key), -ENOENT);
+	assert_int_equal(bpf_map_get_next_key(fd[1], NULL, key), 0); /* judges */
+	assert_int_equal(guard_take_off(guard, &problem), 0);
+	guard_close(guard);
+	assert_int_equal(bpf_map_get_next_key(fd[1], NULL, key), -ENOENT);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void test_cuts(void **state)
 {
 	struct guard *guard = load_small();
@@ -917,6 +958,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_adopt_half_done),
 		cmocka_unit_test(test_apply_twice),
+		cmocka_unit_test(test_an_old_trie_is_emptied),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_clock_and_observe),
