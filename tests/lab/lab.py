@@ -376,10 +376,13 @@ class Lab:
         for name, lines in inside.items():
             _ip(*lines, ns=self.hosts[name].namespace)
 
-    def remake_uplink(self):
+    def remake_uplink(self, meanwhile=lambda: None):
         """The hub's uplink goes and comes back under the same name, as another interface."""
         _ip("link del uplink0", ns=self.hosts["hub"].namespace)
-        self._connect(["hub"])
+        try:
+            meanwhile()
+        finally:
+            self._connect(["hub"])
 
     def give_uplink_away(self):
         """The hub's place at the router is a tap, `hub`, in the router's namespace: for a virtual machine."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Root takes the guard apart behind the daemon's back: it is seen, told, and put back within a second."""
 import glob
-import json
 import os
 import select
 import shutil
@@ -12,6 +11,7 @@ import tempfile
 
 from case import B, NORD, STRANGERS, SUED, LabCase, wait_for
 from guard import grant, policy
+from lab import SLOWNESS
 
 POLICY = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")], STRANGERS)
 BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin:/bin") or "bpftool"
@@ -64,14 +64,25 @@ class Tamper(LabCase):
     def findings(self):
         return self.guard.status()["attachment"]["findings"]
 
+    def gone(self):
+        return [one for one in self.findings() if one["what"] == "uplink-gone" and one["until"] is None]
+
+    def wait_gone(self):
+        """It is told that the interface is away; nothing else of the guard is."""
+        wait_for(self.gone, 5, "the interface to be missed")
+        self.assertEqual([one["where"] for one in self.gone()], ["uplink0"])
+        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+        self.assertTrue([event for event in self.guard.events() if "uplink-gone at uplink0" in event["message"]])
+
     def pin(self, name):
         return "/sys/fs/bpf/weir/%s/%s" % (self.lab.instance, name)
 
     def pins(self):
         return sorted(os.path.basename(path) for path in glob.glob(self.pin("*")))
 
-    def assert_put_back(self, what, where):
-        """It is told within a second (plus what the machine takes), and all is whole again."""
+    def assert_put_back(self, what, where, unjudged=False):
+        """It is told within a second (plus what the machine takes), and all is whole again. `unjudged`: packets
+        could pass meanwhile, and the event says for how long at most."""
         def is_told():
             return [one for one in self.findings() if (one["what"], one["where"]) == (what, where)
                     and one["repaired"] > self.seen.get((what, where), 0)]
@@ -79,8 +90,11 @@ class Tamper(LabCase):
         status = self.guard.status()
         self.assertTrue(status["attachment"]["is_whole"])
         self.assertTrue(all(hook["is_attached"] for hook in status["hooks"]))
-        said = [json.dumps(event) for event in self.guard.events()]
-        self.assertTrue([line for line in said if '"tampered"' in line and what in line and where in line])
+        told = [event["unmapped"] for event in self.guard.events() if event["unmapped"].get("kind") == "tampered"]
+        told = [one for one in told if (one["what"], one["where"]) == (what, where)]
+        self.assertTrue(told)
+        self.assertEqual("unjudged_ms_at_most" in told[-1], unjudged)
+        self.assertLess(told[-1].get("unjudged_ms_at_most", 0), 1000 * (1 + SLOWNESS))
 
     def assert_guards(self):
         port = self.pour()
@@ -93,7 +107,7 @@ class Tamper(LabCase):
         for hook in ("egress", "connect4", "sock_create"):
             with self.subTest(hook=hook):
                 bpftool("link", "detach", "pinned", self.pin("link_" + hook))
-                self.assert_put_back("detached", hook)
+                self.assert_put_back("detached", hook, unjudged=True)
                 self.assert_guards()
 
     def test_removed_pins_are_pinned_again(self):
@@ -126,7 +140,7 @@ class Tamper(LabCase):
         try:
             port, source = self.pour(), self.stranger()
             replace_program(self.pin("link_egress"), pinned)
-            self.assert_put_back("replaced-program", "egress")
+            self.assert_put_back("replaced-program", "egress", unjudged=True)
             self.assert_bounded(self.take("stranger", port, source))
             self.assert_passes(NORD, port)
         finally:
@@ -140,7 +154,7 @@ class Tamper(LabCase):
             bpftool("link", "detach", "pinned", self.pin("link_egress"))
             bpftool("cgroup", "attach", self.lab.cgroup, "egress", "pinned", pinned, "multi")
             try:
-                self.assert_put_back("detached", "egress")
+                self.assert_put_back("detached", "egress", unjudged=True)
                 wait_for(lambda: [one for one in self.findings() if one["what"] == "foreign-program"
                                   and one["until"] is None], 5, "the foreign program to be named")
                 self.assert_guards()
@@ -152,8 +166,9 @@ class Tamper(LabCase):
 
     def test_uplink_that_comes_back_drops_again_what_a_cut_partner_sends(self):
         self.guard.cut("partner:" + NORD)
-        self.lab.remake_uplink()
-        self.assert_put_back("detached", "uplink0")
+        self.lab.remake_uplink(self.wait_gone)
+        self.assert_put_back("detached", "uplink0", unjudged=True)
+        wait_for(lambda: not self.gone(), 5, "the interface to be back")
         dropped = self.guard.partner(NORD).get("edge_dropped_packets", 0)
         port = self.pour()
         self.assertEqual(self.take(NORD, port, seconds=1), 0)
