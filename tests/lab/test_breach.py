@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """What a breach of an approved partner's budget does: hold, sever, alert; ceilings; hours (S22)."""
+import copy
 import datetime
 
 from case import HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, pause, wait_for
@@ -94,10 +95,17 @@ class Sever(LabCase):
         self.assertEqual(again.bytes, 0)
 
     def test_severed_stays_until_reopened(self):
+        """Under another policy too, in which everything has another number."""
         port = self.pour()
         self.assertLessEqual(self.take(PAYER, port), MIB)
         wait_for(lambda: self.severed("ten"), 5, "the guard's own cut to be listed")
         pause(11)  # its window is over
+        self.assertEqual(self.take(PAYER, port), 0)
+        changed = copy.deepcopy(self.policy)
+        changed["partners"] = dict([("aaa", {"addresses": ["192.0.2.99/32"]})], **changed["partners"])
+        changed["grants"].insert(0, grant("aaa", "batch", "aaa", serves="tcp/9"))
+        self.guard.apply(changed)
+        self.assertTrue(self.severed("ten"))
         self.assertEqual(self.take(PAYER, port), 0)
         self.assert_passes(SUED, port)
         self.guard.reopen("grant:ten")
