@@ -6,8 +6,12 @@ is in the kernel, go.
 """
 import glob
 import os
+import re
 import shutil
 import signal
+import struct
+import subprocess
+import zlib
 
 from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
 from guard import grant, policy
@@ -286,6 +290,41 @@ class Outlive(LabCase):
         self.assertIn("missing", self.assumed()["why"])
         self.assertEqual(self.take(NORD, self.port), 0)
         self.assert_passes(SUED, self.port)
+
+    def make_uplinks_slow(self):
+        """The file knows that they carry a kilobyte in a second."""
+        with open(os.path.join(self.state, "meters"), "r+b") as file:
+            data = bytearray(file.read())
+            for at in [found.start() for found in re.finditer(b"weirmtr1", data)]:
+                struct.pack_into("<Q", data, at + 80, 1000)
+                struct.pack_into("<I", data, at + 100, zlib.crc32(data[at:at + 100]))
+            file.seek(0)
+            file.write(data)
+
+    def test_what_a_full_disk_did_not_take_may_be_any_amount(self):
+        """However slow the uplinks are."""
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", self.guard.state_dir], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.guard.state_dir], check=True)
+        self.guard.start(self.content)
+        filler = os.path.join(self.guard.state_dir, "filler")
+        with open(filler, "wb", buffering=0) as file, self.assertRaises(OSError):
+            while True:
+                file.write(bytes(4096))
+        done = self.guard.weir("meters", "save")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space", done.stderr)
+        self.assertGreater(self.take(NORD, self.port, limit=MIB), 0)
+        self.guard.stop()
+        self.assertIn("could not be saved", self.guard.words())
+        self.lose_power()
+        os.unlink(filler)
+        self.make_uplinks_slow()
+        self.guard.start()
+        self.assertEqual(self.take(NORD, self.port), 0, "what was not saved was given again")
+        self.assert_passes(SUED, self.port)
+        self.end_guard()
 
     def test_saved_within_a_second_by_itself(self):
         path = os.path.join(self.state, "meters")

@@ -145,6 +145,30 @@ static void torn_at_every_byte(void **state)
 	free(file.data);
 }
 
+/* Torn or not, the last whole group says it, and the file reads as before. */
+static void nobody_saves_any_more(void **state)
+{
+	struct bytes file = a_file();
+	size_t begin = file.group[2], at, end;
+	struct meters_read read;
+
+	(void)state;
+	for (size_t length = file.length; length > begin; length--) {
+		assert_int_equal(meters_file_unwatch(file.data, length, &at, &end), 0);
+		assert_int_equal(at, length == file.length ? begin : file.group[1]);
+		assert_int_equal(end, length == file.length ? length : begin);
+		assert_int_equal(meters_file_read(file.data, end, &read), 0);
+		assert_int_equal(read.head.flags, METERS_UNWATCHED);
+		assert_false(read.is_torn);
+		assert_int_equal(read.count, 3);
+		meters_read_free(&read);
+	}
+	assert_int_equal(meters_file_unwatch(file.data, 50, &at, &end), -EBADMSG);
+	file.data[file.group[1] + 50] ^= 1; /* in the middle: it stays damaged */
+	assert_int_equal(meters_file_unwatch(file.data, file.length, &at, &end), -EBADMSG);
+	free(file.data);
+}
+
 static void every_bit_flipped(void **state)
 {
 	struct bytes file = a_file();
@@ -355,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back),
 		cmocka_unit_test(torn_at_every_byte),
+		cmocka_unit_test(nobody_saves_any_more),
 		cmocka_unit_test(every_bit_flipped),
 		cmocka_unit_test(impossible_values),
 		cmocka_unit_test(carried_with_its_age),

@@ -293,10 +293,12 @@ int metering_run(struct metering *metering)
 	return -r;
 }
 
-void metering_end(struct metering *metering, bool saves, uint32_t flags)
+int metering_end(struct metering *metering, bool saves, uint32_t flags)
 {
+	int r = 0;
+
 	if (!metering)
-		return;
+		return 0;
 	pthread_mutex_lock(&metering->mutex);
 	metering->is_over = true;
 	pthread_cond_signal(&metering->wake);
@@ -304,6 +306,7 @@ void metering_end(struct metering *metering, bool saves, uint32_t flags)
 	if (metering->has_thread)
 		pthread_join(metering->thread, NULL);
 	if (saves)
-		metering_save(metering, flags);
+		r = metering_save(metering, flags);
 	metering_free(metering);
+	return r;
 }

@@ -38,8 +38,8 @@ void metering_hurry(struct metering *metering);
 /* -errno of the last save that failed, once; 0 when all is well. */
 int metering_trouble(struct metering *metering);
 
-/* Ends the thread. `saves`: with a last save. */
-void metering_end(struct metering *metering, bool saves, uint32_t flags);
+/* Ends the thread. `saves`: with a last save, whose -errno it returns. */
+int metering_end(struct metering *metering, bool saves, uint32_t flags);
 
 /* ---- for people ------------------------------------------------------------------------------ */
 

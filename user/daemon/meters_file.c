@@ -13,7 +13,7 @@
 #include "user/base/array.h"
 
 enum {
-	HEAD_BYTES = 104,
+	HEAD_BYTES = METERS_HEAD_BYTES,
 	FIXED_WORDS = offsetof(struct weir_meter, window) / 8,
 	LONGEST_RECORD = 12 + 8 * FIXED_WORDS + WEIR_WINDOWS * (35 + 9 * WEIR_SLICES + 9),
 };
@@ -406,6 +406,27 @@ void meters_read_free(struct meters_read *read)
 {
 	free(read->item);
 	*read = (struct meters_read){0};
+}
+
+int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
+{
+	struct found_group group;
+	size_t begin = 0, next = 0;
+	struct put put;
+
+	while (is_whole(data + next, length - next, &group)) {
+		begin = next;
+		next += HEAD_BYTES + group.bytes;
+	}
+	if (next == 0 || has_head_behind(data + next, length - next))
+		return -EBADMSG;
+	put.at = data + begin + sizeof(magic) + 4; /* behind the kind */
+	put_u32(&put, METERS_UNWATCHED);
+	put.at = data + begin + HEAD_BYTES - 4;
+	put_u32(&put, crc32(0, data + begin, HEAD_BYTES - 4));
+	*at = begin;
+	*end = next;
+	return 0;
 }
 
 static int compare_place(const void *left, const void *right)

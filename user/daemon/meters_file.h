@@ -38,13 +38,14 @@
 
 #include "bpf/abi.h"
 
-#define METERS_NO_SLOT UINT32_MAX
+#define METERS_NO_SLOT	  UINT32_MAX
+#define METERS_HEAD_BYTES 104
 
 enum meters_kind { METERS_SNAPSHOT = 1, METERS_CHANGES = 2 };
 
 enum meters_flag {
 	METERS_COMPLETE = 1,  /* nothing left after this group */
-	METERS_UNWATCHED = 2, /* the daemon ended and the guard stayed on */
+	METERS_UNWATCHED = 2, /* the guard stayed on when the daemon ended, or could not save */
 };
 
 /* Why something is assumed. */
@@ -98,6 +99,13 @@ int meters_group_add(struct meters_group *group, const struct kept_meter *kept);
 /* Writes the head: group->data holds the whole group. */
 void meters_group_end(struct meters_group *group, enum meters_kind kind,
 		      const struct meters_head *head);
+
+/*
+ * The last whole group of a file gets METERS_UNWATCHED, in memory: that can be written over the old
+ * one when there is no room for anything more. Its head, METERS_HEAD_BYTES, stands *at; the group
+ * ends at *end, and a torn one may follow. -EBADMSG: there is none, or the file is damaged.
+ */
+int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 

@@ -321,6 +321,18 @@ static void announce(struct loop *loop)
 	notify("READY=1\nSTATUS=guarding");
 }
 
+static void end_metering(struct host *host)
+{
+	int r = metering_end(host->metering, true, METERS_UNWATCHED);
+
+	host->metering = NULL;
+	if (r == 0)
+		return;
+	fprintf(stderr, "weir: the meters could not be saved: %s\n", strerror(-r));
+	host_tell(host, "unsaved", RECORD_HIGH, (struct record_field[]){{"error", strerror(-r), 0}},
+		  1, "the meters could not be saved at the end: %s", strerror(-r));
+}
+
 static int run(struct loop *loop, const struct run_options *options, char **problem)
 {
 	int r = server_bind(&loop->server, options->instance, problem);
@@ -347,8 +359,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	if (!loop->host.has_ended) {
 		watch_events(&loop->watch, &loop->host);
 		clock_save(&loop->host);
-		metering_end(loop->host.metering, true, METERS_UNWATCHED);
-		loop->host.metering = NULL;
+		end_metering(&loop->host);
 		host_tell(&loop->host, "stop", RECORD_MEDIUM, NULL, 0,
 			  "the daemon ends; the guard stays on");
 	}

@@ -16,7 +16,7 @@
 #include "user/base/units.h"
 #include "user/daemon/host.h"
 
-enum { LEAST_JOURNAL = 1 << 20 };
+enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
 
 /* A packet notes the slot that it meets before it is charged to it; longer than that none takes. */
 static const uint64_t CHARGE_NS = NS_PER_SECOND;
@@ -37,7 +37,8 @@ struct saver {
 	uint64_t began_ns;	/* boot, of the last save */
 	uint32_t charges;	/* at the last save */
 	bool needs_snapshot;
-	int fd; /* of the file, to append */
+	bool is_unwatched; /* what is on the disk says so */
+	int fd;		   /* of the file, to append */
 	size_t snapshot_bytes, journal_bytes;
 };
 
@@ -264,6 +265,26 @@ static int append(struct saver *saver, const struct meters_group *group)
 	return r;
 }
 
+/*
+ * Nothing can be saved, for who knows how long, and the last group speaks of moments. Over what is
+ * there, since a full disk has room for nothing else.
+ */
+static void mark_unwatched(struct saver *saver)
+{
+	const char *path = saver->options.path;
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_free_ char *data = NULL;
+	size_t length, at, end;
+
+	if (fd < 0 || file_read(path, LONGEST_FILE, &data, &length) < 0 ||
+	    meters_file_unwatch((uint8_t *)data, length, &at, &end) < 0)
+		return;
+	/* a torn group behind it would make its flags worth nothing */
+	saver->is_unwatched = ftruncate(fd, end) == 0 &&
+			      pwrite(fd, data + at, METERS_HEAD_BYTES, at) == METERS_HEAD_BYTES &&
+			      fdatasync(fd) == 0;
+}
+
 /* Also another process may have written the file anew, which this one is not told. */
 static bool wants_snapshot(const struct saver *saver)
 {
@@ -363,9 +384,12 @@ int saver_save(struct saver *saver, uint32_t flags, enum save how, uint64_t *sav
 	saver->needs_snapshot = true; /* until it is known to be well */
 	r = save(&saving, flags, how, saved_ns);
 	free(saving.group.data);
-	if (r < 0)
+	if (r < 0) {
+		if (!saver->is_unwatched)
+			mark_unwatched(saver);
 		return r;
-	saver->needs_snapshot = false;
+	}
+	saver->needs_snapshot = saver->is_unwatched = false;
 	saver->charges = charges;
 	return 0;
 }
