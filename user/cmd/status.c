@@ -185,6 +185,16 @@ static void print_assumed(json_object *status)
 	       time_text(field_number(assumed, "until"), until));
 }
 
+static void print_unsaved(json_object *status)
+{
+	json_object *unsaved = field_object(status, "unsaved");
+
+	if (field_is(unsaved, "orders"))
+		puts("UNSAVED   the orders: what was cut holds, but not over a loss of power");
+	if (field_object(unsaved, "meters"))
+		printf("UNSAVED   the meters: %s\n", field_text(unsaved, "meters"));
+}
+
 static void print_losses(json_object *status)
 {
 	json_object *lost = field_object(status, "lost");
@@ -250,6 +260,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_host(status);
 	print_cuts(status);
 	print_assumed(status);
+	print_unsaved(status);
 	print_losses(status);
 	print_totals(status, "services", SIZE_MAX);
 	print_totals(status, "partners", MOST_PARTNERS);

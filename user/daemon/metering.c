@@ -32,7 +32,7 @@ struct metering {
 	pthread_cond_t wake;
 	struct assumed assumed;
 	uint64_t saved_ns; /* wall */
-	int trouble;
+	int trouble, last; /* -errno; `last`: of the last save */
 	bool is_urgent, is_over;
 
 	pthread_t thread;
@@ -50,6 +50,7 @@ static int save(struct metering *metering, uint32_t flags, enum save how)
 	pthread_mutex_lock(&metering->mutex);
 	if (saved_ns)
 		metering->saved_ns = saved_ns;
+	metering->last = r;
 	pthread_mutex_unlock(&metering->mutex);
 	return r;
 }
@@ -137,6 +138,16 @@ int metering_trouble(struct metering *metering)
 	metering->trouble = 0;
 	pthread_mutex_unlock(&metering->mutex);
 	return trouble;
+}
+
+int metering_last(struct metering *metering)
+{
+	int last;
+
+	pthread_mutex_lock(&metering->mutex);
+	last = metering->last;
+	pthread_mutex_unlock(&metering->mutex);
+	return last;
 }
 
 struct assumed *metering_hold(struct metering *metering)

@@ -237,6 +237,20 @@ static void put_former(struct json_out *reply, const struct totals *totals)
 	json_close(reply, '}');
 }
 
+/* What a loss of power would lose: the guard goes on with a disk that is full or fails. */
+static void put_unsaved(const struct host *host, struct json_out *reply)
+{
+	int meters = host->metering ? metering_last(host->metering) : 0;
+
+	json_open(reply, "unsaved", '{');
+	json_put_bool(reply, "orders", host->has_unsaved_orders);
+	if (meters < 0)
+		json_put_text(reply, "meters", strerror(-meters));
+	else
+		json_put_null(reply, "meters");
+	json_close(reply, '}');
+}
+
 /* Of the host, not of the policy; a command without a daemon does not know what the daemon read. */
 static void put_host(const struct host_config *config, struct json_out *reply)
 {
@@ -282,6 +296,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	json_put_uint(reply, "held_ended", host->held_severed);
 	if (host->metering)
 		metering_put(host, host->metering, reply);
+	put_unsaved(host, reply);
 	put_services(host, reply, totals);
 	put_partners(host, reply, totals);
 	put_former(reply, totals);
