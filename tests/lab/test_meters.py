@@ -336,6 +336,49 @@ class Outlive(LabCase):
         wait_for(lambda: os.path.getsize(path) > size, 3, "the meters to be appended")
 
 
+class Bounded(LabCase):
+    """What can have left unsaved is bounded by what the uplink carries, where its speed is known."""
+    # of a veth: 10 Gbit/s, two seconds
+    CARRIED = 2 * 10 ** 10 // 8
+
+    def setUp(self):
+        self.state = os.path.join(self.guard.state_dir, self.lab.instance)
+        run_words = self.guard.run_words
+        self.addCleanup(setattr, self.guard, "run_words", run_words)
+        # the daemon sees its own namespace's interfaces in /sys, as it does on a host
+        own = self.lab.path("sys")
+        os.makedirs(own, exist_ok=True)
+        self.guard.run_words = lambda *more, **options: [
+            "unshare", "-m", "--propagation", "private", "sh", "-ec",
+            'mount -t sysfs sysfs "$0"; for part in devices/virtual/net class/net; do '
+            'mount --bind "$0/$part" "/sys/$part"; done; exec "$@"', own, *run_words(*more, **options)]
+        self.addCleanup(self.forget)
+        self.port = self.pour()
+
+    def forget(self):
+        self.end_guard()
+        shutil.rmtree("/sys/fs/bpf/weir/" + self.lab.instance, ignore_errors=True)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def start(self):
+        self.guard.start(policy([grant("large", "batch", NORD, ["64GiB/1h"], serves=PORTS)], STRANGERS))
+
+    def assumed_after_power_loss(self):
+        self.guard.kill()
+        shutil.rmtree("/sys/fs/bpf/weir/" + self.lab.instance)
+        self.guard.start()
+        return self.guard.status()["meters"]["assumed"]
+
+    def test_no_more_is_assumed_than_the_uplink_carries(self):
+        self.start()
+        self.take(NORD, self.port, limit=MIB)
+        self.guard.must("meters", "save")
+        assumed = self.assumed_after_power_loss()
+        self.assertGreaterEqual(assumed["bytes"], self.CARRIED)
+        self.assertLess(assumed["bytes"], self.CARRIED + 100 * MIB)  # what all strangers may have, is little
+        self.assert_passes(NORD, self.port)
+
+
 class FirstStart(LabCase):
     def test_nothing_is_assumed(self):
         self.guard.start(Outlive.content)

@@ -11,6 +11,8 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 
+enum { SYSFS_BYTES = 4096 }; /* the size that sysfs says of each file */
+
 /* In bytes a second; 0: not known. */
 static uint64_t link_speed(const char *name)
 {
@@ -20,7 +22,7 @@ static uint64_t link_speed(const char *name)
 	long megabits;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%s/speed", name);
-	if (file_read(path, 64, &text, &length) < 0)
+	if (file_read(path, SYSFS_BYTES, &text, &length) < 0)
 		return 0;
 	megabits = strtol(text, NULL, 10);
 	return megabits > 0 ? megabits * UINT64_C(125000) : 0;

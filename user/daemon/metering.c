@@ -18,6 +18,7 @@
 /* With the time that a save takes, that is what is lost with the power; restoring.c assumes more.
  */
 static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
+static const uint64_t LONGEST_SAVE_NS = 2 * NS_PER_SECOND;
 
 enum { LONGEST_FILE = 1 << 30 };
 
@@ -31,8 +32,9 @@ struct metering {
 	pthread_mutex_t mutex; /* of all below; never held for long */
 	pthread_cond_t wake;
 	struct assumed assumed;
-	uint64_t saved_ns; /* wall */
-	int trouble, last; /* -errno; `last`: of the last save */
+	uint64_t saved_ns;   /* wall */
+	uint64_t running_ns; /* boot time at which the save began that runs now; 0: none runs */
+	int trouble;	     /* -errno of the last save, 0 when it was well */
 	bool is_urgent, is_over;
 
 	pthread_t thread;
@@ -45,13 +47,17 @@ static int save(struct metering *metering, uint32_t flags, enum save how)
 	int r;
 
 	pthread_mutex_lock(&metering->saving);
+	pthread_mutex_lock(&metering->mutex);
+	metering->running_ns = boot_now();
+	pthread_mutex_unlock(&metering->mutex);
 	r = saver_save(metering->saver, flags, how, &saved_ns);
-	pthread_mutex_unlock(&metering->saving);
 	pthread_mutex_lock(&metering->mutex);
 	if (saved_ns)
 		metering->saved_ns = saved_ns;
-	metering->last = r;
+	metering->trouble = r;
+	metering->running_ns = 0;
 	pthread_mutex_unlock(&metering->mutex);
+	pthread_mutex_unlock(&metering->saving);
 	return r;
 }
 
@@ -61,14 +67,6 @@ int metering_save(struct metering *metering, uint32_t flags)
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
-
-static void note_trouble(struct metering *metering, int r)
-{
-	pthread_mutex_lock(&metering->mutex);
-	if (r < 0)
-		metering->trouble = r;
-	pthread_mutex_unlock(&metering->mutex);
-}
 
 /* Half a second from one save to the next; where a save takes long, as long again, up to a second.
  */
@@ -111,7 +109,7 @@ static void *save_on(void *data)
 
 	while (wait_turn(metering, took_ns, &how)) {
 		began = boot_now();
-		note_trouble(metering, save(metering, 0, how));
+		save(metering, 0, how);
 		took_ns = boot_now() - began;
 	}
 	return NULL;
@@ -135,19 +133,10 @@ int metering_trouble(struct metering *metering)
 		return 0;
 	pthread_mutex_lock(&metering->mutex);
 	trouble = metering->trouble;
-	metering->trouble = 0;
+	if (metering->running_ns && boot_now() > metering->running_ns + LONGEST_SAVE_NS)
+		trouble = -ETIME;
 	pthread_mutex_unlock(&metering->mutex);
 	return trouble;
-}
-
-int metering_last(struct metering *metering)
-{
-	int last;
-
-	pthread_mutex_lock(&metering->mutex);
-	last = metering->last;
-	pthread_mutex_unlock(&metering->mutex);
-	return last;
 }
 
 struct assumed *metering_hold(struct metering *metering)
@@ -292,7 +281,7 @@ int metering_start(struct host *host, struct assumed *assumed, char *const *upli
 		*assumed = (struct assumed){0};
 	}
 	metering->about.link_bytes_per_s = links_speed(uplinks, uplink_count);
-	note_trouble(metering, metering_save(metering, 0));
+	metering_save(metering, 0);
 	return 0;
 }
 

@@ -35,10 +35,8 @@ int metering_run(struct metering *metering);
 int metering_save(struct metering *metering, uint32_t flags);
 /* The thread shall not wait for its turn. */
 void metering_hurry(struct metering *metering);
-/* -errno of the last save that failed, once; 0 when all is well. */
+/* -errno while saving fails, -ETIME while a save takes too long; 0 when all is well. */
 int metering_trouble(struct metering *metering);
-/* What the last save came to: 0 or -errno. */
-int metering_last(struct metering *metering);
 
 /* Ends the thread. `saves`: with a last save, whose -errno it returns. */
 int metering_end(struct metering *metering, bool saves, uint32_t flags);

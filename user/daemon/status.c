@@ -240,7 +240,7 @@ static void put_former(struct json_out *reply, const struct totals *totals)
 /* What a loss of power would lose: the guard goes on with a disk that is full or fails. */
 static void put_unsaved(const struct host *host, struct json_out *reply)
 {
-	int meters = host->metering ? metering_last(host->metering) : 0;
+	int meters = metering_trouble(host->metering);
 
 	json_open(reply, "unsaved", '{');
 	json_put_bool(reply, "orders", host->has_unsaved_orders);
