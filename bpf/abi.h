@@ -466,6 +466,7 @@ enum weir_loss {
 	WEIR_LOST_OPENER_UNKNOWN, /* a TCP connection older than the guard: counts as called */
 	WEIR_LOST_EDGE_UNREAD, /* XDP could not read a header of a packet while something is cut */
 	WEIR_LOST_HOOK,	       /* a hook could not find its own tables: refused */
+	WEIR_LOST_UNREAD, /* events of another build, that nobody can read; user space counts */
 	WEIR_LOSSES
 };
 

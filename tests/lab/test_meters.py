@@ -352,6 +352,8 @@ class Bounded(LabCase):
             "unshare", "-m", "--propagation", "private", "sh", "-ec",
             'mount -t sysfs sysfs "$0"; for part in devices/virtual/net class/net; do '
             'mount --bind "$0/$part" "/sys/$part"; done; exec "$@"', own, *run_words(*more, **options)]
+        self.guard.environment["WATCHDOG_USEC"] = "600000000"  # as under a service manager
+        self.addCleanup(self.guard.environment.pop, "WATCHDOG_USEC")
         self.addCleanup(self.forget)
         self.port = self.pour()
 
@@ -377,6 +379,15 @@ class Bounded(LabCase):
         self.assertGreaterEqual(assumed["bytes"], self.CARRIED)
         self.assertLess(assumed["bytes"], self.CARRIED + 100 * MIB)  # what all strangers may have, is little
         self.assert_passes(NORD, self.port)
+
+    def test_all_is_assumed_when_nobody_watches_the_daemon(self):
+        """It may have ended at any time before the power did."""
+        self.guard.environment["WATCHDOG_USEC"] = "0"
+        self.start()
+        self.take(NORD, self.port, limit=MIB)
+        self.guard.must("meters", "save")
+        self.assumed_after_power_loss()
+        self.assertEqual(self.take(NORD, self.port), 0)
 
 
 class FirstStart(LabCase):

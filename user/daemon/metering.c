@@ -12,6 +12,7 @@
 #include "user/base/file.h"
 #include "user/base/units.h"
 #include "user/daemon/links.h"
+#include "user/daemon/notify.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/saver.h"
 
@@ -24,7 +25,8 @@ enum { LONGEST_FILE = 1 << 30 };
 
 struct metering {
 	char *path, *latches_path;
-	struct meters_head about; /* boot_id, link_bytes_per_s */
+	char *const *uplinks;
+	size_t uplink_count;
 
 	pthread_mutex_t saving; /* held while a save runs; guards `saver` */
 	struct saver *saver;
@@ -32,7 +34,8 @@ struct metering {
 	pthread_mutex_t mutex; /* of all below; never held for long */
 	pthread_cond_t wake;
 	struct assumed assumed;
-	uint64_t saved_ns;   /* wall */
+	struct meters_head about; /* boot_id, link_bytes_per_s: the most since it is known */
+	uint64_t saved_ns;	  /* wall */
 	uint64_t running_ns; /* boot time at which the save began that runs now; 0: none runs */
 	int trouble;	     /* -errno of the last save, 0 when it was well */
 	bool is_urgent, is_over;
@@ -280,9 +283,26 @@ int metering_start(struct host *host, struct assumed *assumed, char *const *upli
 		metering->assumed = *assumed;
 		*assumed = (struct assumed){0};
 	}
-	metering->about.link_bytes_per_s = links_speed(uplinks, uplink_count);
+	metering->uplinks = uplinks;
+	metering->uplink_count = uplink_count;
+	metering_look_at_links(metering);
 	metering_save(metering, 0);
 	return 0;
+}
+
+/* A daemon that nobody restarts may end, and the guard goes on for any time without a save. */
+void metering_look_at_links(struct metering *metering)
+{
+	uint64_t speed = 0;
+
+	if (!metering)
+		return;
+	if (notify_watchdog_ns())
+		speed = links_speed(metering->uplinks, metering->uplink_count);
+	pthread_mutex_lock(&metering->mutex);
+	if (speed == 0 || speed > metering->about.link_bytes_per_s)
+		metering->about.link_bytes_per_s = speed;
+	pthread_mutex_unlock(&metering->mutex);
 }
 
 int metering_run(struct metering *metering)

@@ -22,11 +22,17 @@ int metering_open(struct host *host, struct metering **ret);
 
 /*
  * The daemon's: takes `assumed` over (NULL: from the file of this boot) and writes a first
- * snapshot. `uplinks` bound what can leave unseen: none named means every physical interface.
+ * snapshot. `uplinks` bound what can leave unseen: none named means every physical interface;
+ * borrowed until metering_end().
  * Without a disk the guard goes on, and saving is tried again at each turn.
  */
 int metering_start(struct host *host, struct assumed *assumed, char *const *uplinks,
 		   size_t uplink_count);
+
+/* Once a second, since links come up, change and go: what the uplinks can carry, the most of it
+ * counts. Not known while the speed of one is not, or while no service manager watches this daemon.
+ */
+void metering_look_at_links(struct metering *metering);
 
 /* Starts the thread, which has the capabilities that the caller has by then. 0 or -errno. */
 int metering_run(struct metering *metering);

@@ -246,6 +246,7 @@ static uint64_t do_due(struct loop *loop)
 	}
 	if (now >= loop->attachment_at) {
 		check_attachment(loop);
+		metering_look_at_links(host->metering);
 		loop->attachment_at = now + ATTACHMENT_EVERY_NS;
 	}
 	if (now >= loop->clock_saved_at) {

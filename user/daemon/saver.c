@@ -223,18 +223,19 @@ static struct meters_head head_now(const struct saver *saver, uint32_t flags)
 {
 	const struct saver_options *options = &saver->options;
 	struct weir_control control = guard_control(options->guard);
-	struct meters_head head = *options->about;
+	struct meters_head head;
 
-	head.flags = flags;
-	head.boot_ns = boot_now();
-	head.wall_ns = head.boot_ns + control.wall_offset_ns;
-	memcpy(head.secret, control.secret, sizeof(head.secret));
 	pthread_mutex_lock(options->mutex);
+	head = *options->about;
 	if (options->assumed->count) {
 		head.why = options->assumed->why;
 		head.assumed_since_ns = options->assumed->since_ns;
 	}
 	pthread_mutex_unlock(options->mutex);
+	head.flags = flags;
+	head.boot_ns = boot_now();
+	head.wall_ns = head.boot_ns + control.wall_offset_ns;
+	memcpy(head.secret, control.secret, sizeof(head.secret));
 	return head;
 }
 

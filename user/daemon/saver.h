@@ -18,10 +18,10 @@ struct saver;
 struct saver_options {
 	struct guard *guard;
 	const char *path, *latches_path;
-	/* What each head says: boot_id, link_bytes_per_s. Read at each save. */
+	/* What each head says: boot_id, link_bytes_per_s. */
 	const struct meters_head *about;
 	const struct assumed *assumed;
-	pthread_mutex_t *mutex; /* held while `assumed` is read, and for no system call */
+	pthread_mutex_t *mutex; /* held while these two are read, and for no system call */
 };
 
 /* Everything that `options` points to outlives the saver. -ENOMEM. */

@@ -264,10 +264,9 @@ static int open_pinned(struct host *host, const struct guard_options *options, c
 
 static void tell_upgrade(struct host *host, const char *loss)
 {
-	uint64_t unread = guard_events_unread(host->guard);
-	struct record_field field[] = {{"lost", loss, 0}, {"unread_events", NULL, unread}};
+	struct record_field field[] = {{"lost", loss, 0}};
 
-	host_tell(host, "upgrade", *loss || unread ? RECORD_MEDIUM : RECORD_LOW, field, 2,
+	host_tell(host, "upgrade", *loss ? RECORD_MEDIUM : RECORD_LOW, field, 1,
 		  "this build's programs took over from another's%s%s",
 		  *loss ? "; open connections count as called, for want of " : "", loss);
 }

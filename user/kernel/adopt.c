@@ -296,7 +296,7 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	grace_wait(guard);
 	/* counters only, and no packet waits for them: not worth taking the guard back */
 	former_carry_rest(guard, NULL);
-	guard->events_unread += former_unread_events(guard->former, guard->map_fd[MAP_EVENTS]);
+	events_note_unread(guard, former_unread_events(guard->former, guard->map_fd[MAP_EVENTS]));
 	pins_unstage(guard->instance);
 	return 0;
 }

@@ -10,13 +10,27 @@
  * ring keeps its descriptor readable. */
 #define EVENTS_AT_ONCE 4096
 
+int events_note_unread(struct guard *guard, uint64_t count)
+{
+	const uint32_t loss = WEIR_LOST_UNREAD;
+	int cpus = libbpf_num_possible_cpus(), fd = guard->map_fd[MAP_LOSSES];
+	_cleanup_free_ uint64_t *values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+
+	if (!values)
+		return cpus < 0 ? cpus : -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &loss, values))
+		return -errno;
+	values[0] += count;
+	return bpf_map_update_elem(fd, &loss, values, BPF_ANY) ? -errno : 0;
+}
+
 static int on_sample(void *data, void *sample, size_t size)
 {
 	struct guard *guard = data;
 
 	/* a record of another size is of another build: its fields would mislead */
 	if (size != sizeof(struct weir_event))
-		guard->events_unread++;
+		events_note_unread(guard, 1);
 	else if (guard->event_each)
 		guard->event_each(sample, guard->event_data);
 	return ++guard->events_taken < EVENTS_AT_ONCE ? 0 : -EAGAIN;
@@ -35,11 +49,6 @@ int guard_events_fd(struct guard *guard)
 	int err = ring_open(guard);
 
 	return err ? err : ring_buffer__epoll_fd(guard->ring);
-}
-
-uint64_t guard_events_unread(const struct guard *guard)
-{
-	return guard->events_unread;
 }
 
 int guard_events_consume(struct guard *guard,

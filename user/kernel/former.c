@@ -33,7 +33,6 @@ static int map_old_control(struct former *former, char **problem)
 {
 	const struct old_map *old = former_find(former, PIN_MARKER);
 	struct layout layout = {0};
-	uint64_t *abi = NULL;
 	void *at = MAP_FAILED;
 	int err = old ? former_layout(old, old->info.btf_value_type_id, &layout) : -ENOENT;
 
@@ -46,20 +45,34 @@ static int map_old_control(struct former *former, char **problem)
 		former->control = at;
 		former->control_size = old->info.value_size;
 		former->freeze_until_ns = word_of(at, &layout, "freeze_until_ns");
-		abi = word_of(at, &layout, "abi");
+		former->abi_at = word_of(at, &layout, "abi");
 	}
 	layout_free(&layout);
 	if (err == -EPERM)
 		return problem_set(problem, err,
 				   "the pinned guard is of another build: to read what its maps "
 				   "look like takes CAP_SYS_ADMIN; it stays as it is");
-	if (err || !abi || !former->freeze_until_ns)
+	if (err || !former->abi_at || !former->freeze_until_ns)
 		return problem_set(
 			problem, -EPROTO,
 			"the pinned guard is of a build that cannot be taken over; `weir "
 			"unload` takes it off");
-	former->abi = *abi;
+	former->abi = *former->abi_at;
 	return 0;
+}
+
+void former_note_unloaded(struct guard *guard)
+{
+	struct former *former = calloc(1, sizeof(*former));
+
+	if (!former)
+		return;
+	guard->former = former;
+	if (!former_open_maps(guard, former))
+		map_old_control(former, NULL);
+	if (former->abi_at)
+		__atomic_store_n(former->abi_at, WEIR_ABI_UNLOADED, __ATOMIC_SEQ_CST);
+	former_free(TAKE_PTR(guard->former));
 }
 
 void former_freeze(struct guard *guard, uint64_t until_ns)

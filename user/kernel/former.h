@@ -41,7 +41,7 @@ struct former {
 	struct bpf_object *object;
 	void *control; /* of the running programs */
 	size_t control_size;
-	uint64_t *freeze_until_ns;
+	uint64_t *freeze_until_ns, *abi_at; /* in `control` */
 	uint64_t abi;
 	bool keeps_policy, keeps_meters;
 	struct carried meters, strangers;

@@ -215,10 +215,6 @@ int guard_events_fd(struct guard *guard);
 /* Calls `each` for all that wait. Number of events, or -errno. */
 int guard_events_consume(struct guard *guard,
 			 void (*each)(const struct weir_event *event, void *data), void *data);
-/* Events of another build, which this one cannot read: found by this process. guard_losses() has
- * them among the lost events. */
-uint64_t guard_events_unread(const struct guard *guard);
-
 /* ---- what this kernel can do, found by trying ------------------------------------------------ */
 
 struct probe {

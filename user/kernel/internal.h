@@ -174,8 +174,7 @@ struct guard {
 	struct former *former;	   /* former.c: until guard_adopt() */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
-	int events_taken;	/* of the present call */
-	uint64_t events_unread; /* records of another build */
+	int events_taken; /* of the present call */
 };
 
 int guard_new(const char *instance, struct guard **ret, char **problem);
@@ -281,9 +280,17 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
 void keep_free(struct keep *keep);
 
+/* ---- events.c -------------------------------------------------------------------------------- */
+
+/* Counts events that nobody can read as WEIR_LOST_UNREAD, which no program does. 0 or -errno. */
+int events_note_unread(struct guard *guard, uint64_t count);
+
 /* ---- former.c, former_maps.c, carry.c: a guard of another build ------------------------------ */
 
 /* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
+/* Says in the control words of whatever build that the guard was taken off, where they can be
+ * found. */
+void former_note_unloaded(struct guard *guard);
 void former_freeze(struct guard *guard, uint64_t until_ns);
 /* Copies what its meters have become since the last time. */
 int former_carry(struct guard *guard, char **problem);

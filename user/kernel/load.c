@@ -211,8 +211,11 @@ int guard_take_off(struct guard *guard, char **problem)
 				   guard->instance);
 	if (err)
 		return lock_problem(guard, err, problem);
+	/* its daemon shall not put it back */
 	if (guard->control)
-		guard->control->abi = WEIR_ABI_UNLOADED; /* its daemon shall not put it back */
+		guard->control->abi = WEIR_ABI_UNLOADED;
+	else
+		former_note_unloaded(guard);
 	pins_unstage(guard->instance);
 	err = pins_remove(guard->instance, guard->dir_fd);
 	guard_unlock(guard);

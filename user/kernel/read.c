@@ -45,7 +45,6 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES])
 		for (int cpu = 0; cpu < cpus; cpu++)
 			sum[loss] += values[cpu];
 	}
-	sum[WEIR_LOST_EVENTS] += guard->events_unread;
 	memcpy(losses, sum, sizeof(sum));
 	return 0;
 }

@@ -69,6 +69,7 @@ static const char *const losses[] = {
 	[WEIR_LOST_OPENER_UNKNOWN] = "opener-unknown",
 	[WEIR_LOST_EDGE_UNREAD] = "edge-unread",
 	[WEIR_LOST_HOOK] = "hook",
+	[WEIR_LOST_UNREAD] = "events-unread",
 };
 _Static_assert(COUNT(losses) == WEIR_LOSSES, "a loss without a name");
 
