@@ -297,13 +297,13 @@ class HalfAPolicy(LabCase):
         address = self.lab.hosts[STORE].v4
         count = far.Count(self.lab, STORE)
         self.addCleanup(count.stop)
-        tasks = [self.lab.start(leak, address, 7, host="hub", service="batch") for _ in range(2)]
-        end, switches = time.monotonic() + 6, 0
+        tasks = [self.lab.start(leak, address, 7 * SLOWNESS, host="hub", service="batch") for _ in range(2)]
+        end, switches = time.monotonic() + 6 * SLOWNESS, 0
         while time.monotonic() < end:
             switches += 1
             self.guard.apply(turned(switches % 2 == 1))
-        self.assertGreater(min(task.result() for task in tasks), 1000)
-        self.assertGreater(switches, 10 // SLOWNESS)
+        self.assertGreater(min(task.result(60) for task in tasks), 1000)
+        self.assertGreater(switches, 10)
         self.assertEqual(count.settle().ip_bytes, 0)
         self.lab.call(far.udp_give, address, 100, 1000, 20, host="hub", service="sftp")
         self.assertEqual(count.settle().udp_payload, 20000)

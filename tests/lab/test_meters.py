@@ -11,9 +11,10 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 import zlib
 
-from case import KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
+from case import B, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, pause, wait_for
 from guard import grant, policy
 from lab import SLOWNESS
 
@@ -334,6 +335,28 @@ class Outlive(LabCase):
         size = os.path.getsize(path)
         self.take(NORD, self.port, limit=MIB)
         wait_for(lambda: os.path.getsize(path) > size, 3, "the meters to be appended")
+
+    def test_what_strangers_got_is_saved_by_itself(self):
+        """Of 65,536 slots those that moved: what is assumed of all of them is taken back here."""
+        port6, took = self.pour(family=6), {}
+        sources = {4: self.stranger(), 6: self.stranger(6)}
+        ports = {4: self.port, 6: port6}
+        for family, source in sources.items():
+            took[family] = self.take("stranger", ports[family], source, family)
+            self.assertGreater(took[family], B // 2)
+        since = time.time()
+
+        def is_saved():
+            self.take(SUED, self.port, limit=1)
+            return self.guard.status()["meters"]["saved_at"] > since + 1
+        wait_for(is_saved, 10, "a save after that")
+        self.lose_power()
+        self.guard.start()
+        self.guard.must("meters", "reset", "--reason", "a test")
+        for family, source in sources.items():
+            took[family] += self.take("stranger", ports[family], source, family)
+            self.assertLessEqual(took[family], B, "IPv%d: the budget was given again" % family)
+        self.assertGreater(self.take("stranger", self.port, self.stranger()), B // 2)
 
 
 class Bounded(LabCase):

@@ -215,6 +215,7 @@ int guard_events_fd(struct guard *guard);
 /* Calls `each` for all that wait. Number of events, or -errno. */
 int guard_events_consume(struct guard *guard,
 			 void (*each)(const struct weir_event *event, void *data), void *data);
+
 /* ---- what this kernel can do, found by trying ------------------------------------------------ */
 
 struct probe {

@@ -287,10 +287,10 @@ int events_note_unread(struct guard *guard, uint64_t count);
 
 /* ---- former.c, former_maps.c, carry.c: a guard of another build ------------------------------ */
 
-/* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
 /* Says in the control words of whatever build that the guard was taken off, where they can be
  * found. */
 void former_note_unloaded(struct guard *guard);
+/* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
 void former_freeze(struct guard *guard, uint64_t until_ns);
 /* Copies what its meters have become since the last time. */
 int former_carry(struct guard *guard, char **problem);
