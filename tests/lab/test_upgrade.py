@@ -183,6 +183,21 @@ class Upgrade(LabCase):
         self.guard.start()
         self.assertEqual(self.guard.status()["lost"]["events-unread"], unread)
 
+    def test_what_a_killed_takeover_left_is_counted_and_goes(self):
+        """Killed right after the pins changed places: a second set of them, with a ring that was not read."""
+        ring, left = ("/sys/fs/bpf/weir/%s%s" % (self.lab.instance, end) for end in ("-ring", "+"))
+        self.guard.stop()
+        self.lab.call(far.udp_give, HOSTS[STORE][0][0], 444, 1000, 10, host="hub", service="batch")
+        subprocess.check_call(["bpftool", "map", "pin", "pinned", "/sys/fs/bpf/weir/%s/events" % self.lab.instance, ring])
+        self.guard.must("unload", "--yes")
+        self.guard.start(self.content)
+        self.guard.stop()
+        os.mkdir(left)
+        os.rename(ring, os.path.join(left, "events"))
+        self.guard.start()
+        self.assertGreaterEqual(self.guard.status()["lost"]["events-unread"], 1)
+        self.assertFalse(os.path.exists(left))
+
     def test_without_the_right_to_look_it_is_left_alone(self):
         """CAP_SYS_ADMIN is what is missing, and `weir unload` no advice to give."""
         words = ["setpriv", "--bounding-set=-sys_admin", "--", *self.guard.run_words("--policy", self.guard.policy_file)]

@@ -3,9 +3,7 @@
  * check.c - `weir check FILE`: every fault with its place, or one line that sums the policy up.
  * Needs neither a daemon nor root.
  */
-#include <time.h>
-
-#include "user/base/units.h"
+#include "user/base/now.h"
 #include "user/cmd/host_file.h"
 #include "user/cmd/policy_file.h"
 #include "user/policy/words.h"
@@ -51,17 +49,14 @@ static int run_check(const struct arguments *arguments)
 {
 	const char *path = arguments->item[0];
 	struct policy_file file;
-	struct timespec now;
 	struct image image;
 	int code;
 
 	if (arguments_has(arguments, "--host"))
 		return check_host(arguments, path);
-	clock_gettime(CLOCK_REALTIME, &now);
 	code = policy_file_read(arguments, path, &file);
 	if (code == CMD_DONE)
-		code = policy_file_compile(arguments, &file,
-					   now.tv_sec * NS_PER_SECOND + now.tv_nsec, &image);
+		code = policy_file_compile(arguments, &file, wall_now(), &image);
 	if (code == CMD_DONE) {
 		faults_print(&file.faults, &file.sources, stderr); /* warnings */
 		print_summary(path, &image);

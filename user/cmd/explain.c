@@ -4,11 +4,10 @@
  * kernel would get. Needs neither a daemon nor root, and knows of no cuts.
  */
 #include <string.h>
-#include <time.h>
 
 #include "user/base/address.h"
+#include "user/base/now.h"
 #include "user/base/text.h"
-#include "user/base/units.h"
 #include "user/cmd/policy_file.h"
 #include "user/policy/question.h"
 #include "user/policy/words.h"
@@ -59,10 +58,8 @@ static int read_time(const struct arguments *arguments, const struct policy *pol
 		     uint64_t *wall_ns)
 {
 	const char *at = arguments_value(arguments, "--at");
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	*wall_ns = now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+	*wall_ns = wall_now();
 	if (at && moment_parse(at, policy->zone, wall_ns))
 		return command_usage(arguments, "\"%s\" is no moment such as 2027-03-01T20:00", at);
 	return CMD_DONE;

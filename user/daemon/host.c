@@ -29,24 +29,6 @@ int tell_problem(char **problem, int error, const char *format, ...)
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-static uint64_t now_of(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
-}
-
-uint64_t boot_now(void)
-{
-	return now_of(CLOCK_BOOTTIME);
-}
-
-uint64_t wall_now(void)
-{
-	return now_of(CLOCK_REALTIME);
-}
-
 bool is_this_boot(const char *id)
 {
 	char now[BOOT_ID_TEXT];

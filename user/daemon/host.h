@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "user/base/now.h"
 #include "user/daemon/applied.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/names.h"
@@ -95,8 +96,6 @@ char *host_path(const struct host *host, const char *name); /* in the state dire
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-uint64_t boot_now(void);
-uint64_t wall_now(void);
 /* Which boot it is: boot times of another one mean nothing. 0 or -errno. */
 #define BOOT_ID_TEXT 37
 int boot_id(char id[BOOT_ID_TEXT]);

@@ -18,9 +18,6 @@
 
 enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
 
-/* A packet notes the slot that it meets before it is charged to it; longer than that none takes. */
-static const uint64_t CHARGE_NS = NS_PER_SECOND;
-
 /* Account -> what it looked like when it was saved last; open addressing, 0 is no account's key. */
 struct stamps {
 	uint64_t (*item)[2];
@@ -205,7 +202,7 @@ static int collect(struct saving *saving, enum save how)
 {
 	struct saver *saver = saving->saver;
 	struct guard *guard = saver->options.guard;
-	uint64_t since_ns = saver->began_ns > CHARGE_NS ? saver->began_ns - CHARGE_NS : 0;
+	uint64_t since_ns = saver->began_ns;
 	int r = meters_group_begin(&saving->group);
 
 	saver->began_ns = boot_now();

@@ -10,10 +10,15 @@
 #include "user/kernel/former.h"
 
 #include <errno.h>
-#include <time.h>
+
+#include "user/base/now.h"
 
 enum { FREEZE_TRIES = 4 };
-#define FREEZE_NS 250000000ull /* of the first try; the next ones are longer */
+/* For copying, in the first try; the next ones are longer. It ends by itself, should this process
+ * end. */
+static const uint64_t FREEZE_NS = NS_PER_SECOND / 4;
+/* For changing the programs, once the meters are copied. */
+static const uint64_t CHANGE_NS = NS_PER_SECOND;
 
 struct adoption {
 	struct guard *guard;
@@ -207,14 +212,6 @@ static int replace(struct adoption *adoption, const struct before *before)
 
 /* ---- from another build's maps -------------------------------------------------------------- */
 
-static uint64_t boot_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int pin_in_stage(const struct adoption *adoption)
 {
 	_cleanup_free_ char *stage = pins_stage_name(adoption->guard->instance);
@@ -239,30 +236,44 @@ static int pin_in_stage(const struct adoption *adoption)
 	return err ?: links_pin(&adoption->fresh, stage, adoption->problem);
 }
 
+/* The meters a last time; *until_ns: the programs stay frozen till then. 0: they may have gone on
+ * meanwhile. */
+static int copy_frozen(struct adoption *adoption, uint64_t for_ns, uint64_t *until_ns)
+{
+	uint64_t end_ns = boot_now() + for_ns, next_end_ns;
+	int err;
+
+	former_freeze(adoption->guard, end_ns);
+	err = grace_wait(adoption->guard);
+	if (!err)
+		err = former_carry(adoption->guard, adoption->problem);
+	next_end_ns = boot_now() + CHANGE_NS;
+	former_freeze(adoption->guard, next_end_ns);
+	*until_ns = boot_now() < end_ns ? next_end_ns : 0; /* no moment between the two */
+	return err;
+}
+
 /*
- * While the running programs refuse what a budget would be charged for, the meters are copied a
- * last time and the programs change. What was not done before the running ones go on by themselves
- * is taken back and tried once more, with more time.
+ * While no budget is charged, the meters are copied a last time and the programs change. The new
+ * ones are frozen as well: what they charged before it is known that they stay would be lost with
+ * them. What was not done before all go on by themselves is taken back and tried once more, with
+ * more time.
  */
 static int change_frozen(struct adoption *adoption, const struct before *before)
 {
 	uint64_t freeze_ns = FREEZE_NS;
 
 	for (int i = 0; i < FREEZE_TRIES; i++, freeze_ns *= 2) {
-		uint64_t until_ns = boot_ns() + freeze_ns;
-		int err;
+		uint64_t until_ns;
+		int err = copy_frozen(adoption, freeze_ns, &until_ns);
 
-		former_freeze(adoption->guard, until_ns);
-		err = grace_wait(adoption->guard);
-		if (!err)
-			err = former_carry(adoption->guard, adoption->problem);
+		if (!err && !until_ns)
+			continue;
 		if (!err)
 			err = update_running(adoption, before);
-		if (err) {
-			former_freeze(adoption->guard, 0);
+		if (err)
 			return err;
-		}
-		if (boot_ns() < until_ns)
+		if (boot_now() < until_ns)
 			return 0;
 		put_back(adoption, before, adoption->running.count);
 	}
@@ -270,10 +281,24 @@ static int change_frozen(struct adoption *adoption, const struct before *before)
 			   "the meters take too long to copy; the running guard stays");
 }
 
+/* What the change has left over, also one whose process was killed in its middle: the pins that
+ * were replaced, and a ring that nobody will read. */
+static void end_stage(struct guard *guard)
+{
+	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
+	_cleanup_free_ char *path = stage ? pin_path(stage, map_layouts[MAP_EVENTS].name) : NULL;
+	_cleanup_close_ int ring_fd = path ? bpf_obj_get(path) : -1;
+
+	if (ring_fd >= 0)
+		events_give_up(guard, ring_fd);
+	pins_unstage(guard->instance);
+}
+
 /* Until the directories change places, the old pins count. */
 static int succeed(struct adoption *adoption, const struct before *before)
 {
 	struct guard *guard = adoption->guard;
+	const struct old_map *ring = former_find(guard->former, map_layouts[MAP_EVENTS].name);
 	_cleanup_close_ int stage_fd = -1;
 	int err = pins_stage(guard->instance, &stage_fd, adoption->problem);
 
@@ -296,8 +321,9 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	grace_wait(guard);
 	/* counters only, and no packet waits for them: not worth taking the guard back */
 	former_carry_rest(guard, NULL);
-	events_note_unread(guard, former_unread_events(guard->former, guard->map_fd[MAP_EVENTS]));
-	pins_unstage(guard->instance);
+	if (ring) /* of what ran, which after a takeover that was cut short is not what was pinned
+		   */
+		events_give_up(guard, ring->fd);
 	return 0;
 }
 
@@ -316,6 +342,8 @@ static int take_over(struct adoption *adoption)
 	before_close(&before);
 	if (!err)
 		pins_each(adoption->guard->dir_fd, drop_edge, adoption);
+	if (!err)
+		end_stage(adoption->guard);
 	return err;
 }
 

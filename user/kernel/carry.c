@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "user/base/array.h"
+#include "user/base/now.h"
 
 #include "carry.skel.h"
 
@@ -151,13 +152,19 @@ static int carry_one(const void *key, const void *value, void *data)
 	return bpf_map_update_elem(carried->to_fd, key, &meter, BPF_ANY) ? -errno : 0;
 }
 
+static struct map_walk walk_of(struct carried *carried,
+			       int (*each)(const void *, const void *, void *))
+{
+	return (struct map_walk){.fd = carried->from_fd,
+				 .key_size = carried->key_size,
+				 .value_size = carried->conversion.from_size,
+				 .each = each,
+				 .data = carried};
+}
+
 static int carry_all(struct carried *carried, int (*each)(const void *, const void *, void *))
 {
-	const struct map_walk walk = {.fd = carried->from_fd,
-				      .key_size = carried->key_size,
-				      .value_size = carried->conversion.from_size,
-				      .each = each,
-				      .data = carried};
+	const struct map_walk walk = walk_of(carried, each);
 	int err = map_walk(&walk);
 
 	if (carried->count && !carried->sorted) {
@@ -165,6 +172,17 @@ static int carry_all(struct carried *carried, int (*each)(const void *, const vo
 		carried->sorted = carried->count;
 	}
 	return err;
+}
+
+/* Of 47 MB of strangers' slots only those that a packet met since they were copied last. */
+static int carry_met(struct former *former)
+{
+	const struct map_walk walk = walk_of(&former->strangers, carry_one);
+	uint64_t since_ns = former->copied_ns;
+
+	former->copied_ns = boot_now();
+	return former->met_ns ? slots_since(&walk, former->met_ns, since_ns)
+			      : carry_all(&former->strangers, carry_one);
 }
 
 static int carry_first(struct guard *guard, enum guard_map which, struct carried *carried,
@@ -202,7 +220,7 @@ int former_carry(struct guard *guard, char **problem)
 		return 0;
 	err = carry_all(&former->meters, carry_one);
 	if (!err)
-		err = carry_all(&former->strangers, carry_one);
+		err = carry_met(former);
 	if (former->meters.unknown || former->strangers.unknown)
 		return unknown(problem, "meters",
 			       former->meters.unknown ?: former->strangers.unknown);
@@ -319,6 +337,7 @@ int carry_begin(struct guard *guard, char **problem)
 		err = convert_losses(guard, problem);
 	if (!err && !former->keeps_meters)
 		err = carry_first(guard, MAP_METERS, &former->meters, problem);
+	former->copied_ns = boot_now();
 	if (!err && !former->keeps_meters)
 		err = carry_first(guard, MAP_STRANGERS, &former->strangers, problem);
 	return err ?: load_carrier(guard, problem);

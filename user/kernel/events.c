@@ -10,7 +10,7 @@
  * ring keeps its descriptor readable. */
 #define EVENTS_AT_ONCE 4096
 
-int events_note_unread(struct guard *guard, uint64_t count)
+static int note_unread(struct guard *guard, uint64_t count)
 {
 	const uint32_t loss = WEIR_LOST_UNREAD;
 	int cpus = libbpf_num_possible_cpus(), fd = guard->map_fd[MAP_LOSSES];
@@ -24,13 +24,39 @@ int events_note_unread(struct guard *guard, uint64_t count)
 	return bpf_map_update_elem(fd, &loss, values, BPF_ANY) ? -errno : 0;
 }
 
+static int on_unread(void *data, void *sample, size_t size)
+{
+	uint64_t *count = data;
+
+	(void)sample, (void)size;
+	++*count;
+	return 0;
+}
+
+void events_give_up(struct guard *guard, int ring_fd)
+{
+	struct bpf_map_info given_up, own;
+	struct ring_buffer *ring;
+	uint64_t count = 0;
+
+	if (map_info(ring_fd, &given_up) || map_info(guard->map_fd[MAP_EVENTS], &own) ||
+	    given_up.id == own.id)
+		return;
+	ring = ring_buffer__new(ring_fd, on_unread, &count, NULL);
+	if (ring)
+		ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	if (count)
+		note_unread(guard, count);
+}
+
 static int on_sample(void *data, void *sample, size_t size)
 {
 	struct guard *guard = data;
 
 	/* a record of another size is of another build: its fields would mislead */
 	if (size != sizeof(struct weir_event))
-		events_note_unread(guard, 1);
+		note_unread(guard, 1);
 	else if (guard->event_each)
 		guard->event_each(sample, guard->event_data);
 	return ++guard->events_taken < EVENTS_AT_ONCE ? 0 : -EAGAIN;

@@ -61,6 +61,20 @@ static int map_old_control(struct former *former, char **problem)
 	return 0;
 }
 
+/* Where the running programs note which strangers' slots they meet. Without it all are copied. */
+static void map_old_met(struct former *former)
+{
+	const struct old_map *old = former_find(former, map_layouts[MAP_STRANGERS_MET].name);
+	void *at;
+
+	if (!old || old->info.type != BPF_MAP_TYPE_ARRAY ||
+	    old->info.value_size != sizeof(*former->met_ns) ||
+	    old->info.max_entries != WEIR_STRANGER_SLOTS)
+		return;
+	at = mmap(NULL, STRANGERS_MET_BYTES, PROT_READ, MAP_SHARED, old->fd, 0);
+	former->met_ns = at == MAP_FAILED ? NULL : at;
+}
+
 void former_note_unloaded(struct guard *guard)
 {
 	struct former *former = calloc(1, sizeof(*former));
@@ -77,6 +91,7 @@ void former_note_unloaded(struct guard *guard)
 
 void former_freeze(struct guard *guard, uint64_t until_ns)
 {
+	__atomic_store_n(&guard->control->freeze_until_ns, until_ns, __ATOMIC_SEQ_CST);
 	__atomic_store_n(guard->former->freeze_until_ns, until_ns, __ATOMIC_SEQ_CST);
 }
 
@@ -91,6 +106,7 @@ static int take_over(struct guard *guard, const struct guard_options *options, c
 		return problem_set(problem, err, "cannot open the running guard's maps: %s",
 				   strerror(-err));
 	err = map_old_control(former, problem);
+	map_old_met(former);
 	if (!err)
 		err = object_load_with(former_choose, former, wants_edge(options), &former->object,
 				       problem);
@@ -148,6 +164,8 @@ void former_free(struct former *former)
 	bpf_object__close(former->object);
 	if (former->control)
 		munmap(former->control, former->control_size);
+	if (former->met_ns)
+		munmap((void *)former->met_ns, STRANGERS_MET_BYTES);
 	for (size_t i = 0; i < former->count; i++)
 		cleanup_close(&former->map[i].fd);
 	free(former->map);

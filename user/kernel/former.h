@@ -45,6 +45,8 @@ struct former {
 	uint64_t abi;
 	bool keeps_policy, keeps_meters;
 	struct carried meters, strangers;
+	const uint64_t *met_ns; /* which slots of strangers were met when; NULL: it does not say */
+	uint64_t copied_ns;	/* boot, before the last copy of these slots */
 	struct carry_bpf *carrier;
 	char loss[128];
 };
@@ -56,8 +58,6 @@ int former_open_maps(struct guard *guard, struct former *former);
 /* NULL: it has none of that name. */
 struct old_map *former_find(const struct former *former, const char *name);
 int former_layout(const struct old_map *map, uint32_t type, struct layout *layout);
-/* Events in the ring of programs that are gone, if it is not the one behind `fd`: lost. */
-uint64_t former_unread_events(const struct former *former, int fd);
 /* For object_load_with(): those that look the same are reused. */
 int former_choose(struct bpf_object *object, void *data, char **problem);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * former_maps.c - the maps of a guard of another build: which they are, which of them this build's
- * programs can use as they are, and what stays unread in its ring.
+ * former_maps.c - the maps of a guard of another build: which they are, and which of them this
+ * build's programs can use as they are.
  */
 #include "user/kernel/former.h"
 
@@ -141,31 +141,6 @@ int former_open_maps(struct guard *guard, struct former *former)
 	if (!err && !running_on_pinned(guard->instance))
 		err = open_running(&opening);
 	return err;
-}
-
-static int on_unread(void *data, void *sample, size_t size)
-{
-	uint64_t *count = data;
-
-	(void)sample, (void)size;
-	++*count;
-	return 0;
-}
-
-uint64_t former_unread_events(const struct former *former, int fd)
-{
-	const struct old_map *old = former_find(former, map_layouts[MAP_EVENTS].name);
-	struct bpf_map_info now;
-	struct ring_buffer *ring;
-	uint64_t count = 0;
-
-	if (!old || map_info(fd, &now) || now.id == old->info.id)
-		return 0;
-	ring = ring_buffer__new(old->fd, on_unread, &count, NULL);
-	if (ring)
-		ring_buffer__consume(ring);
-	ring_buffer__free(ring);
-	return count;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------ */

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define STRANGERS_MET_BYTES (WEIR_STRANGER_SLOTS * sizeof(uint64_t))
-
 int guard_new(const char *instance, struct guard **ret, char **problem)
 {
 	_cleanup_guard_ struct guard *guard = calloc(1, sizeof(*guard));

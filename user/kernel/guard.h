@@ -158,7 +158,7 @@ int guard_strangers(struct guard *guard,
 		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 		    void *data);
 /* Of the strangers' slots at least those that a packet met at since_ns (boot time) or later. The
- * packet notes itself first and is charged some microseconds after. */
+ * packet notes itself first and is charged after, which is allowed for. */
 int guard_strangers_since(struct guard *guard, uint64_t since_ns,
 			  int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 			  void *data);

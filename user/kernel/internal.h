@@ -130,6 +130,10 @@ struct map_walk {
 	void *data;
 };
 int map_walk(const struct map_walk *walk); /* read.c */
+#define STRANGERS_MET_BYTES (WEIR_STRANGER_SLOTS * sizeof(uint64_t))
+/* Of an array with WEIR_STRANGER_SLOTS entries at least those that a packet met at since_ns (boot)
+ * or later, as `met_ns` (mmap of MAP_STRANGERS_MET) says. */
+int slots_since(const struct map_walk *walk, const uint64_t *met_ns, uint64_t since_ns);
 int map_info(int fd, struct bpf_map_info *info);
 
 /* ---- the guard ------------------------------------------------------------------------------- */
@@ -282,15 +286,16 @@ void keep_free(struct keep *keep);
 
 /* ---- events.c -------------------------------------------------------------------------------- */
 
-/* Counts events that nobody can read as WEIR_LOST_UNREAD, which no program does. 0 or -errno. */
-int events_note_unread(struct guard *guard, uint64_t count);
+/* Counts the events of a ring whose programs are gone as WEIR_LOST_UNREAD, which no program does:
+ * nobody will read them. Not those of the guard's own. */
+void events_give_up(struct guard *guard, int ring_fd);
 
 /* ---- former.c, former_maps.c, carry.c: a guard of another build ------------------------------ */
 
 /* Says in the control words of whatever build that the guard was taken off, where they can be
  * found. */
 void former_note_unloaded(struct guard *guard);
-/* Its programs stop charging budgets until then (boot, ns); 0: they go on. */
+/* Its programs and this build's stop charging budgets until then (boot, ns); 0: they go on. */
 void former_freeze(struct guard *guard, uint64_t until_ns);
 /* Copies what its meters have become since the last time. */
 int former_carry(struct guard *guard, char **problem);

@@ -7,15 +7,8 @@
 
 #include <errno.h>
 #include <sys/random.h>
-#include <time.h>
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
+#include "user/base/now.h"
 
 static int fill_control(struct guard *guard, const struct guard_options *options, uint64_t cgroup)
 {
@@ -25,7 +18,7 @@ static int fill_control(struct guard *guard, const struct guard_options *options
 		memcpy(control->secret, options->secret, sizeof(control->secret));
 	else if (getrandom(control->secret, sizeof(control->secret), 0) != sizeof(control->secret))
 		return -EIO;
-	control->wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+	control->wall_offset_ns = wall_now() - boot_now();
 	control->root_cgroup = cgroup;
 	control->observe = options->observe;
 	control->hours_closed = options->hours_closed;

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "user/base/array.h"
+#include "user/base/units.h"
 #include "user/policy/siphash.h"
 
 #define BATCH 1024u
@@ -131,42 +132,67 @@ static int each_stranger(const void *key, const void *value, void *data)
 							      : 0;
 }
 
+/* One system call for each slot costs more than the batches for all, from about here on. */
+enum { MOST_SINGLE_SLOTS = WEIR_STRANGER_SLOTS / 8 };
+
+/* A packet notes itself before it is charged; longer than that none takes. */
+static const uint64_t CHARGE_NS = NS_PER_SECOND;
+
+static bool was_met(const uint64_t *met_ns, uint32_t slot, uint64_t since_ns)
+{
+	return __atomic_load_n(&met_ns[slot], __ATOMIC_RELAXED) >= since_ns;
+}
+
+int slots_since(const struct map_walk *walk, const uint64_t *met_ns, uint64_t since_ns)
+{
+	_cleanup_free_ char *value = malloc(walk->value_size);
+	uint32_t count = 0;
+	int err = 0;
+
+	if (!value)
+		return -ENOMEM;
+	since_ns = since_ns > CHARGE_NS ? since_ns - CHARGE_NS : 0;
+	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++)
+		count += was_met(met_ns, slot, since_ns);
+	if (count > MOST_SINGLE_SLOTS)
+		return map_walk(walk);
+	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS && !err && count; slot++) {
+		if (!was_met(met_ns, slot, since_ns))
+			continue;
+		err = bpf_map_lookup_elem(walk->fd, &slot, value)
+			      ? -errno
+			      : walk->each(&slot, value, walk->data);
+	}
+	return err;
+}
+
+static struct map_walk strangers_walk(const struct guard *guard, struct stranger_walk *data)
+{
+	return (struct map_walk){.fd = guard->map_fd[MAP_STRANGERS],
+				 .key_size = sizeof(uint32_t),
+				 .value_size = sizeof(struct weir_meter),
+				 .each = each_stranger,
+				 .data = data};
+}
+
 int guard_strangers(struct guard *guard,
 		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 		    void *data)
 {
-	struct stranger_walk walk = {.each = each, .data = data};
-	const struct map_walk strangers = {.fd = guard->map_fd[MAP_STRANGERS],
-					   .key_size = sizeof(uint32_t),
-					   .value_size = sizeof(struct weir_meter),
-					   .each = each_stranger,
-					   .data = &walk};
+	struct stranger_walk data_of_each = {.each = each, .data = data};
+	const struct map_walk walk = strangers_walk(guard, &data_of_each);
 
-	return map_walk(&strangers);
+	return map_walk(&walk);
 }
-
-/* One system call for each slot costs more than the batches for all, from about here on. */
-enum { MOST_SINGLE_SLOTS = WEIR_STRANGER_SLOTS / 8 };
 
 int guard_strangers_since(struct guard *guard, uint64_t since_ns,
 			  int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 			  void *data)
 {
-	uint32_t count = 0;
-	int err = 0;
+	struct stranger_walk data_of_each = {.each = each, .data = data};
+	const struct map_walk walk = strangers_walk(guard, &data_of_each);
 
-	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++)
-		count += __atomic_load_n(&guard->strangers_met[slot], __ATOMIC_RELAXED) >= since_ns;
-	if (count > MOST_SINGLE_SLOTS)
-		return guard_strangers(guard, each, data);
-	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS && !err && count; slot++) {
-		struct weir_meter meter;
-
-		if (__atomic_load_n(&guard->strangers_met[slot], __ATOMIC_RELAXED) < since_ns)
-			continue;
-		err = guard_stranger(guard, slot, &meter) ?: each(slot, &meter, data);
-	}
-	return err;
+	return slots_since(&walk, guard->strangers_met, since_ns);
 }
 
 static int each_peer(uint32_t slot, const struct weir_meter *meter, void *data)

@@ -13,7 +13,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
+
+#include "user/base/now.h"
 
 #include "sever.skel.h"
 
@@ -194,14 +195,6 @@ static int run_in(struct run *run, int namespace_fd)
 	return run->err;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int put_request(const struct sever *sever, const struct weir_sever_request *request)
 {
 	int fd = bpf_object__find_map_fd_by_name(sever->skeleton->obj, "sever_request");
@@ -281,7 +274,7 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 		void (*each)(const struct weir_selected *selected, void *data), void *data,
 		struct sever_result *result, char **problem)
 {
-	uint64_t began = now_ns();
+	uint64_t began = clock_now(CLOCK_MONOTONIC);
 	struct run run = {.dry_run = dry_run};
 	struct sever_result sum = {};
 	int err = sever_load(guard, problem);
@@ -300,7 +293,7 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	free(run.item);
 	sum.selected = run.count;
 	sum.by_iterator = guard->sever->has_destroy;
-	sum.took_ns = now_ns() - began;
+	sum.took_ns = clock_now(CLOCK_MONOTONIC) - began;
 	if (result)
 		*result = sum;
 	return tell_unended(&sum.reach, err, problem);
