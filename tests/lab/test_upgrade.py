@@ -14,7 +14,7 @@ import time
 
 from case import HOSTS, HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
 from guard import WEIR, grant, policy
-from lab import TOP
+from lab import SLOWNESS, TOP
 
 BUDGET = 48 * MIB
 PORTS = "tcp/7000-7999"
@@ -144,8 +144,9 @@ class Upgrade(LabCase):
         got = self.take(STORE, self.port)
         self.assertLessEqual(got, 256 * KIB)
         self.guard.cut("partner:" + PAYER, reason="a long story " * 14)
-        budgeted = self.background(steady_take, NORD, 0.02)
-        free = self.background(steady_take, SUED, 0.02)
+        # emulated, the swaps last as much longer: the budget shall last as long as they do
+        budgeted = self.background(steady_take, NORD, 0.02 * SLOWNESS)
+        free = self.background(steady_take, SUED, 0.02 * SLOWNESS)
         cut = self.background(keep_trying, PAYER)
         wait_for(lambda: self.guard.partner(NORD)["sent_bytes"] > MIB, 10, "the flow")
         for program in (self.other, WEIR):
@@ -161,9 +162,9 @@ class Upgrade(LabCase):
             self.assertTrue([e for e in self.guard.events() if "took over from another" in e["message"]])
         self.end_background()
         used, silence = budgeted.result()
-        self.assertLess(silence, 3, "the budgeted flow stood still")
+        self.assertLess(silence, 3 * SLOWNESS, "the budgeted flow stood still")
         _, silence = free.result()
-        self.assertLess(silence, 3, "the free flow stood still")
+        self.assertLess(silence, 3 * SLOWNESS, "the free flow stood still")
         self.assertEqual(cut.result(), 0, "the cut partner got something")
         self.assertEqual(self.take(STORE, self.port), 0, "a latch was lost")
         used += self.take(NORD, self.port, seconds=3)
@@ -223,7 +224,7 @@ class Upgrade(LabCase):
     def test_killed_at_any_moment(self):
         """Whoever takes over may die; the next one does it, and the cut and the budget hold."""
         self.guard.cut("partner:" + PAYER)
-        budgeted = self.background(steady_take, NORD, 0.1)
+        budgeted = self.background(steady_take, NORD, 0.1 * SLOWNESS)
         cut = self.background(keep_trying, PAYER)
         chance = random.Random(self.lab.instance)
         for i in range(6):
@@ -231,7 +232,7 @@ class Upgrade(LabCase):
             program = WEIR if i % 2 else self.other
             process = self.lab.spawn([program] + self.guard.run_words()[1:], env=self.guard.environment,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(chance.uniform(0, 3))  # the moment is what is tried
+            time.sleep(chance.uniform(0, 3 * SLOWNESS))  # the moment is what is tried
             process.kill()
             process.wait()
             self.guard.program = chance.choice((WEIR, self.other))
