@@ -21,8 +21,6 @@
 static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
 static const uint64_t LONGEST_SAVE_NS = 2 * NS_PER_SECOND;
 
-enum { LONGEST_FILE = 1 << 30 };
-
 struct metering {
 	char *path, *latches_path;
 	char *const *uplinks;
@@ -190,7 +188,7 @@ static int read_assumed(struct metering *metering)
 	_cleanup_free_ char *data = NULL;
 	struct meters_read read = {0};
 	size_t length;
-	int r = file_read(metering->path, LONGEST_FILE, &data, &length);
+	int r = file_read(metering->path, METERS_MOST_BYTES, &data, &length);
 
 	if (r == 0)
 		r = meters_file_read((const uint8_t *)data, length, &read);

@@ -40,6 +40,7 @@
 
 #define METERS_NO_SLOT	  UINT32_MAX
 #define METERS_HEAD_BYTES 104
+#define METERS_MOST_BYTES (1 << 30) /* of a file that is read */
 
 enum meters_kind { METERS_SNAPSHOT = 1, METERS_CHANGES = 2 };
 

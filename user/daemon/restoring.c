@@ -16,7 +16,7 @@
 #include "user/daemon/meters_policy.h"
 #include "user/daemon/recovering.h"
 
-enum { LONGEST_FILE = 1 << 30, UNSAVED_SECONDS = 2 };
+enum { UNSAVED_SECONDS = 2 };
 
 const char *meters_why_text(uint32_t why)
 {
@@ -38,7 +38,7 @@ static int read_file(const struct host *host, const char *name, struct meters_re
 	_cleanup_free_ char *path = host_path(host, name);
 	_cleanup_free_ char *data = NULL;
 	size_t length;
-	int r = path ? file_read(path, LONGEST_FILE, &data, &length) : -ENOMEM;
+	int r = path ? file_read(path, METERS_MOST_BYTES, &data, &length) : -ENOMEM;
 
 	return r < 0 ? r : meters_file_read((const uint8_t *)data, length, read);
 }

@@ -16,7 +16,7 @@
 #include "user/base/units.h"
 #include "user/daemon/host.h"
 
-enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
+enum { LEAST_JOURNAL = 1 << 20 };
 
 /* A packet notes the slot that it meets before it is charged to it; longer than that none takes. */
 static const uint64_t CHARGE_NS = NS_PER_SECOND;
@@ -277,7 +277,7 @@ static void mark_unwatched(struct saver *saver)
 	_cleanup_free_ char *data = NULL;
 	size_t length, at, end;
 
-	if (fd < 0 || file_read(path, LONGEST_FILE, &data, &length) < 0 ||
+	if (fd < 0 || file_read(path, METERS_MOST_BYTES, &data, &length) < 0 ||
 	    meters_file_unwatch((uint8_t *)data, length, &at, &end) < 0)
 		return;
 	/* a torn group behind it would make its flags worth nothing */

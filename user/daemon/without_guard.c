@@ -17,7 +17,6 @@
 #include "user/daemon/recovering.h"
 #include "user/policy/ruleset.h"
 
-enum { METERS_MOST_BYTES = 1 << 30 };
 static const int64_t MOST_STEP_NS = 60 * (int64_t)NS_PER_SECOND;
 
 static char *table_of(const char *instance)
