@@ -49,7 +49,7 @@ static void seal_meters(uint8_t *data, size_t size)
 	uint64_t bytes = size - 104;
 	uint32_t crc = crc32(0, data + 104, bytes);
 
-	memcpy(data, "weirmtr1", 8);
+	memcpy(data, "weirmtr2", 8);
 	memcpy(data + 24, &bytes, sizeof(bytes));
 	memcpy(data + 96, &crc, sizeof(crc));
 	crc = crc32(0, data, 100);

@@ -296,7 +296,7 @@ class Outlive(LabCase):
         """The file knows that they carry a kilobyte in a second."""
         with open(os.path.join(self.state, "meters"), "r+b") as file:
             data = bytearray(file.read())
-            for at in [found.start() for found in re.finditer(b"weirmtr1", data)]:
+            for at in [found.start() for found in re.finditer(b"weirmtr2", data)]:
                 struct.pack_into("<Q", data, at + 80, 1000)
                 struct.pack_into("<I", data, at + 100, zlib.crc32(data[at:at + 100]))
             file.seek(0)

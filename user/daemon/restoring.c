@@ -26,9 +26,10 @@ const char *meters_why_text(uint32_t why)
 		[METERS_WHY_UNWATCHED] = "the guard was on without a daemon that saved",
 		[METERS_WHY_DAMAGED] = "the file of the meters is damaged",
 		[METERS_WHY_LOST] = "the file of the meters is missing",
+		[METERS_WHY_FOREIGN] = "another build saved what this one does not know",
 	};
 
-	return why < METERS_WHYS ? text[why] : "?";
+	return why < METERS_WHYS ? text[why] : "for another build's reason";
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -78,6 +79,10 @@ static void with_file(struct restoring *restoring)
 	restoring->has_read = true;
 	restoring->flags = head->flags;
 	restoring->bound = UINT64_MAX;
+	if (restoring->read.unknown[0]) {
+		restoring->why = METERS_WHY_FOREIGN;
+		return;
+	}
 	if (head->flags & METERS_COMPLETE)
 		return;
 	if (head->flags & METERS_UNWATCHED) {
@@ -333,14 +338,18 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 
 void restoring_tell(struct restoring *restoring)
 {
-	const char *why = meters_why_text(restoring->why);
+	const char *unknown = restoring->read.unknown;
+	char why[128];
 	struct record_field field[] = {{"why", why, 0},
 				       {"meters", NULL, restoring->assumed.count},
 				       {"set_aside", restoring->aside ? restoring->aside : "", 0}};
 	bool is_damage = restoring->why == METERS_WHY_DAMAGED || restoring->why == METERS_WHY_LOST;
 
-	if (!is_damage && (!restoring->why || !restoring->assumed.count))
+	if (!restoring->why ||
+	    (!is_damage && restoring->why != METERS_WHY_FOREIGN && !restoring->assumed.count))
 		return;
+	snprintf(why, sizeof(why), "%s%s%s%s", meters_why_text(restoring->why),
+		 unknown[0] ? " (" : "", unknown, unknown[0] ? ")" : "");
 	host_tell(restoring->host, "meters-assumed", RECORD_HIGH, field, 3,
 		  "%s: %zu meters are assumed %s until `weir meters reset`, or until their windows "
 		  "have run out",
