@@ -16,8 +16,7 @@
 #include "user/daemon/recovering.h"
 #include "user/daemon/saver.h"
 
-/* With the time that a save takes, that is what is lost with the power; restoring.c assumes more.
- */
+/* With the time that two saves take, that is what is lost with the power; saver.c watches it. */
 static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
 static const uint64_t LONGEST_SAVE_NS = 2 * NS_PER_SECOND;
 

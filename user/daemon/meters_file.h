@@ -15,7 +15,8 @@
  *	 32 boot id (16 bytes)
  *	 48 u64 boot time, 56 u64 wall time of this group
  *	 64 u64 u64 key of the strangers' hash: without it their slots would mean nothing
- *	 80 u64 bytes that the uplinks can carry in a second; 0: not known
+ *	 80 u64 bytes that the uplinks can carry in a second; 0: not known, or of no use, since more
+ *	    than METERS_UNSAVED_SECONDS may be missing behind this group
  *	 88 u64 wall time since which something is assumed; 0: nothing is
  *	 96 u32 CRC-32 of what is behind the head
  *	100 u32 CRC-32 of the head up to here
@@ -45,10 +46,11 @@
 
 #include "bpf/abi.h"
 
-#define METERS_NO_SLOT	  UINT32_MAX
-#define METERS_HEAD_BYTES 104
-#define METERS_FIELD_TEXT 24	    /* of a field's name, and the NUL */
-#define METERS_MOST_BYTES (1 << 30) /* of a file that is read */
+#define METERS_NO_SLOT	       UINT32_MAX
+#define METERS_HEAD_BYTES      104
+#define METERS_UNSAVED_SECONDS 2
+#define METERS_FIELD_TEXT      24	 /* of a field's name, and the NUL */
+#define METERS_MOST_BYTES      (1 << 30) /* of a file that is read */
 
 enum meters_kind { METERS_SNAPSHOT = 1, METERS_CHANGES = 2 };
 

@@ -16,8 +16,6 @@
 #include "user/daemon/meters_policy.h"
 #include "user/daemon/recovering.h"
 
-enum { UNSAVED_SECONDS = 2 };
-
 const char *meters_why_text(uint32_t why)
 {
 	static const char *const text[METERS_WHYS] = {
@@ -90,8 +88,8 @@ static void with_file(struct restoring *restoring)
 		return;
 	}
 	restoring->why = METERS_WHY_POWER;
-	if (head->link_bytes_per_s && head->link_bytes_per_s < UINT64_MAX / UNSAVED_SECONDS)
-		restoring->bound = UNSAVED_SECONDS * head->link_bytes_per_s;
+	if (head->link_bytes_per_s && head->link_bytes_per_s < UINT64_MAX / METERS_UNSAVED_SECONDS)
+		restoring->bound = METERS_UNSAVED_SECONDS * head->link_bytes_per_s;
 }
 
 /* ---- the mark ------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  *	it ends before the guard did	exact up to the last save. For what may have left since,
  *					each meter is charged all the room it had, at most what
  *					the uplinks can carry in 2 s; without that bound where
- *					nobody saved
+ *					nobody saved, or saves took long
  *	of a build with more in it	likewise, without that bound: nobody can say what it means
  *	damaged, or lost		each meter is full for its shortest window; latches are
  *					kept
