@@ -173,12 +173,82 @@ static void unknown_field_not_in_use(void **state)
 	assert_int_equal(restored(host, LATCH)->window[0].used_bytes, 0);
 }
 
+/* ---- damage --------------------------------------------------------------------------------- */
+
+static void damage(const struct host *host, const char *name)
+{
+	write_state(host, name, "?", 1);
+}
+
+static void copy_has_the_latches(void **state)
+{
+	struct host *host = *state;
+
+	damage(host, "meters");
+	damage(host, "latches");
+	write_file(host, "latches.copy", a_file(host, true));
+	restore(host);
+	assert_int_not_equal(restored(host, LATCH)->severed_ns, 0);
+	assert_int_equal(restored(host, HOLD)->severed_ns, 0);
+	assert_int_equal(restored(host, HOLD)->window[0].used_bytes, MIB);
+	assert_int_equal(restored(host, HOLD)->window[1].used_bytes, 0);
+	assert_int_equal(fake.last_stranger.severed_ns, 0);
+	assert_told(host, "the latches come from its copy");
+}
+
+static void file_counts_before_its_copy(void **state)
+{
+	struct host *host = *state;
+
+	damage(host, "meters");
+	write_file(host, "latches", a_file(host, false));
+	write_file(host, "latches.copy", a_file(host, true));
+	restore(host);
+	assert_int_equal(restored(host, LATCH)->severed_ns, 0);
+}
+
+/* Nobody knows what was severed: all that can be. */
+static void all_is_severed_that_can_be(void **state)
+{
+	struct host *host = *state;
+
+	damage(host, "meters");
+	damage(host, "latches");
+	damage(host, "latches.copy");
+	restore(host);
+	assert_int_not_equal(restored(host, LATCH)->severed_ns, 0);
+	assert_int_equal(restored(host, HOLD)->severed_ns, 0);
+	assert_int_equal(fake.strangers_put, WEIR_STRANGER_SLOTS);
+	assert_int_equal(fake.last_stranger.severed_ns, 0);
+	assert_told(host, "all that a breach can sever is severed");
+	assert_int_equal(faccessat(host->state_dir, "latches.copy", F_OK, 0), -1);
+}
+
+static void strangers_too_where_they_are_severed(void **state)
+{
+	struct host *host = *state;
+	_cleanup_free_ char *severing = NULL;
+
+	assert_true(asprintf(&severing, "%.*s, on_breach: sever}\n", (int)strlen(text) - 2, text) >
+		    0);
+	take_policy(host, severing);
+	damage(host, "meters");
+	restore(host);
+	assert_int_equal(fake.strangers_put, WEIR_STRANGER_SLOTS);
+	assert_int_not_equal(fake.last_stranger.severed_ns, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(comes_back, up, host_down),
 		cmocka_unit_test_setup_teardown(unknown_field_in_use, up, host_down),
 		cmocka_unit_test_setup_teardown(unknown_field_not_in_use, up, host_down),
+		cmocka_unit_test_setup_teardown(copy_has_the_latches, up, host_down),
+		cmocka_unit_test_setup_teardown(file_counts_before_its_copy, up, host_down),
+		cmocka_unit_test_setup_teardown(all_is_severed_that_can_be, up, host_down),
+		cmocka_unit_test_setup_teardown(strangers_too_where_they_are_severed, up,
+						host_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

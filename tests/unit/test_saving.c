@@ -91,7 +91,7 @@ static void wait_until_held(void)
 /* ---- a saver -------------------------------------------------------------------------------- */
 
 static struct {
-	char *path, *latches_path;
+	char *path, *latches_path, *latches_copy;
 	struct meters_head about;
 	struct assumed assumed;
 	pthread_mutex_t mutex;
@@ -105,10 +105,12 @@ static int up(void **state)
 	passed_ns = sync_takes_ns = 0;
 	one.path = host_path(*state, "meters");
 	one.latches_path = host_path(*state, "latches");
+	one.latches_copy = host_path(*state, "latches.copy");
 	return r < 0 ? r
 		     : saver_new(&(struct saver_options){.guard = &fake,
 							 .path = one.path,
 							 .latches_path = one.latches_path,
+							 .latches_copy = one.latches_copy,
 							 .about = &one.about,
 							 .assumed = &one.assumed,
 							 .mutex = &one.mutex},
@@ -121,6 +123,7 @@ static int down(void **state)
 	saver_free(one.saver);
 	free(one.path);
 	free(one.latches_path);
+	free(one.latches_copy);
 	return host_down(state);
 }
 
@@ -222,6 +225,35 @@ static void nothing_to_save_is_no_lag(void **state)
 	assert_int_equal(speed_on_disk(), SPEED);
 }
 
+/* ---- latches -------------------------------------------------------------------------------- */
+
+static size_t latches_in(const char *path)
+{
+	_cleanup_free_ char *data = NULL;
+	struct meters_read read;
+	size_t length, count;
+
+	assert_int_equal(file_read(path, METERS_MOST_BYTES, &data, &length), 0);
+	assert_int_equal(meters_file_read((const uint8_t *)data, length, &read), 0);
+	count = read.count;
+	meters_read_free(&read);
+	return count;
+}
+
+static void latches_are_saved_twice(void **state)
+{
+	(void)state;
+	turn(true);
+	fake.meter_keys[0] = weir_meter_key(1, 2, 3);
+	fake.meters[0] = (struct weir_meter){
+		.grant_key = 1, .service_key = 2, .partner_key = 3, .severed_ns = 4};
+	fake.meter_count = 1;
+	assert_int_equal(latches_in(one.latches_path), 0);
+	turn(true);
+	assert_int_equal(latches_in(one.latches_path), 1);
+	assert_int_equal(latches_in(one.latches_copy), 1);
+}
+
 /* ---- hanging -------------------------------------------------------------------------------- */
 
 static void assert_unsaved(struct host *host, const char *what)
@@ -266,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slow_disk_is_trusted_after_a_minute, up, down),
 		cmocka_unit_test_setup_teardown(late_turn_is_not, up, down),
 		cmocka_unit_test_setup_teardown(nothing_to_save_is_no_lag, up, down),
+		cmocka_unit_test_setup_teardown(latches_are_saved_twice, up, down),
 		cmocka_unit_test_setup_teardown(hanging_disk_is_told, up, down),
 	};
 

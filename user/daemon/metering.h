@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * metering.h - the meters go to the disk: STATE_DIR/INSTANCE/meters (meters_file.h), and those that
- * are latched to `latches` as well, in the same format, so that a damaged file frees nobody.
+ * are latched to `latches` and `latches.copy` as well, in the same format, so that a damaged file
+ * frees nobody.
  *
  * The daemon saves in a thread of its own, twice a second when a packet met a meter, and at once
  * for a latch: no order waits for the disk. With nothing to save the thread asks for one number

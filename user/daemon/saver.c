@@ -369,7 +369,8 @@ static int latch_slot(uint32_t slot, const struct weir_meter *meter, void *data)
 	return latch_add(data, &kept);
 }
 
-/* The file has all of them each time: it is small, and to be read when the other one is damaged. */
+/* The file has all of them each time: it is small, and to be read when the other one is damaged.
+ * The copy comes last: while it is older, the file itself is good. */
 static int write_latches(struct saver *saver)
 {
 	struct latching latching = {0};
@@ -385,6 +386,9 @@ static int write_latches(struct saver *saver)
 		r = file_write_atomic(saver->options.latches_path, latching.group.data,
 				      latching.group.length, 0640);
 	}
+	if (r == 0)
+		r = file_write_atomic(saver->options.latches_copy, latching.group.data,
+				      latching.group.length, 0640);
 	free(latching.group.data);
 	if (r == 0)
 		saver->latches = latching.stamp;
