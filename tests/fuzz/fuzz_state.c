@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * fuzz_state.c - the files of the state directory with any bytes: read whole or refused; orders
- * that were read come out of a file again as they went in. The first byte says which file it is.
+ * fuzz_state.c - the files of the state directory, and the marker of what stands in for the guard,
+ * with any bytes: read whole or refused; what was read comes out of a file again as it went in. The
+ * first byte says which file it is.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/applied.h"
+#include "user/daemon/clock.h"
 #include "user/daemon/meters_file.h"
+#include "user/daemon/paths.h"
+#include "user/daemon/stand_in.h"
 #include "user/order/orders.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -49,7 +56,7 @@ static void seal_meters(uint8_t *data, size_t size)
 	uint64_t bytes = size - 104;
 	uint32_t crc = crc32(0, data + 104, bytes);
 
-	memcpy(data, "weirmtr1", 8);
+	memcpy(data, "weirmtr2", 8);
 	memcpy(data + 24, &bytes, sizeof(bytes));
 	memcpy(data + 96, &crc, sizeof(crc));
 	crc = crc32(0, data, 100);
@@ -100,26 +107,100 @@ static void read_applied(const char *path)
 	applied_free(&applied);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* ---- files that an instance finds by itself -------------------------------------------------- */
+
+static char directory[64];
+
+static void remove_directory(void)
 {
-	int fd = size ? memfd_create("fuzz", MFD_CLOEXEC) : -1;
+	_cleanup_free_ char *state = path_state("fuzz", "");
+
+	if (state)
+		rmdir(state);
+	rmdir(directory);
+}
+
+/* Both kinds of files are in one directory, in memory. */
+static void make_directory(void)
+{
+	_cleanup_free_ char *problem = NULL;
+
+	if (directory[0])
+		return;
+	snprintf(directory, sizeof(directory), "/dev/shm/weir-fuzz-%d", getpid());
+	setenv("WEIR_RUN_DIR", directory, 1);
+	setenv("WEIR_STATE_DIR", directory, 1);
+	if (paths_make("fuzz", &problem) < 0)
+		abort();
+	atexit(remove_directory);
+}
+
+static char *write_file(char *path, const uint8_t *data, size_t size)
+{
+	if (!path || file_write_atomic(path, data, size, 0600) < 0)
+		abort();
+	return path;
+}
+
+/* Hours stay open only on a file that says so. */
+static void read_clock(const uint8_t *data, size_t size)
+{
+	const struct host host = {.instance = (char *)"fuzz"};
+	_cleanup_free_ char *path = NULL;
+
+	make_directory();
+	path = write_file(path_state("fuzz", "/clock.json"), data, size);
+	if (!clock_needs_confirmation(&host) && !memmem(data, size, "false", strlen("false")))
+		abort();
+	unlink(path);
+}
+
+static void read_stand_in(const uint8_t *data, size_t size)
+{
+	struct stand_in stand_in, again;
+	_cleanup_free_ char *path = NULL;
+
+	make_directory();
+	path = write_file(path_run("fuzz", ".without-guard"), data, size);
+	if (stand_in_read("fuzz", &stand_in) == 0) {
+		if (stand_in_write("fuzz", &stand_in) < 0 || stand_in_read("fuzz", &again) < 0)
+			abort();
+		if (stand_in.mode != again.mode || stand_in.since_ns != again.since_ns ||
+		    stand_in.offset_ns != again.offset_ns ||
+		    stand_in.passed_bytes != again.passed_bytes ||
+		    stand_in.refused_bytes != again.refused_bytes ||
+		    strcmp(stand_in.why, again.why) || strcmp(stand_in.digest, again.digest) ||
+		    strcmp(stand_in.listed, again.listed))
+			abort();
+	}
+	unlink(path);
+}
+
+static void read_by_path(const uint8_t *data, size_t size)
+{
+	_cleanup_close_ int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	char path[64];
 
-	if (size && data[0] == 'm') {
-		read_meters(data + 1, size - 1);
-		close(fd);
-		return 0;
-	}
-
-	if (fd < 0)
-		return 0;
+	if (fd < 0 || write(fd, data + 1, size - 1) != (ssize_t)(size - 1))
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (write(fd, data + 1, size - 1) == (ssize_t)(size - 1)) {
-		if (data[0] & 1)
-			read_orders(path);
-		else
-			read_applied(path);
-	}
-	close(fd);
+	if (data[0] & 1)
+		read_orders(path);
+	else
+		read_applied(path);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size == 0)
+		return 0;
+	if (data[0] == 'm')
+		read_meters(data + 1, size - 1);
+	else if (data[0] == 'c')
+		read_clock(data + 1, size - 1);
+	else if (data[0] == 's')
+		read_stand_in(data + 1, size - 1);
+	else
+		read_by_path(data, size);
 	return 0;
 }

@@ -4,6 +4,7 @@
 The other build is this tree with other records in the maps: fields that are new, that are longer, that
 stand elsewhere. Each swap happens under traffic; the far ends count.
 """
+import glob
 import json
 import os
 import random
@@ -24,6 +25,8 @@ OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
 PATCH = (
     ("bpf/abi.h", "\t__u64 partner_key;\n\t__u64 sent_bytes[2]; /* IP", "\t__u64 partner_key;\n\t__u64 later;\n\t__u64 sent_bytes[2]; /* IP"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 144", "WEIR_SIZE(struct weir_meter, 152"),
+    ("user/daemon/meters_file.c", "\tFIELD(weir_meter, partner_key),\n",
+     "\tFIELD(weir_meter, partner_key),\n\tFIELD(weir_meter, later),\n"),
     ("bpf/abi.h", "\t__u64 window_ns;\n\t__u64 slice_ns;\n", "\t__u64 slice_ns;\n\t__u64 window_ns;\n"),
     ("bpf/abi.h", "\t__u64 observe;", "\t__u64 later;\n\t__u64 observe;"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_control, 72)", "WEIR_SIZE(struct weir_control, 80)"),
@@ -131,6 +134,9 @@ class Upgrade(LabCase):
         self.guard.program = program
         self.guard.start()
 
+    def assert_nothing_was_damaged(self):
+        self.assertEqual(glob.glob(os.path.join(self.guard.state_dir, self.lab.instance, "*.damaged-*")), [])
+
     def background(self, function, host, *args):
         task = self.lab.start(function, HUB[4], self.port, self.stop, *args, host=host)
         self.addCleanup(task.kill)
@@ -160,6 +166,7 @@ class Upgrade(LabCase):
                     old, new = ([p for p in s["partners"] if p["name"] == name][0][key] for s in (before, after))
                     self.assertGreaterEqual(new, old, "%s of %s went back" % (key, name))
             self.assertTrue([e for e in self.guard.events() if "took over from another" in e["message"]])
+            self.assert_nothing_was_damaged()
         self.end_background()
         used, silence = budgeted.result()
         self.assertLess(silence, 3 * SLOWNESS, "the budgeted flow stood still")
@@ -168,6 +175,24 @@ class Upgrade(LabCase):
         self.assertEqual(cut.result(), 0, "the cut partner got something")
         self.assertEqual(self.take(STORE, self.port), 0, "a latch was lost")
         used += self.take(NORD, self.port, seconds=3)
+        self.assertLessEqual(used, BUDGET, "the budget was given more than once")
+        self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 256 * KIB, "what was left was lost")
+
+    def test_meters_come_back_in_another_build(self):
+        """After a reboot right behind the upgrade: the pins, which hold all that is in the kernel, are gone."""
+        self.assertLessEqual(self.take(STORE, self.port), 256 * KIB)
+        used = 0
+        for program in (self.other, WEIR):
+            used += self.take(NORD, self.port, limit=8 * MIB)
+            self.guard.stop()
+            self.guard.must("meters", "save", "--last")
+            shutil.rmtree("/sys/fs/bpf/weir/" + self.lab.instance)
+            self.guard.program = program
+            self.guard.start()
+            self.assertIsNone(self.guard.status()["meters"]["assumed"])
+            self.assert_nothing_was_damaged()
+            self.assertEqual(self.take(STORE, self.port), 0, "a latch was lost")
+        used += self.take(NORD, self.port)
         self.assertLessEqual(used, BUDGET, "the budget was given more than once")
         self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 256 * KIB, "what was left was lost")
 

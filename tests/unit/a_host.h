@@ -92,7 +92,7 @@ __attribute__((unused)) static int host_down(void **state)
 }
 
 /* The answer to a request, parsed. */
-static json_object *ask(struct host *host, const char *request)
+__attribute__((unused)) static json_object *ask(struct host *host, const char *request)
 {
 	char *text = request_answer(host, "me", request, strlen(request));
 	json_object *answer;
@@ -106,7 +106,7 @@ static json_object *ask(struct host *host, const char *request)
 	return answer;
 }
 
-static json_object *member(json_object *object, const char *key)
+__attribute__((unused)) static json_object *member(json_object *object, const char *key)
 {
 	json_object *value = NULL;
 

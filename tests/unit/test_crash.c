@@ -212,6 +212,11 @@ static json_object *apply_other(struct host *host)
 	return apply(host, "next", 0);
 }
 
+static json_object *apply_third(struct host *host)
+{
+	return apply(host, "last", 0);
+}
+
 static json_object *try_other(struct host *host)
 {
 	return apply(host, "next", 600);
@@ -371,6 +376,7 @@ static const struct action actions[] = {
 	{"start", {NULL}, nothing, "test", "test", false, NULL, NULL},
 	{"start again", {cut_nord}, nothing, "test", "test", false, "partner:nord", NULL},
 	{"apply", {cut_nord}, apply_other, "test", "next", false, "partner:nord", NULL},
+	{"apply again", {apply_other}, apply_third, "next", "last", false, NULL, NULL},
 	{"trial", {nothing}, try_other, "test", "next", true, NULL, NULL},
 	{"confirm", {nothing, try_other}, confirm, "next", "next", false, NULL, NULL},
 	{"rollback", {apply_other}, rollback, "next", "test", false, NULL, NULL},
@@ -385,6 +391,19 @@ static const struct action actions[] = {
 	 "partner:nord"},
 	{"save", {cut_nord}, save_meters, "test", "test", false, "partner:nord", NULL},
 };
+
+/* Whether there is a policy to go back to. */
+static bool has_previous(void)
+{
+	struct applied previous = {0};
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/unit/previous.json", state_root);
+	r = applied_load(path, &previous);
+	applied_free(&previous);
+	return r == 0;
+}
 
 static void check(const struct action *action, int at, int error, bool with_power, enum end end,
 		  int code)
@@ -417,6 +436,7 @@ static void check(const struct action *action, int at, int error, bool with_powe
 /* Returns whether there was such a step. */
 static bool try_step(const struct action *action, int at, int error, bool with_power)
 {
+	bool had_previous;
 	enum end end;
 	int code, steps;
 
@@ -427,13 +447,19 @@ static bool try_step(const struct action *action, int at, int error, bool with_p
 		write_policy("file"); /* an edited file counts only when nothing is applied */
 	if (action->act == nothing && action->before[0] && !with_power)
 		lose_power(); /* a start from the disk alone */
+	had_previous = has_previous();
 	life(action->act, at, error);
+	if (had_previous && !has_previous())
+		fail_msg("%s, step %d, error %d: the policy before is lost", action->name, at,
+			 error);
 	end = shared->end;
 	code = shared->code;
 	steps = shared->steps;
 	if (!with_power)
 		lose_power();
 	check(action, at, error, with_power, end, code);
+	if (action->act == apply_third) /* nothing that was left is in its way */
+		good_life(apply_other);
 	assert_int_equal(nftw(state_root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 	return end != ENDED_WELL || at <= steps;
 }

@@ -8,11 +8,15 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/fit.h"
+#include "user/daemon/paths.h"
 #include "user/daemon/recovering.h"
+#include "user/daemon/stand_in.h"
 #include "user/policy/target.h"
 
 static json_object *cut(struct host *host, const char *target)
@@ -558,7 +562,18 @@ static void a_step_closes_the_hours_until_it_is_confirmed(void **state)
 /* It may have said that the hours are closed. */
 static void a_clock_file_that_cannot_be_read_closes_the_hours(void **state)
 {
-	static const char *const texts[] = {"", "{\"hours_closed\":true", "[]", "null"};
+	static const char *const texts[] = {
+		"",
+		"[]",
+		"null",
+		"{}",
+		"{\"hours_closed\":true",
+		"{\"wall_ns\":1}",
+		"{\"hours_closed\":false}",
+		"{\"wall_ns\":1,\"hours_closed\":0}",
+		"{\"wall_ns\":\"1\",\"hours_closed\":false}",
+		"{\"wall_ns\":1,\"hours_closed\":false} and more",
+	};
 	struct host *host = *state;
 
 	assert_false(clock_needs_confirmation(host)); /* there is none */
@@ -571,6 +586,48 @@ static void a_clock_file_that_cannot_be_read_closes_the_hours(void **state)
 	}
 	assert_int_equal(clock_save(host), 0);
 	assert_false(clock_needs_confirmation(host));
+}
+
+/* It says how much left without a guard: all of it, or nothing. */
+static void a_marker_that_is_not_whole_is_damaged(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} edits[] = {
+		{"\"closed\"", "\"opened\""},	     {"\"mode\"", "\"mood\""},
+		{"\"since\":5", "\"since\":-5"},     {"\"since\":5", "\"since\":9223372037"},
+		{"\"why\":\"nft\"", "\"why\":null"}, {"\"sha256\"", "\"sha255\""},
+		{"bytes\":7", "bytes\":\"7\""},	     {"}", "}}"},
+	};
+	struct stand_in good = {.mode = STAND_IN_CLOSED,
+				.why = "nft",
+				.since_ns = 5000000000,
+				.offset_ns = -6,
+				.passed_bytes = 7,
+				.refused_bytes = 8},
+			read;
+	_cleanup_free_ char *path = path_run("unit", ".without-guard"), *text = NULL;
+	size_t length;
+
+	(void)state;
+	assert_int_equal(stand_in_write("unit", &good), 0);
+	assert_int_equal(stand_in_read("unit", &read), 0);
+	assert_int_equal(read.mode, STAND_IN_CLOSED);
+	assert_int_equal(read.offset_ns, -6);
+	assert_int_equal(read.since_ns, 5000000000);
+	assert_int_equal(read.passed_bytes, 7);
+	assert_int_equal(file_read(path, 4096, &text, &length), 0);
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		_cleanup_free_ char *bad = NULL;
+		char *at = strstr(text, edits[i].from);
+
+		assert_non_null(at);
+		assert_true(asprintf(&bad, "%.*s%s%s", (int)(at - text), text, edits[i].to,
+				     at + strlen(edits[i].from)) > 0);
+		assert_int_equal(file_write_atomic(path, bad, strlen(bad), 0600), 0);
+		if (stand_in_read("unit", &read) != -EBADMSG)
+			fail_msg("read: %s", bad);
+	}
 }
 
 static void a_clock_behind_the_last_known_time_is_a_step(void **state)
@@ -695,6 +752,7 @@ int main(void)
 		on_a_host(old_parts_are_swept),
 		on_a_host(a_step_closes_the_hours_until_it_is_confirmed),
 		on_a_host(a_clock_file_that_cannot_be_read_closes_the_hours),
+		on_a_host(a_marker_that_is_not_whole_is_damaged),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
 		cmocka_unit_test(a_window_fits_when_its_oldest_slices_have_left),

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "user/daemon/assumed.h"
 #include "user/daemon/meters_restore.h"
@@ -236,6 +237,238 @@ static void impossible_values(void **state)
 	refuses(&good, &head);
 }
 
+/* ---- another build's ------------------------------------------------------------------------ */
+
+/* What a build with other meters has written: one meter with one window in use. */
+struct foreign {
+	struct {
+		const char *name;
+		uint64_t value;
+	} field[8], window_field[8];
+	unsigned windows, slices;
+	unsigned age;  /* of 30 bytes beside 10 in the running slice */
+	unsigned used; /* which window is */
+};
+
+/* Fewer fields than this build has, in another order. */
+static const struct foreign a_foreign = {
+	.field = {{"severed_ns", 7},
+		  {"partner_key", 400},
+		  {"sent_bytes[1]", 55},
+		  {"grant_key", 1000},
+		  {"service_key", 300}},
+	.window_field = {{"head", 5},
+			 {"slice_start_ns", 990 * SECOND},
+			 {"window_ns", 160 * SECOND}},
+	.windows = WEIR_WINDOWS,
+	.slices = WEIR_SLICES,
+	.age = 3,
+};
+
+static void put(struct bytes *file, uint64_t value, unsigned width)
+{
+	file->data = realloc(file->data, file->length + width);
+	for (unsigned i = 0; i < width; i++)
+		file->data[file->length++] = value >> 8 * i;
+}
+
+static void put_head(struct bytes *file)
+{
+	struct bytes behind = *file;
+	struct meters_group group = {0};
+	uint64_t bytes = behind.length;
+	uint32_t crc;
+
+	assert_int_equal(meters_group_begin(&group), 0);
+	group.records = 1;
+	meters_group_end(&group, METERS_SNAPSHOT, &a_head);
+	file->length = METERS_HEAD_BYTES + bytes;
+	file->data = malloc(file->length);
+	memcpy(file->data, group.data, METERS_HEAD_BYTES);
+	memcpy(file->data + METERS_HEAD_BYTES, behind.data, bytes);
+	memcpy(file->data + 24, &bytes, sizeof(bytes));
+	crc = crc32(0, behind.data, bytes);
+	memcpy(file->data + 96, &crc, sizeof(crc));
+	crc = crc32(0, file->data, 100);
+	memcpy(file->data + 100, &crc, sizeof(crc));
+	free(behind.data);
+	free(group.data);
+}
+
+/* As meters_file.h has it. */
+static struct bytes foreign_file(const struct foreign *from)
+{
+	struct bytes file = {0};
+
+	put(&file, from->windows, 1);
+	put(&file, from->slices, 1);
+	for (int part = 0; part < 2; part++) {
+		unsigned count = 0;
+
+		while (count < 8 && (part ? from->window_field : from->field)[count].name)
+			count++;
+		put(&file, count, 1);
+		for (unsigned i = 0; i < count; i++) {
+			const char *name = (part ? from->window_field : from->field)[i].name;
+
+			put(&file, strlen(name), 1);
+			for (size_t at = 0; name[at]; at++)
+				put(&file, name[at], 1);
+		}
+	}
+	put(&file, weir_meter_key(1000, 300, 400), 8);
+	put(&file, METERS_NO_SLOT, 4);
+	for (unsigned i = 0; i < 8 && from->field[i].name; i++)
+		put(&file, from->field[i].value, 8);
+	for (unsigned window = 0; window < from->windows; window++) {
+		put(&file, window == from->used, 1);
+		if (window != from->used)
+			continue;
+		for (unsigned i = 0; i < 8 && from->window_field[i].name; i++)
+			put(&file, from->window_field[i].value, 8);
+		put(&file, 2, 1);
+		put(&file, 0, 1);
+		put(&file, 10, 8);
+		put(&file, from->age, 1);
+		put(&file, 30, 8);
+		put(&file, from->age, 1);
+		put(&file, 20, 8); /* assumed */
+	}
+	put_head(&file);
+	return file;
+}
+
+static int read_foreign(const struct foreign *from, struct meters_read *read)
+{
+	struct bytes file = foreign_file(from);
+	int r = meters_file_read(file.data, file.length, read);
+
+	free(file.data);
+	return r;
+}
+
+static void fields_in_another_order(void **state)
+{
+	struct meters_read read;
+	const struct kept_meter *kept;
+
+	(void)state;
+	assert_int_equal(read_foreign(&a_foreign, &read), 0);
+	assert_int_equal(read.count, 1);
+	kept = &read.item[0];
+	assert_int_equal(kept->meter.severed_ns, 7);
+	assert_int_equal(kept->meter.sent_bytes[0], 0); /* which that build did not have */
+	assert_int_equal(kept->meter.sent_bytes[1], 55);
+	assert_int_equal(kept->meter.window[0].window_ns, 160 * SECOND);
+	assert_int_equal(kept->meter.window[0].slice_ns, 10 * SECOND);
+	assert_int_equal(kept->meter.window[0].slice_start_ns, 990 * SECOND);
+	assert_int_equal(kept->meter.window[0].slice[5], 10);
+	assert_int_equal(kept->meter.window[0].slice[2], 30);
+	assert_int_equal(kept->part[0].bytes, 20);
+	assert_int_equal(kept->part[0].age, 3);
+	assert_string_equal(read.unknown, "");
+	meters_read_free(&read);
+}
+
+/* Nothing is lost by not knowing it, as long as it is not used. */
+static void fields_that_this_build_lacks(void **state)
+{
+	struct foreign from = a_foreign;
+	struct meters_read read;
+
+	(void)state;
+	from.field[5].name = "later";
+	from.window_field[3].name = "sooner";
+	assert_int_equal(read_foreign(&from, &read), 0);
+	assert_string_equal(read.unknown, "");
+	assert_int_equal(used_of(&read, 1000), 40);
+	meters_read_free(&read);
+	from.window_field[3].value = 1;
+	assert_int_equal(read_foreign(&from, &read), 0);
+	assert_string_equal(read.unknown, "sooner");
+	assert_int_equal(used_of(&read, 1000), 40);
+	meters_read_free(&read);
+	from.field[5].value = 1;
+	assert_int_equal(read_foreign(&from, &read), 0);
+	assert_string_equal(read.unknown, "later");
+	meters_read_free(&read);
+}
+
+/* All of it counts as if it had left when it was saved. */
+static void slices_of_another_length(void **state)
+{
+	struct foreign from = a_foreign;
+	struct meters_read read;
+	const struct weir_window *w;
+
+	(void)state;
+	from.slices = 33;
+	from.window_field[0].value = 30;
+	from.age = 20;
+	assert_int_equal(read_foreign(&from, &read), 0);
+	w = &read.item[0].meter.window[0];
+	assert_int_equal(w->slice[w->head], 40);
+	assert_int_equal(w->slice_start_ns, a_head.boot_ns);
+	assert_int_equal(w->slice_ns, 10 * SECOND);
+	assert_int_equal(read.item[0].part[0].bytes, 20);
+	assert_int_equal(read.item[0].part[0].age, 0);
+	meters_read_free(&read);
+}
+
+static void more_windows_than_this_build_has(void **state)
+{
+	struct foreign from = a_foreign;
+	struct meters_read read;
+
+	(void)state;
+	from.windows = WEIR_WINDOWS + 1;
+	assert_int_equal(read_foreign(&from, &read), 0);
+	assert_string_equal(read.unknown, "");
+	meters_read_free(&read);
+	from.used = WEIR_WINDOWS;
+	assert_int_equal(read_foreign(&from, &read), 0);
+	assert_string_equal(read.unknown, "window");
+	meters_read_free(&read);
+}
+
+static void refuses_foreign(struct foreign from)
+{
+	struct meters_read read;
+
+	assert_int_equal(read_foreign(&from, &read), -EBADMSG);
+}
+
+static void impossible_forms(void **state)
+{
+	struct foreign bad;
+
+	(void)state;
+	bad = a_foreign; /* whose account is it? */
+	bad.field[3].name = "later";
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.field[5].name = "severed_ns";
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.field[5].name = "a_name_that_is_far_too_long";
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.field[5].name = "UPPER";
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.window_field[2].name = "length_ns";
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.window_field[0].value = UINT64_C(1) << 32;
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.slices = 1;
+	refuses_foreign(bad);
+	bad = a_foreign;
+	bad.age = WEIR_SLICES;
+	refuses_foreign(bad);
+}
+
 /* ---- what it is worth ----------------------------------------------------------------------- */
 
 static const struct meters_times a_reboot = {.saved_boot_ns = 1000 * SECOND,
@@ -382,6 +615,11 @@ int main(void)
 		cmocka_unit_test(nobody_saves_any_more),
 		cmocka_unit_test(every_bit_flipped),
 		cmocka_unit_test(impossible_values),
+		cmocka_unit_test(fields_in_another_order),
+		cmocka_unit_test(fields_that_this_build_lacks),
+		cmocka_unit_test(slices_of_another_length),
+		cmocka_unit_test(more_windows_than_this_build_has),
+		cmocka_unit_test(impossible_forms),
 		cmocka_unit_test(carried_with_its_age),
 		cmocka_unit_test(start_before_the_boot),
 		cmocka_unit_test(what_ran_out_before_the_save_is_gone),

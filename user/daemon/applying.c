@@ -17,6 +17,7 @@
 
 static const char applied_file[] = "applied.json";
 static const char previous_file[] = "previous.json";
+static const char beside_file[] = "previous.json.new";
 static const char trial_file[] = "trial.json";
 static const char new_file[] = "new.json";
 
@@ -137,20 +138,35 @@ static void forget_trial(struct host *host)
 		unlinkat(host->state_dir, trial_file, 0);
 }
 
+/* Removes a file, if it is there. */
+static int remove_state(const struct host *host, const char *file)
+{
+	return unlinkat(host->state_dir, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* The applied policy becomes the previous one too, in one step: whoever is killed here leaves a way
+ * back. A name that was left by one who was killed goes first. */
+static int keep_previous(const struct host *host)
+{
+	int r = remove_state(host, beside_file);
+
+	if (r < 0)
+		return r;
+	if (linkat(host->state_dir, applied_file, host->state_dir, beside_file, 0) < 0)
+		return errno == ENOENT ? remove_state(host, previous_file) : -errno;
+	r = rename_state(host, beside_file, previous_file);
+	/* rename() leaves both names when they are of one file already */
+	return r < 0 ? r : remove_state(host, beside_file);
+}
+
 /* The new file becomes the applied one, and that the previous one. At no moment is none applied: a
  * host that lost its power then would start with the default, which blocks nothing. */
 static int promote(struct host *host, const char *file)
 {
-	int r;
+	int r = host->state_dir < 0 ? -ENOENT : keep_previous(host);
 
-	if (host->state_dir < 0)
-		return -ENOENT;
-	if (unlinkat(host->state_dir, previous_file, 0) < 0 && errno != ENOENT)
-		return -errno;
-	if (linkat(host->state_dir, applied_file, host->state_dir, previous_file, 0) < 0 &&
-	    errno != ENOENT)
-		return -errno;
-	r = rename_state(host, file, applied_file);
+	if (r == 0)
+		r = rename_state(host, file, applied_file);
 	if (r == 0 && fsync(host->state_dir) < 0)
 		r = -errno;
 	return r < 0 ? r : applied_note(host);

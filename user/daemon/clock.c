@@ -11,8 +11,10 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/json_in.h"
 #include "user/base/units.h"
 
+enum { LONGEST_FILE = 4096 };
 static const int64_t tolerated_ns = 60 * (int64_t)NS_PER_SECOND;
 
 /* Read twice around the other clock, so that being scheduled away does not look like a step. */
@@ -51,36 +53,37 @@ static void format_step(int64_t step, char *text, size_t size)
 	snprintf(text, size, "%s%s", step < 0 ? "-" : "+", span);
 }
 
-static uint64_t read_uint(json_object *root, const char *key)
+/* What save_as() wrote. -EBADMSG when it is anything else. */
+static int read_saved(const char *text, size_t length, int64_t *wall_ns, bool *hours_closed)
 {
-	json_object *value;
+	json_object *root = json_in(text, length, 2), *wall, *closed;
+	bool is_good = root && json_object_object_get_ex(root, "wall_ns", &wall) &&
+		       json_object_is_type(wall, json_type_int) &&
+		       json_object_object_get_ex(root, "hours_closed", &closed) &&
+		       json_object_is_type(closed, json_type_boolean);
 
-	return json_object_object_get_ex(root, key, &value) ? json_object_get_uint64(value) : 0;
+	if (is_good) {
+		*wall_ns = json_object_get_int64(wall);
+		*hours_closed = json_object_get_boolean(closed);
+	}
+	json_object_put(root);
+	return is_good ? 0 : -EBADMSG;
 }
 
 bool clock_needs_confirmation(const struct host *host)
 {
-	_cleanup_free_ char *path = host_path(host, "clock.json");
-	_cleanup_free_ char *text = NULL;
-	json_object *root, *closed;
-	bool needs = false;
+	_cleanup_free_ char *path = host_path(host, "clock.json"), *text = NULL;
+	bool hours_closed = true;
+	int64_t wall_ns = 0;
 	size_t length;
-	int r;
+	int r = path ? file_read(path, LONGEST_FILE, &text, &length) : -ENOMEM;
 
-	r = path ? file_read(path, 4096, &text, &length) : -ENOMEM;
-	if (r < 0)
-		return r != -ENOENT;
-	root = json_tokener_parse(text);
-	if (!json_object_is_type(root, json_type_object)) { /* who knows what it said */
-		json_object_put(root);
-		return true;
-	}
-	needs = json_object_object_get_ex(root, "hours_closed", &closed) &&
-		json_object_get_boolean(closed);
-	if (read_uint(root, "wall_ns") > wall_now() + tolerated_ns)
-		needs = true;
-	json_object_put(root);
-	return needs;
+	if (r == -ENOENT)
+		return false;
+	if (r == 0)
+		r = read_saved(text, length, &wall_ns, &hours_closed);
+	/* who knows what it said */
+	return r < 0 || hours_closed || wall_ns > (int64_t)wall_now() + tolerated_ns;
 }
 
 /* The guard's time, not the system's: a clock set far ahead must not make the present look like the

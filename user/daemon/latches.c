@@ -8,6 +8,7 @@
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/cover.h"
 
 void latches_free(struct latches *latches)
@@ -66,6 +67,27 @@ int latches_read(const struct host *host, struct latches *latches)
 	if (r < 0)
 		latches_free(latches);
 	return r;
+}
+
+static int load_one(const struct host *host, const char *name, struct meters_read *read)
+{
+	_cleanup_free_ char *path = host_path(host, name), *data = NULL;
+	size_t length;
+	int r = path ? file_read(path, METERS_MOST_BYTES, &data, &length) : -ENOMEM;
+
+	return r < 0 ? r : meters_file_read((const uint8_t *)data, length, read);
+}
+
+int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy)
+{
+	int r = load_one(host, LATCHES_FILE, read), of_copy;
+
+	*is_of_copy = false;
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	of_copy = load_one(host, LATCHES_COPY, read);
+	*is_of_copy = of_copy == 0;
+	return of_copy == 0 || of_copy == -ENOMEM || r == -ENOENT ? of_copy : r;
 }
 
 static bool is_of_strangers(const struct latch *latch)

@@ -6,6 +6,10 @@
 #define WEIR_LATCHES_H
 
 #include "user/daemon/host.h"
+#include "user/daemon/meters_file.h"
+
+#define LATCHES_FILE "latches"
+#define LATCHES_COPY "latches.copy"
 
 struct latch {
 	uint64_t account;    /* WEIR_KEY_PEER: the slots of all latched strangers, as one */
@@ -22,6 +26,13 @@ struct latches {
 /* All that are latched now. 0 or -errno. */
 int latches_read(const struct host *host, struct latches *latches);
 void latches_free(struct latches *latches);
+
+/*
+ * The meters that were latched, as the state directory has them: the file, or else its copy; then
+ * *is_of_copy. 0, then meters_read_free() ends `read`; -ENOENT: there is neither; -ENOMEM; -errno:
+ * neither can be read.
+ */
+int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
 
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);

@@ -11,20 +11,18 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/units.h"
+#include "user/daemon/latches.h"
 #include "user/daemon/links.h"
 #include "user/daemon/notify.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/saver.h"
 
-/* With the time that a save takes, that is what is lost with the power; restoring.c assumes more.
- */
+/* With the time that two saves take, that is what is lost with the power; saver.c watches it. */
 static const uint64_t SAVED_EVERY_NS = NS_PER_SECOND / 2;
 static const uint64_t LONGEST_SAVE_NS = 2 * NS_PER_SECOND;
 
-enum { LONGEST_FILE = 1 << 30 };
-
 struct metering {
-	char *path, *latches_path;
+	char *path, *latches_path, *latches_copy;
 	char *const *uplinks;
 	size_t uplink_count;
 
@@ -190,7 +188,7 @@ static int read_assumed(struct metering *metering)
 	_cleanup_free_ char *data = NULL;
 	struct meters_read read = {0};
 	size_t length;
-	int r = file_read(metering->path, LONGEST_FILE, &data, &length);
+	int r = file_read(metering->path, METERS_MOST_BYTES, &data, &length);
 
 	if (r == 0)
 		r = meters_file_read((const uint8_t *)data, length, &read);
@@ -216,6 +214,7 @@ static void metering_free(struct metering *metering)
 	saver_free(metering->saver);
 	free(metering->path);
 	free(metering->latches_path);
+	free(metering->latches_copy);
 	free(metering);
 }
 
@@ -233,11 +232,13 @@ static int metering_new(struct host *host, struct metering **ret)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&metering->wake, &attributes);
 	metering->path = host_path(host, "meters");
-	metering->latches_path = host_path(host, "latches");
-	if (metering->path && metering->latches_path)
+	metering->latches_path = host_path(host, LATCHES_FILE);
+	metering->latches_copy = host_path(host, LATCHES_COPY);
+	if (metering->path && metering->latches_path && metering->latches_copy)
 		r = saver_new(&(struct saver_options){.guard = host->guard,
 						      .path = metering->path,
 						      .latches_path = metering->latches_path,
+						      .latches_copy = metering->latches_copy,
 						      .about = &metering->about,
 						      .assumed = &metering->assumed,
 						      .mutex = &metering->mutex},

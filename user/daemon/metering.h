@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * metering.h - the meters go to the disk: STATE_DIR/INSTANCE/meters (meters_file.h), and those that
- * are latched to `latches` as well, in the same format, so that a damaged file frees nobody.
+ * are latched to `latches` and `latches.copy` as well, in the same format, so that a damaged file
+ * frees nobody.
  *
  * The daemon saves in a thread of its own, twice a second when a packet met a meter, and at once
  * for a latch: no order waits for the disk. With nothing to save the thread asks for one number
  * each time. Only meters that changed are appended; when they outgrow the snapshot it is written
  * anew.
+ *
+ * After a loss of power restoring.h assumes no more than METERS_UNSAVED_SECONDS of the uplinks'
+ * speed, as long as each save of the last minute kept up with that (saver.c). Nothing on the disk
+ * can tell of the save that runs: what remains is a disk that was quick for a minute, then takes
+ * more than about a second, or hangs, and loses its power before that save and the note that it
+ * was slow are down. metering_trouble() tells of it meanwhile.
  */
 #ifndef WEIR_METERING_H
 #define WEIR_METERING_H

@@ -12,13 +12,63 @@
 
 #include "user/base/array.h"
 
-enum {
-	HEAD_BYTES = METERS_HEAD_BYTES,
-	FIXED_WORDS = offsetof(struct weir_meter, window) / 8,
-	LONGEST_RECORD = 12 + 8 * FIXED_WORDS + WEIR_WINDOWS * (35 + 9 * WEIR_SLICES + 9),
+struct field {
+	char name[METERS_FIELD_TEXT];
+	uint32_t offset, size; /* 4 or 8 bytes */
 };
 
-static const char magic[8] = "weirmtr1";
+#define FIELD(type, member)                                                                        \
+	{                                                                                          \
+#member, offsetof(struct type, member), sizeof(((struct type *)0)->member)         \
+	}
+
+static const struct field meter_fields[] = {
+	FIELD(weir_meter, grant_key),
+	FIELD(weir_meter, service_key),
+	FIELD(weir_meter, partner_key),
+	FIELD(weir_meter, sent_bytes[0]),
+	FIELD(weir_meter, sent_bytes[1]),
+	FIELD(weir_meter, sent_packets[0]),
+	FIELD(weir_meter, sent_packets[1]),
+	FIELD(weir_meter, acked_bytes[0]),
+	FIELD(weir_meter, acked_bytes[1]),
+	FIELD(weir_meter, refused_bytes),
+	FIELD(weir_meter, refused_packets),
+	FIELD(weir_meter, would_refuse_bytes),
+	FIELD(weir_meter, would_refuse_packets),
+	FIELD(weir_meter, last_sent_ns),
+	FIELD(weir_meter, told_ns),
+	FIELD(weir_meter, told),
+	FIELD(weir_meter, untold),
+	FIELD(weir_meter, severed_ns),
+};
+
+/* The others follow from these and from the slices. */
+static const struct field window_fields[] = {
+	FIELD(weir_window, window_ns),
+	FIELD(weir_window, slice_start_ns),
+	FIELD(weir_window, warned_until_ns),
+	FIELD(weir_window, alerted_until_ns),
+	FIELD(weir_window, head),
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+_Static_assert(8 * COUNT(meter_fields) == offsetof(struct weir_meter, window),
+	       "a field of the meter is missing above: it would not outlive a reboot");
+
+enum {
+	HEAD_BYTES = METERS_HEAD_BYTES,
+	LONGEST_FORM = 4 + (COUNT(meter_fields) + COUNT(window_fields)) * METERS_FIELD_TEXT,
+	LONGEST_WINDOW = 1 + 8 * COUNT(window_fields) + 1 + 9 * WEIR_SLICES + 9,
+	LONGEST_RECORD = 12 + 8 * COUNT(meter_fields) + WEIR_WINDOWS * LONGEST_WINDOW,
+	/* of another build */
+	MOST_FIELDS = 64,
+	MOST_WINDOWS = 16,
+	MOST_SLICES = 64,
+};
+
+static const char magic[8] = "weirmtr2";
 /* Far above every budget and window, and low enough for sums and differences not to wrap. */
 static const uint64_t highest = UINT64_C(1) << 56;
 
@@ -64,16 +114,44 @@ static int reserve(struct meters_group *group, size_t more)
 	return 0;
 }
 
+static void put_names(struct put *put, const struct field *field, size_t count)
+{
+	put_u8(put, count);
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strlen(field[i].name);
+
+		put_u8(put, length);
+		memcpy(put->at, field[i].name, length);
+		put->at += length;
+	}
+}
+
 int meters_group_begin(struct meters_group *group)
 {
+	struct put put;
 	int r;
 
 	group->length = 0;
 	group->records = 0;
-	r = reserve(group, HEAD_BYTES);
-	if (r == 0)
-		group->length = HEAD_BYTES;
-	return r;
+	r = reserve(group, HEAD_BYTES + LONGEST_FORM);
+	if (r < 0)
+		return r;
+	put.at = group->data + HEAD_BYTES;
+	put_u8(&put, WEIR_WINDOWS);
+	put_u8(&put, WEIR_SLICES);
+	put_names(&put, meter_fields, COUNT(meter_fields));
+	put_names(&put, window_fields, COUNT(window_fields));
+	group->length = put.at - group->data;
+	return 0;
+}
+
+static void put_values(struct put *put, const struct field *field, size_t count, const void *from)
+{
+	for (size_t i = 0; i < count; i++) {
+		const void *at = (const char *)from + field[i].offset;
+
+		put_u64(put, field[i].size == 4 ? *(const __u32 *)at : *(const __u64 *)at);
+	}
 }
 
 static void put_window(struct put *put, const struct weir_window *w, const struct kept_part *part)
@@ -83,11 +161,7 @@ static void put_window(struct put *put, const struct weir_window *w, const struc
 	put_u8(put, w->window_ns != 0);
 	if (!w->window_ns)
 		return;
-	put_u64(put, w->window_ns);
-	put_u64(put, w->slice_start_ns);
-	put_u64(put, w->warned_until_ns);
-	put_u64(put, w->alerted_until_ns);
-	put_u8(put, w->head);
+	put_values(put, window_fields, COUNT(window_fields), w);
 	count = put->at;
 	put_u8(put, 0);
 	for (unsigned age = 0; age < WEIR_SLICES; age++) {
@@ -105,7 +179,6 @@ static void put_window(struct put *put, const struct weir_window *w, const struc
 
 int meters_group_add(struct meters_group *group, const struct kept_meter *kept)
 {
-	uint64_t fixed[FIXED_WORDS];
 	struct put put;
 	int r = reserve(group, LONGEST_RECORD);
 
@@ -114,9 +187,7 @@ int meters_group_add(struct meters_group *group, const struct kept_meter *kept)
 	put.at = group->data + group->length;
 	put_u64(&put, kept->key);
 	put_u32(&put, kept->slot);
-	memcpy(fixed, &kept->meter, sizeof(fixed));
-	for (size_t i = 0; i < FIXED_WORDS; i++)
-		put_u64(&put, fixed[i]);
+	put_values(&put, meter_fields, COUNT(meter_fields), &kept->meter);
 	for (size_t i = 0; i < WEIR_WINDOWS; i++)
 		put_window(&put, &kept->meter.window[i], &kept->part[i]);
 	group->length = put.at - group->data;
@@ -193,7 +264,7 @@ static uint64_t get_u64(struct get *get)
 struct found_group {
 	uint32_t kind, records;
 	struct meters_head head;
-	uint64_t bytes; /* of the records */
+	uint64_t bytes; /* behind the head */
 	uint32_t crc;
 };
 
@@ -245,55 +316,187 @@ static bool has_head_behind(const uint8_t *data, size_t length)
 	return false;
 }
 
-static int read_window(struct get *get, uint64_t boot_ns, struct weir_window *w,
-		       struct kept_part *part)
+/* ---- what another build has in its meters --------------------------------------------------- */
+
+struct column {
+	char name[METERS_FIELD_TEXT];
+	const struct field *field; /* NULL: this build has none of that name */
+};
+
+struct columns {
+	struct column item[MOST_FIELDS];
+	unsigned count;
+};
+
+struct form {
+	unsigned windows, slices;
+	struct columns meter, window;
+};
+
+static bool has_column(const struct columns *columns, const char *name)
 {
-	uint8_t in_use = get_u8(get), count;
+	for (unsigned i = 0; i < columns->count; i++) {
+		if (strcmp(columns->item[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_column(struct get *get, const struct field *field, size_t fields,
+		       struct columns *columns)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_[].";
+	struct column *column = &columns->item[columns->count];
+	uint8_t length = get_u8(get);
+
+	if (length == 0 || length >= sizeof(column->name) || !has(get, length))
+		return -EBADMSG;
+	*column = (struct column){0};
+	memcpy(column->name, get->at, length);
+	get->at += length;
+	if (strspn(column->name, allowed) != length || has_column(columns, column->name))
+		return -EBADMSG;
+	for (size_t i = 0; i < fields && !column->field; i++) {
+		if (strcmp(field[i].name, column->name) == 0)
+			column->field = &field[i];
+	}
+	columns->count++;
+	return 0;
+}
+
+static int read_columns(struct get *get, const struct field *field, size_t fields,
+			struct columns *columns)
+{
+	unsigned count = get_u8(get);
+	int r = count > MOST_FIELDS ? -EBADMSG : 0;
+
+	columns->count = 0;
+	while (r == 0 && columns->count < count)
+		r = read_column(get, field, fields, columns);
+	return r;
+}
+
+static int read_form(struct get *get, struct form *form)
+{
+	int r;
+
+	form->windows = get_u8(get);
+	form->slices = get_u8(get);
+	if (form->windows == 0 || form->windows > MOST_WINDOWS || form->slices < 2 ||
+	    form->slices > MOST_SLICES)
+		return -EBADMSG;
+	r = read_columns(get, meter_fields, COUNT(meter_fields), &form->meter);
+	return r < 0 ? r : read_columns(get, window_fields, COUNT(window_fields), &form->window);
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+static void note_unknown(struct meters_read *read, const char *name)
+{
+	if (!read->unknown[0])
+		strcpy(read->unknown, name);
+}
+
+static int read_values(struct get *get, const struct columns *columns, void *to,
+		       struct meters_read *read)
+{
+	for (unsigned i = 0; i < columns->count; i++) {
+		const struct field *field = columns->item[i].field;
+		uint64_t value = get_u64(get);
+
+		if (!field && value)
+			note_unknown(read, columns->item[i].name);
+		if (!field)
+			continue;
+		if (field->size == 4 && value > UINT32_MAX)
+			return -EBADMSG;
+		if (field->size == 4)
+			*(__u32 *)((char *)to + field->offset) = value;
+		else
+			*(__u64 *)((char *)to + field->offset) = value;
+	}
+	return 0;
+}
+
+static int read_slices(struct get *get, unsigned slices, struct weir_window *w)
+{
+	unsigned count = get_u8(get);
 	int last = -1;
 
-	if (in_use == 0)
-		return 0;
-	w->window_ns = get_u64(get);
-	w->slice_ns = w->window_ns / (WEIR_SLICES - 1);
-	w->slice_start_ns = get_u64(get);
-	w->warned_until_ns = get_u64(get);
-	w->alerted_until_ns = get_u64(get);
-	w->head = get_u8(get);
-	count = get_u8(get);
-	/* an age: a start before the boot has wrapped, and its age has not */
-	if (in_use != 1 || w->slice_ns == 0 || w->window_ns > highest || w->head >= WEIR_SLICES ||
-	    count > WEIR_SLICES || boot_ns - w->slice_start_ns > highest)
-		return -EBADMSG;
 	for (unsigned i = 0; i < count; i++) {
 		int age = get_u8(get);
 		uint64_t bytes = get_u64(get);
+		unsigned place = slices == WEIR_SLICES ? w->head + WEIR_SLICES - age : w->head;
+		__u64 *slice = &w->slice[place % WEIR_SLICES];
 
-		if (age <= last || age >= WEIR_SLICES || bytes > highest)
+		if (age <= last || age >= (int)slices || bytes > highest - *slice)
 			return -EBADMSG;
-		w->slice[(w->head + WEIR_SLICES - age) % WEIR_SLICES] = bytes;
+		*slice += bytes;
 		w->used_bytes += bytes;
 		last = age;
 	}
+	return 0;
+}
+
+static int read_window(struct get *get, const struct form *form, uint64_t boot_ns,
+		       struct weir_window *w, struct kept_part *part, struct meters_read *read)
+{
+	uint8_t in_use = get_u8(get);
+	int r;
+
+	if (in_use == 0)
+		return 0;
+	r = read_values(get, &form->window, w, read);
+	w->slice_ns = w->window_ns / (WEIR_SLICES - 1);
+	/* an age: a start before the boot has wrapped, and its age has not */
+	if (r < 0 || in_use != 1 || w->slice_ns == 0 || w->window_ns > highest ||
+	    w->head >= form->slices || boot_ns - w->slice_start_ns > highest)
+		return -EBADMSG;
+	if (form->slices != WEIR_SLICES) {
+		w->head = 0;
+		w->slice_start_ns = boot_ns;
+	}
+	r = read_slices(get, form->slices, w);
 	part->age = get_u8(get);
 	part->bytes = get_u64(get);
-	if (part->age >= WEIR_SLICES ||
-	    part->bytes > w->slice[(w->head + WEIR_SLICES - part->age) % WEIR_SLICES])
+	if (r < 0 || part->age >= form->slices)
+		return -EBADMSG;
+	if (form->slices != WEIR_SLICES)
+		part->age = 0;
+	if (part->bytes > w->slice[(w->head + WEIR_SLICES - part->age) % WEIR_SLICES])
 		return -EBADMSG;
 	return 0;
 }
 
-static int read_record(struct get *get, uint64_t boot_ns, struct kept_meter *kept)
+/* Those that this build has no room for must not be in use. */
+static int read_windows(struct get *get, const struct form *form, uint64_t boot_ns,
+			struct kept_meter *kept, struct meters_read *read)
 {
-	uint64_t fixed[FIXED_WORDS];
 	int r = 0;
+
+	for (unsigned i = 0; i < form->windows && r == 0; i++) {
+		struct weir_window none = {0};
+		struct kept_part no_part = {0};
+		bool is_known = i < WEIR_WINDOWS;
+
+		r = read_window(get, form, boot_ns, is_known ? &kept->meter.window[i] : &none,
+				is_known ? &kept->part[i] : &no_part, read);
+		if (none.window_ns)
+			note_unknown(read, "window");
+	}
+	return r;
+}
+
+static int read_record(struct get *get, const struct form *form, uint64_t boot_ns,
+		       struct kept_meter *kept, struct meters_read *read)
+{
+	int r;
 
 	kept->key = get_u64(get);
 	kept->slot = get_u32(get);
-	for (size_t i = 0; i < FIXED_WORDS; i++)
-		fixed[i] = get_u64(get);
-	memcpy(&kept->meter, fixed, sizeof(fixed));
-	for (size_t i = 0; i < WEIR_WINDOWS && r == 0; i++)
-		r = read_window(get, boot_ns, &kept->meter.window[i], &kept->part[i]);
+	r = read_values(get, &form->meter, &kept->meter, read);
+	if (r == 0)
+		r = read_windows(get, form, boot_ns, kept, read);
 	if (r < 0 || get->is_short)
 		return -EBADMSG;
 	if (kept->slot != METERS_NO_SLOT)
@@ -309,19 +512,18 @@ static int read_records(const uint8_t *data, const struct found_group *group,
 			struct meters_read *read)
 {
 	struct get get = {data, data + group->bytes, false};
+	struct form form;
+	int r = read_form(&get, &form);
 
-	for (uint32_t i = 0; i < group->records; i++) {
+	for (uint32_t i = 0; i < group->records && r == 0; i++) {
 		struct kept_meter *kept = ARRAY_ADD(read->item, read->count);
-		int r;
 
 		if (!kept)
 			return -ENOMEM;
-		r = read_record(&get, group->head.boot_ns, kept);
-		if (r < 0)
-			return r;
+		r = read_record(&get, &form, group->head.boot_ns, kept, read);
 		kept->turn = read->count++;
 	}
-	return get.at == get.end ? 0 : -EBADMSG;
+	return r < 0 ? r : get.at == get.end ? 0 : -EBADMSG;
 }
 
 static bool is_of_one_life(const struct meters_head *a, const struct meters_head *b)
@@ -346,7 +548,6 @@ static int read_groups(const uint8_t *data, size_t length, struct meters_read *r
 			return 0;
 		}
 		if (group.kind != (is_first ? METERS_SNAPSHOT : METERS_CHANGES) ||
-		    group.head.why >= METERS_WHYS ||
 		    (!is_first && !is_of_one_life(&read->head, &group.head)))
 			return -EBADMSG;
 		r = read_records(data + at + HEAD_BYTES, &group, read);

@@ -6,24 +6,32 @@
  * a meter that comes more than once the last one counts. All numbers are little-endian.
  *
  *	head (104 bytes)
- *	  0 "weirmtr1"		the last character is the format's version
+ *	  0 "weirmtr2"		the last character is the format's version
  *	  8 u32 kind		1 snapshot, 2 changes
  *	 12 u32 flags		enum meters_flag
  *	 16 u32 records
  *	 20 u32 why		enum meters_why, of the assumed parts
- *	 24 u64 bytes of the records
+ *	 24 u64 bytes behind the head
  *	 32 boot id (16 bytes)
  *	 48 u64 boot time, 56 u64 wall time of this group
  *	 64 u64 u64 key of the strangers' hash: without it their slots would mean nothing
- *	 80 u64 bytes that the uplinks can carry in a second; 0: not known
+ *	 80 u64 bytes that the uplinks can carry in a second; 0: not known, or of no use, since more
+ *	    than METERS_UNSAVED_SECONDS may be missing behind this group
  *	 88 u64 wall time since which something is assumed; 0: nothing is
- *	 96 u32 CRC-32 of the records
+ *	 96 u32 CRC-32 of what is behind the head
  *	100 u32 CRC-32 of the head up to here
+ *	form: what the build that wrote the group has in its meters
+ *	  u8 windows of a meter, u8 slices of a window
+ *	  u8 fields of a meter, u8 length and name of each; u8 fields of a window, likewise
  *	record
- *	  u64 key, u32 slot (~0: no stranger's), struct weir_meter up to its windows as it stands
- *	  3 windows: u8 in use; then, if so, u64 window_ns, slice_start_ns, warned_until_ns,
- *	  alerted_until_ns, u8 head, u8 slices, (u8 age, u64 bytes) for each, rising ages;
+ *	  u64 key, u32 slot (~0: no stranger's), u64 for each field of a meter
+ *	  for each window: u8 in use; then, if so, u64 for each field of a window,
+ *	  u8 slices, (u8 age, u64 bytes) for each, rising ages;
  *	  u8 age and u64 bytes of the assumed part
+ *
+ * Another build may have other fields, in another order. What this one does not find is 0; what it
+ * does not know must be 0, or meters_read.unknown names it. With another number of slices, all that
+ * a window holds counts from the moment of the group on.
  *
  * Times in a record are boot times; with the group's own they give ages. A group that does not
  * check and behind which none follows is the one that was being written when the power went: it is
@@ -38,8 +46,11 @@
 
 #include "bpf/abi.h"
 
-#define METERS_NO_SLOT	  UINT32_MAX
-#define METERS_HEAD_BYTES 104
+#define METERS_NO_SLOT	       UINT32_MAX
+#define METERS_HEAD_BYTES      104
+#define METERS_UNSAVED_SECONDS 2
+#define METERS_FIELD_TEXT      24	 /* of a field's name, and the NUL */
+#define METERS_MOST_BYTES      (1 << 30) /* of a file that is read */
 
 enum meters_kind { METERS_SNAPSHOT = 1, METERS_CHANGES = 2 };
 
@@ -55,6 +66,7 @@ enum meters_why {
 	METERS_WHY_UNWATCHED, /* nobody saved for an unknown time */
 	METERS_WHY_DAMAGED,   /* the file could not be read */
 	METERS_WHY_LOST,      /* there was no file, but there should be one */
+	METERS_WHY_FOREIGN,   /* another build used something that this one does not know */
 	METERS_WHYS
 };
 
@@ -93,7 +105,7 @@ struct meters_group {
 	uint32_t records;
 };
 
-/* 0 or -ENOMEM. */
+/* Begins with room for the head, and the form of this build's meters. 0 or -ENOMEM. */
 int meters_group_begin(struct meters_group *group);
 int meters_group_add(struct meters_group *group, const struct kept_meter *kept);
 /* Writes the head: group->data holds the whole group. */
@@ -115,6 +127,7 @@ struct meters_read {
 		*item; /* each meter once, in rising order of slot and key: accounts come last */
 	size_t count;
 	bool is_torn;
+	char unknown[METERS_FIELD_TEXT]; /* a field in use that this build lacks; "": none */
 };
 
 /* 0; -EBADMSG when it is damaged; -ENOMEM. On failure `read` is empty. */

@@ -22,9 +22,10 @@ static bool are_set(const struct weir_limits *limits)
 }
 
 static int tell(const struct walk *walk, uint64_t grant_key, uint64_t service_key,
-		uint64_t partner_key, const struct weir_limits *limits)
+		uint64_t partner_key, const struct weir_limits *limits, uint8_t on_breach)
 {
-	const struct policy_meter meter = {grant_key, service_key, partner_key, limits};
+	const struct policy_meter meter = {grant_key, service_key, partner_key, limits,
+					   on_breach == WEIR_SEVER};
 
 	return are_set(limits) ? walk->each(&meter, walk->data) : 0;
 }
@@ -81,7 +82,8 @@ static int each_partner(const struct walk *walk, const struct image_pair *pair, 
 		if (partner->profile != pair->key.profile)
 			break;
 		r = tell(walk, image->grants[grant].key, image->services[pair->key.service].key,
-			 partner->key, &image->grants[grant].budget);
+			 partner->key, &image->grants[grant].budget,
+			 image->grants[grant].on_breach);
 	}
 	return r;
 }
@@ -111,13 +113,14 @@ static int each_ceiling(const struct walk *walk)
 	for (uint32_t i = 0; i < image->head.services && r == 0; i++) {
 		const struct weir_service *service = &image->services[i];
 
-		r = tell(walk, WEIR_KEY_CEILING, service->key, 0, &service->ceiling);
+		r = tell(walk, WEIR_KEY_CEILING, service->key, 0, &service->ceiling, WEIR_HOLD);
 		if (r == 0)
-			r = tell(walk, WEIR_KEY_TOTAL, service->key, 0, &service->strangers.total);
+			r = tell(walk, WEIR_KEY_TOTAL, service->key, 0, &service->strangers.total,
+				 service->strangers.on_breach);
 	}
 	for (uint32_t i = 1; i < image->head.partners && r == 0; i++)
 		r = tell(walk, WEIR_KEY_CEILING, 0, image->partners[i].key,
-			 &image->partners[i].ceiling);
+			 &image->partners[i].ceiling, WEIR_HOLD);
 	return r;
 }
 
@@ -166,4 +169,13 @@ bool policy_stranger_limits(const struct image *image, struct weir_limits *limit
 	for (unsigned i = shared; i < WEIR_WINDOWS; i++)
 		limits->window[i] = (struct weir_limit){0};
 	return are_set(limits);
+}
+
+bool policy_severs_strangers(const struct image *image)
+{
+	for (uint32_t i = 0; i < image->head.services; i++) {
+		if (image->services[i].strangers.on_breach == WEIR_SEVER)
+			return true;
+	}
+	return false;
 }

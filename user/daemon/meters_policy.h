@@ -12,6 +12,7 @@
 struct policy_meter {
 	uint64_t grant_key, service_key, partner_key;
 	const struct weir_limits *limits;
+	bool severs; /* a breach latches it */
 };
 
 /* Accounts of grants, ceilings of services and partners, the strangers' totals: each once. A
@@ -24,5 +25,7 @@ int policy_meters_each(const struct image *image,
  * service has, the longest, with the largest budget. False: no service gives strangers a budget.
  */
 bool policy_stranger_limits(const struct image *image, struct weir_limits *limits);
+/* Whether a breach latches a slot of the strangers, in some service. */
+bool policy_severs_strangers(const struct image *image);
 
 #endif

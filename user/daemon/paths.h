@@ -11,7 +11,7 @@
  *		trial.json	one that waits for `weir confirm`
  *		orders.json	cuts and exceptions; the same in orders.json.copy
  *		meters		what was charged (meters_file.h)
- *		latches		those of the meters that are latched, once more
+ *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
  *		without-guard.nft	what would stand in for the guard (without_guard.h)

@@ -7,7 +7,7 @@
  *			was (store.h); without either: FILE of `weir run --policy`, or no start
  *	orders.json	orders.json.copy; without either: everything is cut, for nobody knows
  *			what was
- *	meters		restoring.h; latches: nobody has them then
+ *	meters		latches, or else latches.copy, and the rest is assumed (restoring.h)
  */
 #ifndef WEIR_RECOVERING_H
 #define WEIR_RECOVERING_H

@@ -12,11 +12,10 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/units.h"
+#include "user/daemon/latches.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/meters_policy.h"
 #include "user/daemon/recovering.h"
-
-enum { LONGEST_FILE = 1 << 30, UNSAVED_SECONDS = 2 };
 
 const char *meters_why_text(uint32_t why)
 {
@@ -26,19 +25,20 @@ const char *meters_why_text(uint32_t why)
 		[METERS_WHY_UNWATCHED] = "the guard was on without a daemon that saved",
 		[METERS_WHY_DAMAGED] = "the file of the meters is damaged",
 		[METERS_WHY_LOST] = "the file of the meters is missing",
+		[METERS_WHY_FOREIGN] = "another build saved what this one does not know",
 	};
 
-	return why < METERS_WHYS ? text[why] : "?";
+	return why < METERS_WHYS ? text[why] : "for another build's reason";
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-static int read_file(const struct host *host, const char *name, struct meters_read *read)
+static int read_meters(const struct host *host, struct meters_read *read)
 {
-	_cleanup_free_ char *path = host_path(host, name);
+	_cleanup_free_ char *path = host_path(host, "meters");
 	_cleanup_free_ char *data = NULL;
 	size_t length;
-	int r = path ? file_read(path, LONGEST_FILE, &data, &length) : -ENOMEM;
+	int r = path ? file_read(path, METERS_MOST_BYTES, &data, &length) : -ENOMEM;
 
 	return r < 0 ? r : meters_file_read((const uint8_t *)data, length, read);
 }
@@ -46,14 +46,21 @@ static int read_file(const struct host *host, const char *name, struct meters_re
 /* Of the latches' file only the latches count: its windows are older than those that were lost. */
 static int read_latches(struct restoring *restoring)
 {
-	int r = read_file(restoring->host, "latches", &restoring->read);
+	struct host *host = restoring->host;
+	bool is_of_copy;
+	int r = latches_load(host, &restoring->read, &is_of_copy);
 
 	if (r == -ENOMEM)
 		return r;
 	restoring->has_read = r == 0;
-	if (r < 0)
-		state_damaged(restoring->host, "latches",
-			      "what was severed is not known any more, and not held");
+	restoring->severs_all = r < 0;
+	if (is_of_copy)
+		state_damaged(host, LATCHES_FILE, "the latches come from its copy");
+	if (r < 0) {
+		free(state_set_aside(host, LATCHES_COPY));
+		state_damaged(host, LATCHES_FILE,
+			      "its copy too: all that a breach can sever is severed (weir reopen)");
+	}
 	for (size_t i = 0; i < restoring->read.count; i++) {
 		struct kept_meter *kept = &restoring->read.item[i];
 
@@ -78,6 +85,10 @@ static void with_file(struct restoring *restoring)
 	restoring->has_read = true;
 	restoring->flags = head->flags;
 	restoring->bound = UINT64_MAX;
+	if (restoring->read.unknown[0]) {
+		restoring->why = METERS_WHY_FOREIGN;
+		return;
+	}
 	if (head->flags & METERS_COMPLETE)
 		return;
 	if (head->flags & METERS_UNWATCHED) {
@@ -85,8 +96,8 @@ static void with_file(struct restoring *restoring)
 		return;
 	}
 	restoring->why = METERS_WHY_POWER;
-	if (head->link_bytes_per_s && head->link_bytes_per_s < UINT64_MAX / UNSAVED_SECONDS)
-		restoring->bound = UNSAVED_SECONDS * head->link_bytes_per_s;
+	if (head->link_bytes_per_s && head->link_bytes_per_s < UINT64_MAX / METERS_UNSAVED_SECONDS)
+		restoring->bound = METERS_UNSAVED_SECONDS * head->link_bytes_per_s;
 }
 
 /* ---- the mark ------------------------------------------------------------------------------- */
@@ -150,6 +161,7 @@ struct filling {
 	struct guard *guard;
 	bool *is_done; /* by place in the file */
 	bool is_full;
+	bool severs_strangers;
 };
 
 static int put(struct filling *filling, const struct kept_meter *kept)
@@ -170,6 +182,12 @@ static void assume(const struct restoring *restoring, struct kept_meter *kept,
 {
 	if (restoring->why)
 		meter_assume(kept, limits, restoring->bound, restoring->only_shortest);
+}
+
+static void sever_unknown(const struct restoring *restoring, struct kept_meter *kept)
+{
+	if (restoring->severs_all)
+		kept->meter.severed_ns = restoring->times.now_boot_ns;
 }
 
 /* A meter that both the policy and the file know. */
@@ -203,6 +221,8 @@ static int fill_new(const struct policy_meter *meter, void *data)
 	meter_make(&kept, meter->grant_key, meter->service_key, meter->partner_key, meter->limits,
 		   restoring->times.now_boot_ns);
 	assume(restoring, &kept, meter->limits);
+	if (meter->severs)
+		sever_unknown(restoring, &kept);
 	r = put(filling, &kept);
 	filling->is_full = r == -E2BIG;
 	return filling->is_full ? 0 : r;
@@ -252,6 +272,8 @@ static int fill_slot(struct filling *filling, uint32_t slot, const struct weir_l
 	}
 	meter_carry(&kept, &limits, &restoring->times);
 	assume(restoring, &kept, &limits);
+	if (filling->severs_strangers)
+		sever_unknown(restoring, &kept);
 	return put(filling, &kept);
 }
 
@@ -270,7 +292,9 @@ static int fill_slots(struct filling *filling)
 static int fill(struct guard *guard, void *data)
 {
 	struct restoring *restoring = data;
-	struct filling filling = {.restoring = restoring, .guard = guard};
+	struct filling filling = {.restoring = restoring,
+				  .guard = guard,
+				  .severs_strangers = policy_severs_strangers(restoring->image)};
 	int r;
 
 	filling.is_done = calloc(restoring->read.count + 1, sizeof(*filling.is_done));
@@ -302,7 +326,7 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 	int r;
 
 	*restoring = (struct restoring){.host = host, .image = image};
-	r = read_file(host, "meters", &restoring->read);
+	r = read_meters(host, &restoring->read);
 	if (r == 0) {
 		with_file(restoring);
 	} else if (r == -ENOENT) {
@@ -333,14 +357,18 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 
 void restoring_tell(struct restoring *restoring)
 {
-	const char *why = meters_why_text(restoring->why);
+	const char *unknown = restoring->read.unknown;
+	char why[128];
 	struct record_field field[] = {{"why", why, 0},
 				       {"meters", NULL, restoring->assumed.count},
 				       {"set_aside", restoring->aside ? restoring->aside : "", 0}};
 	bool is_damage = restoring->why == METERS_WHY_DAMAGED || restoring->why == METERS_WHY_LOST;
 
-	if (!is_damage && (!restoring->why || !restoring->assumed.count))
+	if (!restoring->why ||
+	    (!is_damage && restoring->why != METERS_WHY_FOREIGN && !restoring->assumed.count))
 		return;
+	snprintf(why, sizeof(why), "%s%s%s%s", meters_why_text(restoring->why),
+		 unknown[0] ? " (" : "", unknown, unknown[0] ? ")" : "");
 	host_tell(restoring->host, "meters-assumed", RECORD_HIGH, field, 3,
 		  "%s: %zu meters are assumed %s until `weir meters reset`, or until their windows "
 		  "have run out",

@@ -7,9 +7,11 @@
  *	it ends before the guard did	exact up to the last save. For what may have left since,
  *					each meter is charged all the room it had, at most what
  *					the uplinks can carry in 2 s; without that bound where
- *					nobody saved
- *	damaged, or lost		each meter is full for its shortest window; latches are
- *					kept
+ *					nobody saved, or saves took long
+ *	of a build with more in it	likewise, without that bound: nobody can say what it means
+ *	damaged, or lost		each meter is full for its shortest window; latches come
+ *					from their file or its copy, and without either all is
+ *					severed that a breach can sever
  */
 #ifndef WEIR_RESTORING_H
 #define WEIR_RESTORING_H
@@ -27,6 +29,7 @@ struct restoring {
 	uint32_t why;	/* enum meters_why: what is assumed now */
 	uint64_t bound;
 	bool only_shortest;
+	bool severs_all; /* what was severed is not known any more */
 	struct meters_times times;
 	struct assumed assumed;	    /* out */
 	struct meters_group filled; /* what the meters were filled with, when some is assumed */

@@ -16,7 +16,15 @@
 #include "user/base/units.h"
 #include "user/daemon/host.h"
 
-enum { LEAST_JOURNAL = 1 << 20, LONGEST_FILE = 1 << 30 };
+enum { LEAST_JOURNAL = 1 << 20 };
+
+/*
+ * What is lost with the power is what left since the last save that is whole began to read: the
+ * time that it took, the wait, and the time that the next one takes. A head says the uplinks' speed
+ * while all of that was at most half of METERS_UNSAVED_SECONDS in each save of the last minute.
+ */
+static const uint64_t LONGEST_LAG_NS = METERS_UNSAVED_SECONDS * NS_PER_SECOND / 2;
+static const uint64_t SLOW_FOR_NS = 60 * NS_PER_SECOND;
 
 /* Account -> what it looked like when it was saved last; open addressing, 0 is no account's key. */
 struct stamps {
@@ -27,14 +35,17 @@ struct stamps {
 struct saver {
 	struct saver_options options;
 	struct stamps accounts;
-	uint64_t *slots;	/* stamps of the strangers' slots */
-	uint64_t *slot_latches; /* stamps of their latches; 0: none */
-	uint64_t slots_latched; /* sum of these */
-	uint64_t latches;	/* stamp of all latches, as the file of latches has them */
-	uint64_t began_ns;	/* boot, of the last save */
-	uint32_t charges;	/* at the last save */
+	uint64_t *slots;	 /* stamps of the strangers' slots */
+	uint64_t *slot_latches;	 /* stamps of their latches; 0: none */
+	uint64_t slots_latched;	 /* sum of these */
+	uint64_t latches;	 /* stamp of all latches, as the file of latches has them */
+	uint64_t began_ns;	 /* boot, of the last save */
+	uint64_t saved_until_ns; /* boot: what left before it is on the disk */
+	uint64_t slow_until_ns;	 /* boot */
+	uint32_t charges;	 /* at the last save */
 	bool needs_snapshot;
 	bool is_unwatched; /* what is on the disk says so */
+	bool says_slow;	   /* likewise: the head is without the speed */
 	int fd;		   /* of the file, to append */
 	size_t snapshot_bytes, journal_bytes;
 };
@@ -216,6 +227,20 @@ static int collect(struct saving *saving, enum save how)
 		       : guard_strangers_since(guard, since_ns, save_slot, saving);
 }
 
+/* How far the disk lagged behind, up to now. */
+static void note_lag(struct saver *saver)
+{
+	uint64_t now = boot_now();
+
+	if (now - saver->saved_until_ns > LONGEST_LAG_NS)
+		saver->slow_until_ns = now + SLOW_FOR_NS;
+}
+
+static bool is_slow(const struct saver *saver)
+{
+	return boot_now() < saver->slow_until_ns;
+}
+
 static struct meters_head head_now(const struct saver *saver, uint32_t flags)
 {
 	const struct saver_options *options = &saver->options;
@@ -229,6 +254,8 @@ static struct meters_head head_now(const struct saver *saver, uint32_t flags)
 		head.assumed_since_ns = options->assumed->since_ns;
 	}
 	pthread_mutex_unlock(options->mutex);
+	if (is_slow(saver))
+		head.link_bytes_per_s = 0;
 	head.flags = flags;
 	head.boot_ns = boot_now();
 	head.wall_ns = head.boot_ns + control.wall_offset_ns;
@@ -263,6 +290,22 @@ static int append(struct saver *saver, const struct meters_group *group)
 	return r;
 }
 
+/* The head that was written last counts on a disk that turned out to be slow. */
+static int say_slow(struct saver *saver, uint32_t flags)
+{
+	struct meters_head head = head_now(saver, flags);
+	struct meters_group group = {0};
+	int r = meters_group_begin(&group);
+
+	if (r == 0) {
+		meters_group_end(&group, METERS_CHANGES, &head);
+		r = append(saver, &group);
+	}
+	free(group.data);
+	saver->says_slow = true;
+	return r;
+}
+
 /*
  * Nothing can be saved, for who knows how long, and the last group speaks of moments. Over what is
  * there, since a full disk has room for nothing else.
@@ -274,7 +317,7 @@ static void mark_unwatched(struct saver *saver)
 	_cleanup_free_ char *data = NULL;
 	size_t length, at, end;
 
-	if (fd < 0 || file_read(path, LONGEST_FILE, &data, &length) < 0 ||
+	if (fd < 0 || file_read(path, METERS_MOST_BYTES, &data, &length) < 0 ||
 	    meters_file_unwatch((uint8_t *)data, length, &at, &end) < 0)
 		return;
 	/* a torn group behind it would make its flags worth nothing */
@@ -323,7 +366,8 @@ static int latch_slot(uint32_t slot, const struct weir_meter *meter, void *data)
 	return latch_add(data, &kept);
 }
 
-/* The file has all of them each time: it is small, and to be read when the other one is damaged. */
+/* The file has all of them each time: it is small, and to be read when the other one is damaged.
+ * The copy comes last: while it is older, the file itself is good. */
 static int write_latches(struct saver *saver)
 {
 	struct latching latching = {0};
@@ -339,6 +383,9 @@ static int write_latches(struct saver *saver)
 		r = file_write_atomic(saver->options.latches_path, latching.group.data,
 				      latching.group.length, 0640);
 	}
+	if (r == 0)
+		r = file_write_atomic(saver->options.latches_copy, latching.group.data,
+				      latching.group.length, 0640);
 	free(latching.group.data);
 	if (r == 0)
 		saver->latches = latching.stamp;
@@ -355,6 +402,8 @@ static int save(struct saving *saving, uint32_t flags, enum save how, uint64_t *
 
 	if (r < 0)
 		return r;
+	note_lag(saver);
+	saver->says_slow = is_slow(saver);
 	head = head_now(saver, flags);
 	meters_group_end(&saving->group, saving->is_whole ? METERS_SNAPSHOT : METERS_CHANGES,
 			 &head);
@@ -367,21 +416,34 @@ static int save(struct saving *saving, uint32_t flags, enum save how, uint64_t *
 	return r;
 }
 
+static bool is_due(const struct saver *saver, enum save how, uint32_t charges)
+{
+	return how != SAVE_IF_CHARGED || charges != saver->charges || saver->needs_snapshot ||
+	       saver->says_slow != is_slow(saver);
+}
+
 /* The count of charges is from before the reading: what comes during it is seen next time. */
 int saver_save(struct saver *saver, uint32_t flags, enum save how, uint64_t *saved_ns)
 {
 	struct saving saving = {.saver = saver};
+	uint64_t since = boot_now();
 	uint32_t charges;
 	int r = guard_charges(saver->options.guard, &charges);
 
 	if (r < 0)
 		return r;
-	if (how == SAVE_IF_CHARGED && charges == saver->charges && !saver->needs_snapshot)
+	saver->saved_until_ns = saver->saved_until_ns ?: since;
+	if (!is_due(saver, how, charges)) {
+		saver->saved_until_ns = since;
 		return 0;
+	}
 	saving.is_whole = how == SAVE_WHOLE || wants_snapshot(saver);
 	saver->needs_snapshot = true; /* until it is known to be well */
 	r = save(&saving, flags, how, saved_ns);
 	free(saving.group.data);
+	note_lag(saver);
+	if (r == 0 && is_slow(saver) && !saver->says_slow)
+		r = say_slow(saver, flags);
 	if (r < 0) {
 		if (!saver->is_unwatched)
 			mark_unwatched(saver);
@@ -389,5 +451,6 @@ int saver_save(struct saver *saver, uint32_t flags, enum save how, uint64_t *sav
 	}
 	saver->needs_snapshot = saver->is_unwatched = false;
 	saver->charges = charges;
+	saver->saved_until_ns = since;
 	return 0;
 }

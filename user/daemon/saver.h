@@ -17,7 +17,7 @@ struct saver;
 
 struct saver_options {
 	struct guard *guard;
-	const char *path, *latches_path;
+	const char *path, *latches_path, *latches_copy;
 	/* What each head says: boot_id, link_bytes_per_s. */
 	const struct meters_head *about;
 	const struct assumed *assumed;

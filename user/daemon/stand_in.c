@@ -77,26 +77,79 @@ int stand_in_write(const char *instance, const struct stand_in *stand_in)
 	return file_write_atomic(path, text, length, 0644);
 }
 
-static void read_field(json_object *root, const char *key, char *text, size_t size)
+static int read_text(json_object *root, const char *key, char *text, size_t size)
 {
 	json_object *value;
+	size_t length;
 
-	if (json_object_object_get_ex(root, key, &value) &&
-	    json_object_is_type(value, json_type_string))
-		snprintf(text, size, "%s", json_object_get_string(value));
+	if (!json_object_object_get_ex(root, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return -EBADMSG;
+	length = json_object_get_string_len(value);
+	if (length >= size || strlen(json_object_get_string(value)) != length)
+		return -EBADMSG;
+	strcpy(text, json_object_get_string(value));
+	return 0;
 }
 
-static int64_t number_of(json_object *root, const char *key)
+static int read_number(json_object *root, const char *key, int64_t *number)
 {
 	json_object *value;
 
-	return json_object_object_get_ex(root, key, &value) ? json_object_get_int64(value) : 0;
+	if (!json_object_object_get_ex(root, key, &value) ||
+	    !json_object_is_type(value, json_type_int))
+		return -EBADMSG;
+	*number = json_object_get_int64(value);
+	return 0;
+}
+
+static int read_count(json_object *root, const char *key, uint64_t *count)
+{
+	int64_t number;
+	int r = read_number(root, key, &number);
+
+	if (r == 0 && number < 0)
+		r = -EBADMSG;
+	if (r == 0)
+		*count = number;
+	return r;
+}
+
+static int read_mode(json_object *root, enum stand_in_mode *mode)
+{
+	char name[16];
+	int r = read_text(root, "mode", name, sizeof(name));
+
+	for (size_t i = 0; r == 0 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(name, modes[i]) == 0) {
+			*mode = i;
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+static int read_stand_in(json_object *root, struct stand_in *found)
+{
+	uint64_t since;
+
+	if (read_mode(root, &found->mode) < 0 || read_count(root, "since", &since) < 0 ||
+	    since > INT64_MAX / NS_PER_SECOND ||
+	    read_text(root, "why", found->why, sizeof(found->why)) < 0 ||
+	    read_text(root, "sha256", found->digest, sizeof(found->digest)) < 0 ||
+	    read_text(root, "listed_sha256", found->listed, sizeof(found->listed)) < 0 ||
+	    read_number(root, "offset_ns", &found->offset_ns) < 0 ||
+	    read_count(root, "passed_bytes", &found->passed_bytes) < 0 ||
+	    read_count(root, "refused_bytes", &found->refused_bytes) < 0)
+		return -EBADMSG;
+	found->since_ns = since * NS_PER_SECOND;
+	return 0;
 }
 
 int stand_in_read(const char *instance, struct stand_in *stand_in)
 {
 	_cleanup_free_ char *path = marker_path(instance), *text = NULL;
-	char mode[16] = "";
+	struct stand_in found = {0};
 	json_object *root;
 	size_t length;
 	int r = path ? file_read(path, 4096, &text, &length) : -ENOMEM;
@@ -105,24 +158,11 @@ int stand_in_read(const char *instance, struct stand_in *stand_in)
 	if (r < 0)
 		return r;
 	root = json_in(text, length, 2);
-	if (!root)
-		return -EBADMSG;
-	read_field(root, "mode", mode, sizeof(mode));
-	read_field(root, "why", stand_in->why, sizeof(stand_in->why));
-	read_field(root, "sha256", stand_in->digest, sizeof(stand_in->digest));
-	read_field(root, "listed_sha256", stand_in->listed, sizeof(stand_in->listed));
-	stand_in->offset_ns = number_of(root, "offset_ns");
-	stand_in->since_ns = number_of(root, "since") * NS_PER_SECOND;
-	stand_in->passed_bytes = number_of(root, "passed_bytes");
-	stand_in->refused_bytes = number_of(root, "refused_bytes");
+	r = root ? read_stand_in(root, &found) : -EBADMSG;
 	json_object_put(root);
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (strcmp(mode, modes[i]) == 0) {
-			stand_in->mode = i;
-			return 0;
-		}
-	}
-	return -EBADMSG;
+	if (r == 0)
+		*stand_in = found;
+	return r;
 }
 
 void stand_in_put(const struct host *host, struct json_out *reply)

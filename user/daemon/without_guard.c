@@ -17,7 +17,6 @@
 #include "user/daemon/recovering.h"
 #include "user/policy/ruleset.h"
 
-enum { METERS_MOST_BYTES = 1 << 30 };
 static const int64_t MOST_STEP_NS = 60 * (int64_t)NS_PER_SECOND;
 
 static char *table_of(const char *instance)
@@ -92,15 +91,12 @@ static int load_cuts(struct host *host, struct cut_table *cuts)
 /* What the guard severed by itself, as it was saved. */
 static int load_latches(const struct host *host, struct latches *latches)
 {
-	_cleanup_free_ char *path = host_path(host, "latches"), *data = NULL;
 	struct meters_read read = {0};
-	size_t length;
-	int r = path ? file_read(path, METERS_MOST_BYTES, &data, &length) : -ENOMEM;
+	bool is_of_copy;
+	int r = latches_load(host, &read, &is_of_copy);
 
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0)
-		r = meters_file_read((const uint8_t *)data, length, &read);
 	for (size_t i = 0; r == 0 && i < read.count; i++)
 		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
 	meters_read_free(&read);
