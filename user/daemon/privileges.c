@@ -108,20 +108,25 @@ int privileges_limit(char **problem)
 
 void privileges_blame(char **problem)
 {
-	static const int loading[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+	/* CAP_SYS_ADMIN stands for the others, and to newer kernels for CAP_NET_ADMIN too */
+	static const struct {
+		int capability;
+		bool is_in_sys_admin;
+	} loading[] = {{CAP_BPF, true}, {CAP_NET_ADMIN, false}, {CAP_PERFMON, true}};
 	struct __user_cap_header_struct head;
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	/* CAP_SYS_ADMIN stands for each of them */
-	if (read_sets(&head, data) < 0 || has(data, CAP_SYS_ADMIN))
+	if (read_sets(&head, data) < 0)
 		return;
 	for (size_t i = 0; i < sizeof(loading) / sizeof(loading[0]) && *problem; i++) {
 		_cleanup_free_ char *before = NULL;
 
-		if (has(data, loading[i]))
+		if (has(data, loading[i].capability) ||
+		    (loading[i].is_in_sys_admin && has(data, CAP_SYS_ADMIN)))
 			continue;
 		before = TAKE_PTR(*problem);
-		tell_problem(problem, 0, "%s; %s is missing", before, name_of(loading[i]));
+		tell_problem(problem, 0, "%s; %s is missing", before,
+			     name_of(loading[i].capability));
 	}
 }
 
