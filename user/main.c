@@ -46,7 +46,7 @@ static void list_commands(FILE *out)
 	fputs("usage: weir COMMAND [ARGUMENT]... [OPTION]...\n\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->help);
-	fputs("\n`weir help COMMAND` tells its arguments and options, weir(8) all.\n", out);
+	fputs("\n`weir help COMMAND` tells its arguments and options, weir-COMMAND(8) all.\n", out);
 }
 
 static int help(int argc, char **argv)

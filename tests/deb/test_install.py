@@ -74,9 +74,9 @@ class Install(unittest.TestCase):
             self.assertEqual(os.stat(box.path(path)).st_mode & 0o7777, mode, path)
         conffiles = box.run("dpkg-query", "-W", "-f", "${Conffiles}", "weir").stdout.split()
         self.assertEqual(conffiles[::2], ["/etc/weir/host.yaml"])
-        for path in ("share/man/man8/weir.8.gz", "share/doc/weir/examples/needs-weir.conf",
-                     "share/bash-completion/completions/weir", "share/zsh/vendor-completions/_weir",
-                     "share/fish/vendor_completions.d/weir.fish"):
+        for path in ("share/man/man8/weir.8.gz", "share/man/man8/weir-cut.8.gz",
+                     "share/doc/weir/examples/needs-weir.conf", "share/bash-completion/completions/weir",
+                     "share/zsh/vendor-completions/_weir", "share/fish/vendor_completions.d/weir.fish"):
             owner = box.run("dpkg-query", "-S", "/usr/" + path, check=False)
             self.assertEqual(owner.stdout, "weir: /usr/%s\n" % path)
 

@@ -3,8 +3,8 @@
 machine.py - a small virtual machine that carries weir and nothing else: one of Debian's kernels, an
 initramfs of busybox and weir, a disk that loses what was not flushed (disk.py), the serial console.
 
-The kernel is the one that this machine's own package sources offer, unpacked below ~/.cache/weir/power;
-WEIR_KERNEL names a directory with another one (boot/vmlinuz-*, lib/modules/*).
+The kernel is bookworm's newest, from kernels.py; WEIR_KERNEL names a directory with another one (boot/vmlinuz-*,
+lib/modules/*), and then nothing is fetched.
 """
 import glob
 import os
@@ -12,6 +12,8 @@ import select
 import shutil
 import subprocess
 import time
+
+import kernels
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = ("crc32c_generic", "ext4", "virtio_pci", "virtio_blk", "virtio_net", "tcp_diag", "udp_diag")
@@ -36,22 +38,7 @@ def kernel():
     for program in NEEDED:
         if not shutil.which(program):
             raise MachineError("%s is not installed" % program)
-    if "WEIR_KERNEL" in os.environ:
-        return os.environ["WEIR_KERNEL"]
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "weir", "power")
-    about = _run("apt-cache", "show", "--no-all-versions", "linux-image-amd64")
-    package = [line.split()[1] for line in about.splitlines() if line.startswith("Depends:")][0]
-    directory = os.path.join(cache, package)
-    if not glob.glob(directory + "/boot/vmlinuz-*"):
-        part = directory + ".part-%d" % os.getpid()
-        os.makedirs(part)
-        try:
-            _run("apt-get", "download", "-q", package, cwd=part)
-            _run("dpkg", "-x", glob.glob(part + "/*.deb")[0], part + "/root")
-            os.replace(part + "/root", directory)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return directory
+    return os.environ.get("WEIR_KERNEL") or kernels.fetch(kernels.HERE_SUITE)[1]
 
 
 def _libraries(program):

@@ -6,6 +6,7 @@ A test that shows a refusal also shows, in the same run, that what is approved p
 both when the guard lets everything through and when it blocks everything.
 """
 import os
+import socket
 import sys
 import time
 import unittest
@@ -63,6 +64,13 @@ class LabCase(unittest.TestCase):
         return ""
 
     # ---- the far end ----------------------------------------------------------------------------
+
+    def needs(self, name, kind, protocol):
+        """Skips the test where the kernel does not have the protocol."""
+        try:
+            socket.socket(socket.AF_INET, kind, protocol).close()
+        except OSError:
+            self.skipTest("this kernel has no " + name)
 
     def stranger(self, family=4):
         """An address of a stranger that no test of this class has used."""

@@ -153,6 +153,7 @@ class Answering(LabCase):
         self.assert_passes(NORD, port, 6, MIB)
 
     def test_udplite_answers(self):
+        self.needs("UDP-Lite", socket.SOCK_DGRAM, UDPLITE)
         port = next(self.ports)
         self.lab.start(far.udp_answer, HUB[4], port, 1000, 1000, UDPLITE, host="hub", service="batch")
         far.wait_for_udp(self.lab, "hub", port)
@@ -243,6 +244,7 @@ class Calling(LabCase):
             sink.task.kill()
 
     def test_udplite(self):
+        self.needs("UDP-Lite", socket.SOCK_DGRAM, UDPLITE)
         for connected in (False, True):
             sink, address, port = self.sink("stranger", udp=True, protocol=UDPLITE)
             self.assertEqual(self.arrived(far.udp_give, address, port, 1000, 20, connected, UDPLITE), 0)
@@ -260,10 +262,7 @@ class Calling(LabCase):
                     client.connect((address, port))
                 except OSError:
                     pass
-        try:
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
-        except OSError:
-            self.skipTest("this kernel has no SCTP")
+        self.needs("SCTP", socket.SOCK_STREAM, 132)
         self.assertEqual(self.arrived(associate, self.lab.hosts["stranger"].v4, 443), 0)
         self.assertGreater(self.arrived(associate, self.lab.hosts["stranger"].v4, 443, service=None), 0)
 

@@ -392,8 +392,8 @@ class Outlive(LabCase):
 
 class Bounded(LabCase):
     """What can have left unsaved is bounded by what the uplink carries, where its speed is known."""
-    # of a veth: 10 Gbit/s, two seconds
-    CARRIED = 2 * 10 ** 10 // 8
+    SPEED = 10 ** 10 // 8  # of a veth that is up, in bytes a second
+    CARRIED = 2 * SPEED
 
     def setUp(self):
         self.state = os.path.join(self.guard.state_dir, self.lab.instance)
@@ -416,8 +416,14 @@ class Bounded(LabCase):
         shutil.rmtree("/sys/fs/bpf/weir/" + self.lab.instance, ignore_errors=True)
         shutil.rmtree(self.state, ignore_errors=True)
 
-    def start(self):
-        self.guard.start(policy([grant("large", "batch", NORD, ["64GiB/1h"], serves=PORTS)], STRANGERS))
+    def start(self, *more):
+        self.guard.start(policy([grant("large", "batch", NORD, ["64GiB/1h"], serves=PORTS)], STRANGERS), *more)
+
+    def speed_saved(self):
+        """Whether the meters on disk say what two links carry."""
+        self.guard.must("meters", "save")
+        with open(os.path.join(self.state, "meters"), "rb") as file:
+            return struct.pack("<Q", 2 * self.SPEED) in file.read()
 
     def speed_on_disk(self):
         """0 for a minute after a save that took long."""
@@ -439,6 +445,32 @@ class Bounded(LabCase):
         assumed = self.assumed_after_power_loss()
         self.assertGreaterEqual(assumed["bytes"], self.CARRIED)
         self.assertLess(assumed["bytes"], self.CARRIED + 100 * MIB)  # what all strangers may have, is little
+        self.assert_passes(NORD, self.port)
+
+    def link(self, *words):
+        subprocess.run(["ip", "-n", self.lab.hosts["hub"].namespace, "link", *words], check=True)
+
+    def start_beside_a_link_that_is_down(self):
+        self.link("add", "later0", "type", "veth", "peer", "name", "later1")
+        self.addCleanup(self.link, "del", "later0")
+        self.start("--uplink", "later0")
+        self.take(NORD, self.port, limit=MIB)
+        self.assertFalse(self.speed_saved())
+
+    def test_a_link_that_is_down_bounds_nothing(self):
+        """What it carries once it is up is not known."""
+        self.start_beside_a_link_that_is_down()
+        self.assumed_after_power_loss()
+        self.assertEqual(self.take(NORD, self.port), 0)
+
+    def test_a_link_that_comes_up_after_the_daemon_bounds_it_from_then_on(self):
+        self.start_beside_a_link_that_is_down()
+        for name in ("later0", "later1"):
+            self.link("set", name, "up")
+        wait_for(self.speed_saved, 10 * SLOWNESS, "the daemon to look at its links again")
+        assumed = self.assumed_after_power_loss()
+        self.assertGreaterEqual(assumed["bytes"], 2 * self.CARRIED)
+        self.assertLess(assumed["bytes"], 2 * self.CARRIED + 100 * MIB)
         self.assert_passes(NORD, self.port)
 
     def test_all_is_assumed_when_nobody_watches_the_daemon(self):

@@ -130,15 +130,19 @@ class Privileges(PrivilegesCase):
         self.assertEqual((namespaces["found"], namespaces["closed"], namespaces["error"]), (2, 0, None))
 
 
+def granted(names, *more):
+    """Words for a program to be started as a service manager does that grants some capabilities and nothing else."""
+    bound = ",".join("+" + name[4:].lower() for name in names)
+    return ["setpriv", "--bounding-set=-all," + bound, "--no-new-privs", *more, "--"]
+
+
 class GrantedCase(PrivilegesCase):
-    """Started as a service manager does that grants some capabilities and nothing else."""
+    """Started with those that are listed."""
 
     @classmethod
     def prepare(cls):
-        names = ",".join("+" + name[4:].lower() for name in cls.bound)
         words = cls.guard.run_words
-        cls.guard.run_words = lambda *more, **options: [
-            "setpriv", "--bounding-set=-all," + names, "--no-new-privs", "--", *words(*more, **options)]
+        cls.guard.run_words = lambda *more, **options: granted(cls.bound) + words(*more, **options)
 
 
 class Granted(GrantedCase):
@@ -236,6 +240,91 @@ class WithoutContainers(GrantedCase):
         self.guard.apply(policy([grant("report", "batch", NORD, calls="tcp/7001")], STRANGERS))
         self.assertTrue(self.guard.status()["attachment"]["is_whole"])
         self.guard.must("unload", "--yes")
+
+
+class EachIsNeeded(PrivilegesCase):
+    """What fails without one of them, and how that is told; Granted shows that nothing does with all."""
+    GROUP = 12345
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, self.guard, "run_words", self.guard.run_words)
+        self.run_words = self.guard.run_words
+
+    def leave_out(self, *names, before=(), more=()):
+        kept = [name for name in AT_START if name not in names]
+        self.guard.run_words = lambda *words, **options: [
+            *before, *granted(kept, *more), *self.run_words(*words, **options)]
+
+    def fail_to_start(self):
+        done = self.guard.run_to_end("--policy", self.guard.write_policy(POLICY))
+        self.assertEqual(done.returncode, 1)
+        self.assertFalse(self.guard.is_pinned())
+        return done.stderr
+
+    def skip_without_destroy(self):
+        if not re.search(r"^yes +bpf_sock_destroy ", self.guard.must("probe").stdout, re.M):
+            self.skipTest("this kernel has no bpf_sock_destroy: CAP_SYS_ADMIN cannot be left out")
+
+    def test_to_load(self):
+        """CAP_SYS_ADMIN would stand for them."""
+        self.skip_without_destroy()
+        for name in ("CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"):
+            with self.subTest(name):
+                self.leave_out("CAP_SYS_ADMIN", name)
+                self.assertRegex(self.fail_to_start(), "; %s is missing\n$" % name)
+
+    def cut_in_part(self, cgroup, mode, host, why):
+        """An idle connection of another user's; the task."""
+        self.guard.start(POLICY)
+        self.addCleanup(self.guard.must, "unload", "--yes")
+        task = self.connect_idle(host, "nobody", "system.slice/batch.service/" + cgroup, mode)
+        self.addCleanup(self.guard.reopen, "partner:" + NORD)
+        self.addCleanup(task.kill)
+        done = self.guard.weir("cut", "partner:" + NORD, "--reason", "test")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(why, done.stderr)
+        return task
+
+    def test_to_enter_a_network_namespace(self):
+        self.skip_without_destroy()
+        self.leave_out("CAP_SYS_ADMIN")
+        self.cut_in_part("open", 0o755, STORE, "1 of 2 network namespaces may not be entered")
+
+    def test_to_find_the_way_there(self):
+        self.leave_out("CAP_SYS_PTRACE")
+        self.cut_in_part("open", 0o755, STORE, "1 of 2 network namespaces may not be entered")
+
+    def test_to_read_a_hidden_cgroup(self):
+        self.leave_out("CAP_DAC_READ_SEARCH")
+        task = self.cut_in_part("hidden", 0o700, "hub", "a cgroup could not be read (Permission denied)")
+        self.assertEqual(task.result(10), "ECONNABORTED")
+
+    def test_to_attach(self):
+        """To an older kernel CAP_SYS_ADMIN is not enough."""
+        self.leave_out("CAP_NET_ADMIN")
+        try:
+            self.guard.start(POLICY)
+        except RuntimeError as error:
+            self.assertRegex(str(error), r"cannot attach .*: Operation not permitted; CAP_NET_ADMIN is missing$")
+            self.assertFalse(self.guard.is_pinned())
+        else:
+            self.guard.must("unload", "--yes")
+            self.skipTest("to this kernel CAP_SYS_ADMIN stands for CAP_NET_ADMIN")
+
+    def test_to_give_the_socket_to_the_group(self):
+        """Who is in the group can do without, as weir.service does."""
+        groups = self.lab.path("group")
+        with open(groups, "w", encoding="ascii") as file:
+            file.write("root:x:0:\nweir:x:%d:\n" % self.GROUP)
+        before = ["unshare", "-m", "sh", "-ec", 'mount --bind "$0" /etc/group; exec "$@"', groups]
+        self.leave_out("CAP_CHOWN", before=before)
+        self.assertRegex(self.fail_to_start(), r"cannot listen on .*\.sock: Operation not permitted\n$")
+        self.leave_out("CAP_CHOWN", before=before, more=["--groups=%d" % self.GROUP])
+        self.guard.start(POLICY)
+        self.addCleanup(self.guard.must, "unload", "--yes")
+        socket_file = os.stat(os.path.join(self.guard.run_dir, self.lab.instance + ".sock"))
+        self.assertEqual((socket_file.st_gid, socket_file.st_mode & 0o777), (self.GROUP, 0o660))
 
 
 class Unfiltered(PrivilegesCase):

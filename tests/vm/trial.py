@@ -23,6 +23,7 @@ from lab import HOSTS, wait_for  # noqa: E402
 NORD, SUED, PAYER = "klinik-nord", "klinik-sued", "payer"
 PORT = 7000
 BUDGET = 16 << 10
+STEP_DAYS = 8  # of the wall clock: more than the strangers' window
 KINDS_FAR = ("rst4", "rst6", "unreachable4", "unreachable6", "echo4", "echo6")
 ECHOES, ECHO_BYTES = 60, 50000
 RATE_BYTES, RATE_SECONDS = 1 << 20, 10  # of the kernel's own packets to one partner, or to all strangers
@@ -38,7 +39,9 @@ class Failed(Exception):
 
 def policy():
     ports = "tcp/%d" % PORT
-    return guards.policy([guards.grant("pulls", "batch", [NORD, SUED], serves=ports)],
+    return guards.policy([guards.grant("pulls", "batch", [NORD, SUED], serves=ports),
+                          guards.grant("daily", "batch", PAYER, ["1MiB/7d"], serves=ports,
+                                       hours="Mon-Sun 00:00-24:00")],
                          {"serves": ["%dB/7d" % BUDGET], "calls": "deny", "total": ["1MiB/7d"], "on_breach": "hold"})
 
 
@@ -136,8 +139,8 @@ class Trial:
         task = self.lab.start(outage._received_frames, "hub", host=self.lab.router)
         return task.result()
 
-    def passes(self):
-        got = self.take(SUED, 32 << 10, 20.0)
+    def passes(self, host=SUED):
+        got = self.take(host, 32 << 10, 20.0)
         if got < 32 << 10:
             raise Failed("a partner got %d bytes only" % got)
         return "%d bytes" % got
@@ -193,12 +196,12 @@ class Trial:
         self.ask("sysctl net/ipv4/tcp_syncookies 1")
         return got
 
-    def stays_cut(self, host=NORD):
-        """Nothing more arrives at a host that is cut."""
+    def gets_nothing(self, host=NORD):
+        """However it asks."""
         at = self.count[host].laden
         self.take(host, seconds=2.0)
         if self.count[host].laden != at:
-            raise Failed("%d bytes arrived at %s, which is cut" % (self.count[host].laden - at, host))
+            raise Failed("%d bytes arrived at %s, which may get none" % (self.count[host].laden - at, host))
 
     def cut(self):
         """A running flow ends, and nothing more arrives."""
@@ -210,19 +213,19 @@ class Trial:
         got, ended = flow.result(90)
         if ended not in ("ECONNRESET", "eof"):
             raise Failed("the cut connection did not end: %s" % ended)
-        self.stays_cut()
+        self.gets_nothing()
         said = [line for line in heard if "ended" in line]
         return "%d bytes before, 0 after; %s" % (got, said[0][5:] if said else "")
 
     def part(self):
         """Of two cuts both hold; one partner comes out of a cut of everything, alone."""
         self.ask("cut partner:%s --reason trial" % PAYER)
-        self.stays_cut(NORD)
-        self.stays_cut(PAYER)
+        self.gets_nothing(NORD)
+        self.gets_nothing(PAYER)
         self.passes()
         self.ask("cut all --reason trial")
         self.ask("reopen partner:%s --reason trial" % SUED)
-        self.stays_cut(NORD)
+        self.gets_nothing(NORD)
         got = self.passes()
         self.ask("reopen all --reason trial")
         self.ask("reopen partner:%s --reason trial" % PAYER)
@@ -237,7 +240,7 @@ class Trial:
     def survives(self):
         """The daemon dies: the cut holds; another one takes the guard over."""
         self.ask("kill", "killed")
-        self.stays_cut()
+        self.gets_nothing()
         self.ask("guard", "guarding", LOAD_SECONDS)
         if [cut["target"] for cut in self.status()["cuts"]] != ["partner:" + NORD]:
             raise Failed("the cut was lost")
@@ -251,6 +254,31 @@ class Trial:
             raise Failed("a reopened partner got %d bytes only" % got)
         return "%d bytes" % got
 
+    def clock(self):
+        """A step of the wall clock closes hours until somebody confirms it; no meter runs by that clock."""
+        for days in (STEP_DAYS, -STEP_DAYS):
+            self.passes(PAYER)
+            used = self.used()
+            self.ask("step %d" % (days * 86400))
+            wait_for(lambda: self.status()["clock"]["hours_closed"], 30, "hours to be closed")
+            seen = self.status()["clock"]["step_seconds"]
+            told = "the clock stepped by %s" % "+-"[days < 0]
+            if abs(seen - days * 86400) > 2 or told not in "\n".join(self.ask("events")[1]):
+                raise Failed("%d days were seen as %d s, or no event says: %s" % (days, seen, told))
+            self.count[PAYER].settle()
+            for host in (PAYER, "stranger"):
+                self.gets_nothing(host)
+            if any(self.used()[name] < used[name] for name in used) or used["daily"] < 32 << 10:
+                raise Failed("the meters had %s, and then %s" % (used, self.used()))
+            self.ask("confirm clock --reason trial")
+            self.passes(PAYER)
+        return "%+d days and back; nothing out of hours; %d bytes in its meter" % (STEP_DAYS, self.used()["daily"])
+
+    def used(self):
+        """{grant: bytes in its meter}"""
+        said = "".join(line[len("said "):] for line in self.ask("meters list --json")[1] if line.startswith("said "))
+        return {meter["grant"]: meter["windows"][0]["used_bytes"] for meter in json.loads(said)["list"]}
+
     def unload(self):
         """The host is as if weir had not been there."""
         self.ask("unload --yes", seconds=ORDER_SECONDS)
@@ -260,7 +288,8 @@ class Trial:
         return "%d bytes to a stranger" % got
 
     # What `make test` asks, and what `make vm` asks.
-    SHORT = ("types", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "unload")
+    SHORT = ("types", "load", "passes", "budget", "stack", "cut", "part", "edge", "survives", "reopen", "clock",
+             "unload")
     ALL = ("types", "verifier", "load", "passes", "budget", "stack", "cookies", *SHORT[5:])
 
     def run(self, checks, say):

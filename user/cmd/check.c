@@ -69,7 +69,7 @@ static int run_check(const struct arguments *arguments)
 const struct command command_check = {
 	.name = "check",
 	.arguments = "FILE",
-	.help = "Tells every fault of a policy with its place",
+	.help = "Tell every fault of a policy with its place",
 	.options =
 		{
 			{"--host", NULL, "FILE is the host's configuration, not a policy", false},

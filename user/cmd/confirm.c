@@ -60,7 +60,8 @@ static int rollback(const struct arguments *arguments)
 const struct command command_confirm = {
 	.name = "confirm",
 	.arguments = "[clock]",
-	.help = "Keep the policy on trial; with `clock`: open hours again after the clock stepped",
+	.help = "Keep the policy on trial; or, with clock, open hours again after the clock "
+		"stepped",
 	.most = 1,
 	.options =
 		{

@@ -121,7 +121,7 @@ static int run_explain(const struct arguments *arguments)
 const struct command command_explain = {
 	.name = "explain",
 	.arguments = "FILE",
-	.help = "Tells what a policy answers to one question, and why",
+	.help = "Tell what a policy answers to one question, and why",
 	.least = 1,
 	.most = 1,
 	.options =

@@ -44,20 +44,42 @@ static uint64_t mask_of(bool only_what_stays)
 	return mask;
 }
 
-/* Of the calling thread alone: capset(2). glibc has no function for it. */
+/* Of the calling thread alone: capget(2), capset(2). glibc has no functions for them. */
+static int read_sets(struct __user_cap_header_struct *head,
+		     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3])
+{
+	*head = (struct __user_cap_header_struct){.version = _LINUX_CAPABILITY_VERSION_3};
+	return syscall(SYS_capget, head, data) < 0 ? -errno : 0;
+}
+
 static int keep_only(uint64_t mask)
 {
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct __user_cap_header_struct head;
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int r = read_sets(&head, data);
 
-	if (syscall(SYS_capget, &head, data) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
 		data[i].permitted &= (uint32_t)(mask >> 32 * i);
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
 	}
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+static bool has(const struct __user_cap_data_struct *data, int capability)
+{
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+static const char *name_of(int capability)
+{
+	size_t i = 0;
+
+	while (privileges[i].capability != capability)
+		i++;
+	return privileges[i].name;
 }
 
 /* Without CAP_SETPCAP it stays as the service manager has set it; no program is run anyway. */
@@ -82,6 +104,30 @@ int privileges_limit(char **problem)
 	if (r < 0)
 		return tell_problem(problem, r, "cannot give up capabilities: %s", strerror(-r));
 	return 0;
+}
+
+void privileges_blame(char **problem)
+{
+	/* CAP_SYS_ADMIN stands for the others, and to newer kernels for CAP_NET_ADMIN too */
+	static const struct {
+		int capability;
+		bool is_in_sys_admin;
+	} loading[] = {{CAP_BPF, true}, {CAP_NET_ADMIN, false}, {CAP_PERFMON, true}};
+	struct __user_cap_header_struct head;
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (read_sets(&head, data) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(loading) / sizeof(loading[0]) && *problem; i++) {
+		_cleanup_free_ char *before = NULL;
+
+		if (has(data, loading[i].capability) ||
+		    (loading[i].is_in_sys_admin && has(data, CAP_SYS_ADMIN)))
+			continue;
+		before = TAKE_PTR(*problem);
+		tell_problem(problem, 0, "%s; %s is missing", before,
+			     name_of(loading[i].capability));
+	}
 }
 
 int privileges_drop(bool *is_filtered, char **problem)

@@ -29,6 +29,10 @@ extern const size_t privilege_count;
  * execve. 0, or -errno with `problem`. */
 int privileges_limit(char **problem);
 
+/* After a failure to load: what is missing that each load needs, at the end of `problem`. The
+ * kernel tells of it in many ways, such as of a helper that a program cannot use. */
+void privileges_blame(char **problem);
+
 /*
  * When the guard judges: only what stays, and a filter on system calls (filter.h). The capabilities
  * are the calling thread's and those of the threads that it starts from now on; the filter is on

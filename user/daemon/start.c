@@ -12,6 +12,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/privileges.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/restoring.h"
 #include "user/daemon/store.h"
@@ -380,8 +381,10 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 	}
 	r = start(host, options, &applied, problem);
 	applied_free(&applied);
-	if (r < 0)
+	if (r < 0) {
+		privileges_blame(problem);
 		return r;
+	}
 	clock_check(host);
 	clock_save(host);
 	return 0;

@@ -5,6 +5,7 @@ kernels.py - Debian's own kernels, unpacked below a cache outside the tree.
 The sources are this machine's, with another suite in the place of its own: whatever mirror it uses is used,
 through a configuration of apt that belongs to the cache and touches nothing of the machine's.
 """
+import fcntl
 import functools
 import glob
 import os
@@ -25,6 +26,17 @@ class NotAvailable(Exception):
 def cache():
     default = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "weir", "vm")
     return os.environ.get("WEIR_VM_CACHE", default)
+
+
+def _alone(function):
+    """Whoever else uses the cache waits: apt would refuse, and two would unpack the same kernel."""
+    @functools.wraps(function)
+    def locked(*words):
+        os.makedirs(cache(), exist_ok=True)
+        with open(os.path.join(cache(), "lock"), "w", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return function(*words)
+    return locked
 
 
 def sources(suite):
@@ -107,6 +119,7 @@ def _is_newer(one, other):
     return subprocess.run(["dpkg", "--compare-versions", one, "gt", other], check=False).returncode == 0
 
 
+@_alone
 def newest():
     """(the suite whose kernel is newer than each of SUITES', or None; a line on each of the others)."""
     versions, said = {}, []
@@ -123,6 +136,7 @@ def newest():
     return (None if best in SUITES else best), said
 
 
+@_alone
 def fetch(suite):
     """(name, directory with boot/vmlinuz-* and lib/modules/*)."""
     parts = packages(suite)
