@@ -247,8 +247,9 @@ static int check_others(const struct signers *signers, const struct entry *entry
 {
 	const struct signer *new = &entry->signer;
 
-	for (const struct signer *old = signers->item; old < signers->item + signers->count;
-	     old++) {
+	for (size_t i = 0; i < signers->count; i++) {
+		const struct signer *old = &signers->item[i];
+
 		if (ssh_key_is_same(&old->key, &new->key))
 			return order_fault_set(entry->words.fault, new->line, 1,
 					       "this key stands on line %u already, as %s's",
