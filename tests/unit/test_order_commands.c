@@ -329,22 +329,28 @@ static void a_failed_signature_leaves_the_file(void **state)
 	expect_clean();
 }
 
-/* Somebody else appends while a token waits to be touched: here, while "ssh-keygen" runs. */
+/* Somebody else writes while a token waits to be touched: here, while "ssh-keygen" runs. */
 static void a_change_meanwhile_is_seen(void **state)
 {
-	char path[4096];
+	static const char *const changes[] = {"echo '# more' >> o", "sed -i '$d' o",
+					      "sed -i 's/^reason: x/reason: y/' o"};
+	char path[4096], script[256];
 
 	(void)state;
-	remove_files("o");
-	expect(CMD_DONE, ORDER, "write cut all --reason x --out o", "");
-	put_file("ssh-keygen",
-		 "#!/bin/sh\necho '# more' >> o\nPATH=${PATH#*:} exec ssh-keygen \"$@\"\n");
-	assert_int_equal(shell("mkdir -p bin && mv ssh-keygen bin && chmod 755 bin/ssh-keygen"), 0);
-	snprintf(path, sizeof(path), "%s/bin:%s", signing_directory, getenv("PATH"));
-	use_path(path);
-	expect(CMD_REFUSED, SIGN, "o --key alice", "it changed while it was signed");
-	use_path(NULL);
-	expect_clean();
+	for (size_t i = 0; i < COUNT(changes); i++) {
+		remove_files("-r o bin");
+		expect(CMD_DONE, ORDER, "write cut all --reason x --out o", "");
+		snprintf(script, sizeof(script),
+			 "#!/bin/sh\n%s\nPATH=${PATH#*:} exec ssh-keygen \"$@\"\n", changes[i]);
+		put_file("ssh-keygen", script);
+		assert_int_equal(
+			shell("mkdir bin && mv ssh-keygen bin && chmod 755 bin/ssh-keygen"), 0);
+		snprintf(path, sizeof(path), "%s/bin:%s", signing_directory, getenv("PATH"));
+		use_path(path);
+		expect(CMD_REFUSED, SIGN, "o --key alice", "it changed while it was signed");
+		use_path(NULL);
+		expect_clean();
+	}
 }
 
 /* ---- setup ---------------------------------------------------------------------------------- */

@@ -541,6 +541,11 @@ static void keys_have_one_form(void **state)
 	(void)state;
 	put(&point, parts.key.data, parts.key.length);
 	assert_int_equal(ssh_key_read((struct bytes){point.data, point.length}, &key, &why), 0);
+	put(&point, "", 1);
+	assert_int_equal(ssh_key_read((struct bytes){point.data, point.length}, &key, &why),
+			 -EBADMSG);
+	assert_non_null(strstr(why, "stands behind the key"));
+	point.length--;
 	point.data[point.length - 1] ^= 1; /* not on the curve any more */
 	assert_int_equal(ssh_key_read((struct bytes){point.data, point.length}, &key, &why),
 			 -EBADMSG);
