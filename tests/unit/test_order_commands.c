@@ -6,6 +6,7 @@
 #include "tests/unit/signing.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -329,28 +330,72 @@ static void a_failed_signature_leaves_the_file(void **state)
 	expect_clean();
 }
 
-/* Somebody else writes while a token waits to be touched: here, while "ssh-keygen" runs. */
+/* From here on "ssh-keygen" does something first. */
+static void use_keygen(const char *first)
+{
+	char path[4096], script[256];
+
+	snprintf(script, sizeof(script), "#!/bin/sh\n%s\nPATH=${PATH#*:} exec ssh-keygen \"$@\"\n",
+		 first);
+	put_file("ssh-keygen", script);
+	assert_int_equal(shell("mkdir -p bin && mv ssh-keygen bin && chmod 755 bin/ssh-keygen"), 0);
+	snprintf(path, sizeof(path), "%s/bin:%s", signing_directory, getenv("PATH"));
+	use_path(path);
+}
+
+/* Somebody else writes while a token waits to be touched. */
 static void a_change_meanwhile_is_seen(void **state)
 {
 	static const char *const changes[] = {"echo '# more' >> o", "sed -i '$d' o",
 					      "sed -i 's/^reason: x/reason: y/' o"};
-	char path[4096], script[256];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(changes); i++) {
-		remove_files("-r o bin");
+		remove_files("o");
 		expect(CMD_DONE, ORDER, "write cut all --reason x --out o", "");
-		snprintf(script, sizeof(script),
-			 "#!/bin/sh\n%s\nPATH=${PATH#*:} exec ssh-keygen \"$@\"\n", changes[i]);
-		put_file("ssh-keygen", script);
-		assert_int_equal(
-			shell("mkdir bin && mv ssh-keygen bin && chmod 755 bin/ssh-keygen"), 0);
-		snprintf(path, sizeof(path), "%s/bin:%s", signing_directory, getenv("PATH"));
-		use_path(path);
+		use_keygen(changes[i]);
 		expect(CMD_REFUSED, SIGN, "o --key alice", "it changed while it was signed");
 		use_path(NULL);
 		expect_clean();
 	}
+}
+
+/* A signal ends it after its files are gone. */
+static void a_signal_leaves_nothing_behind(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	remove_files("o");
+	expect(CMD_DONE, ORDER, "write cut all --reason x --out o", "");
+	use_keygen("kill -TERM $PPID; exit 1");
+	pid = fork();
+	if (pid == 0) {
+		weir(SIGN, "o --key alice");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	use_path(NULL);
+	expect_clean();
+}
+
+/* The private key is nowhere but in an agent. */
+static void an_agent_signs(void **state)
+{
+	(void)state;
+	remove_files("o");
+	expect(CMD_DONE, ORDER, "write cut all --reason x --out o", "");
+	assert_int_equal(shell("ssh-agent -a socket >agent && . ./agent && ssh-add bob && mv bob "
+			       "away"),
+			 0);
+	expect(CMD_REFUSED, SIGN, "o --key bob.pub", "made no signature with bob.pub");
+	setenv("SSH_AUTH_SOCK", path_of("socket"), 1);
+	expect(CMD_DONE, SIGN, "o --key bob.pub", "signature 1");
+	unsetenv("SSH_AUTH_SOCK");
+	assert_int_equal(shell("mv away bob && . ./agent && ssh-agent -k && rm agent"), 0);
+	expect(CMD_DONE, ORDER, "verify o --signers signers", "signature 1: bob, ");
 }
 
 /* ---- setup ---------------------------------------------------------------------------------- */
@@ -385,12 +430,14 @@ static int open_keys(void **state)
 	put_list("next", next);
 	assert_int_equal(shell("mkdir tmp"), 0);
 	setenv("TMPDIR", path_of("tmp"), 1);
+	unsetenv("SSH_AUTH_SOCK");
 	return chdir(signing_directory);
 }
 
 static int close_keys(void **state)
 {
 	free(said);
+	shell("test ! -e agent || { . ./agent && ssh-agent -k; }"); /* of a test that failed */
 	return close_signing(state);
 }
 
@@ -408,6 +455,8 @@ int main(void)
 		cmocka_unit_test(an_enclosed_signature_is_refused),
 		cmocka_unit_test(a_failed_signature_leaves_the_file),
 		cmocka_unit_test(a_change_meanwhile_is_seen),
+		cmocka_unit_test(a_signal_leaves_nothing_behind),
+		cmocka_unit_test(an_agent_signs),
 	};
 
 	return cmocka_run_group_tests(tests, open_keys, close_keys);
