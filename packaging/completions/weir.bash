@@ -21,6 +21,7 @@ _weir_words()
 	DIGEST) COMPREPLY+=($(compgen -W "$("$weir" policy list 2>/dev/null | cut -d ' ' -f 1)" -- "$cur")) ;;
 	ID) COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^cuts //p')" -- "$cur")) ;;
 	NAME) COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^services //p')" -- "$cur")) ;;
+	KIND) COMPREPLY+=($(compgen -W "cut reopen extend pause base signers beat" -- "$cur")) ;;
 	TARGET)
 		COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^\(service\|partner\)s /\1:/p')
 			partner: service: class: grant: addr: strangers all" -- "$cur"))
@@ -35,7 +36,7 @@ _weir_words()
 # The argument in turn, of a usage like "[list] | save | reset [TARGET]".
 _weir_argument()
 {
-	local given=("$@") alternative alternatives tokens
+	local given=("$@") alternative alternatives tokens i
 
 	IFS='|' read -ra alternatives <<< "$usage"
 	for alternative in "${alternatives[@]}"; do
@@ -44,6 +45,9 @@ _weir_argument()
 			_weir_words "${tokens[0]%...}"
 		elif [[ ${tokens[0]} == *... ]]; then
 			_weir_words "${tokens[0]%...}"
+		elif [[ ${given[0]} == "${tokens[0]}" && ${tokens[-1]} == *... ]]; then
+			i=$((${#given[@]} < ${#tokens[@]} ? ${#given[@]} : ${#tokens[@]} - 1))
+			_weir_words "${tokens[i]%...}"
 		elif ((${#given[@]} < ${#tokens[@]})) && [[ ${given[0]} == "${tokens[0]}" ]]; then
 			_weir_words "${tokens[${#given[@]}]}"
 		fi

@@ -27,6 +27,8 @@ function __weir_words --argument-names weir kind
             __weir_names $weir | string replace --filter 'cuts ' ''
         case NAME
             __weir_names $weir | string replace --filter 'services ' ''
+        case KIND
+            printf '%s\n' cut reopen extend pause base signers beat
         case TARGET
             printf '%s\n' partner: service: class: grant: addr: strangers all
             __weir_names $weir | string replace --filter --regex '^(service|partner)s ' '$1:'
@@ -70,8 +72,12 @@ function __weir_next
         set --local place (math (count $given) + 1)
         if test $place -eq 1; or string match --quiet -- '*...' $tokens[1]
             __weir_words $weir (string replace ... '' -- $tokens[1])
-        else if test $place -le (count $tokens) -a "$given[1]" = "$tokens[1]"
-            __weir_words $weir $tokens[$place]
+        else if test "$given[1]" = "$tokens[1]"
+            if test $place -le (count $tokens)
+                __weir_words $weir (string replace ... '' -- $tokens[$place])
+            else if string match --quiet -- '*...' $tokens[-1]
+                __weir_words $weir (string replace ... '' -- $tokens[-1])
+            end
         end
     end
 end

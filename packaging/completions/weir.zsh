@@ -22,6 +22,7 @@ _weir_words()
 	DIGEST) compadd -- ${(f)"$($weir policy list 2>/dev/null | cut -d ' ' -f 1)"} ;;
 	ID) compadd -- ${(f)"$(_weir_names | sed -n 's/^cuts //p')"} ;;
 	NAME) compadd -- ${(f)"$(_weir_names | sed -n 's/^services //p')"} ;;
+	KIND) compadd cut reopen extend pause base signers beat ;;
 	TARGET)
 		compadd -- strangers all ${(f)"$(_weir_names | sed -n 's/^\(service\|partner\)s /\1:/p')"}
 		compadd -S '' -- partner: service: class: grant: addr:
@@ -41,8 +42,8 @@ _weir_argument()
 		tokens=(${=alternative//[\[\]]/})
 		if (( $# < 2 )) || [[ $tokens[1] == *... ]]; then
 			_weir_words ${tokens[1]%...}
-		elif (( $# <= $#tokens )) && [[ $1 == $tokens[1] ]]; then
-			_weir_words $tokens[$#]
+		elif [[ $1 == $tokens[1] ]] && { (( $# <= $#tokens )) || [[ $tokens[-1] == *... ]] }; then
+			_weir_words ${tokens[$(( $# < $#tokens ? $# : $#tokens ))]%...}
 		fi
 	done
 }

@@ -136,7 +136,10 @@ static int read_source(const struct sources *sources, uint32_t index, struct pol
 		       struct faults *faults, bool *is_whole)
 {
 	struct tree tree = {0};
-	struct reader reader = {.tree = &tree, .policy = policy, .faults = faults};
+	struct reader reader = {.tree = &tree,
+				.policy = policy,
+				.faults = faults,
+				.has_included = sources->count > 1};
 	int r;
 
 	r = tree_read(sources, index, NULL, &tree, faults);

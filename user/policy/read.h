@@ -17,7 +17,8 @@ struct reader {
 	const struct tree *tree;
 	struct policy *policy;
 	struct faults *faults;
-	int error; /* 0 or -ENOMEM */
+	bool has_included; /* other files stand beside the policy */
+	int error;	   /* 0 or -ENOMEM */
 };
 
 typedef void (*value_reader)(struct reader *reader, const struct node *value, void *field);

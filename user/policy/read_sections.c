@@ -261,7 +261,8 @@ static void read_version(struct reader *reader, const struct node *value, void *
 			   text);
 }
 
-/* The files themselves are among the sources already: sources_load() followed the patterns. */
+/* The files themselves are among the sources already: sources_load() followed the patterns. Where
+ * it did not, as in a signed order, the policy would be read without them. */
 static void read_pattern(struct reader *reader, const struct node *value, void *field)
 {
 	(void)field;
@@ -270,6 +271,8 @@ static void read_pattern(struct reader *reader, const struct node *value, void *
 
 static void read_include(struct reader *reader, const struct node *value, void *field)
 {
+	if (!reader->has_included && !reader->tree->is_partial)
+		read_fault(reader, value, "the files that it names are not here");
 	read_each(reader, value, field, read_pattern);
 }
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * order.c - `weir order`: orders as signed texts. Needs neither a daemon nor root.
+ */
+#include "user/cmd/order.h"
+
+#include <string.h>
+
+enum { VERB_OPTIONS = 11 };
+
+static const struct verb {
+	const char *name;
+	int (*run)(const struct arguments *arguments);
+	const char *options[VERB_OPTIONS]; /* those that it takes; ends with NULL */
+} verbs[] = {
+	{"verify", order_verify, {"--signers", "--revoked", "--policy", "--at", "--version"}},
+	{"write",
+	 order_write,
+	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--version",
+	  "--enclose", "--out"}},
+};
+
+static bool takes(const struct verb *verb, const char *option)
+{
+	for (size_t i = 0; verb->options[i]; i++) {
+		if (strcmp(verb->options[i], option) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int run_verb(const struct arguments *arguments, const struct verb *verb)
+{
+	for (size_t i = 0; i < arguments->given_count; i++) {
+		const char *option = arguments->given[i].option->name;
+
+		if (!takes(verb, option) && strcmp(option, "--instance") != 0)
+			return command_usage(arguments, "%s takes no %s", verb->name, option);
+	}
+	return verb->run(arguments);
+}
+
+static int run(const struct arguments *arguments)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(arguments->item[0], verbs[i].name) == 0)
+			return run_verb(arguments, &verbs[i]);
+	}
+	return command_usage(arguments, "%s: verify or write", arguments->item[0]);
+}
+
+const struct command command_order = {
+	.name = "order",
+	.arguments = "verify FILE | write KIND [TARGET]...",
+	.help = "Tell who signed an order and what it would do, or write one to be signed",
+	.least = 2,
+	.most = CMD_MANY,
+	.options =
+		{
+			{"--signers", "FILE",
+			 "verify: who may sign (left out: /etc/weir/allowed_signers)", false},
+			{"--revoked", "FILE",
+			 "verify: which keys do not count (left out: "
+			 "/etc/weir/revoked_signers, if there)",
+			 false},
+			{"--policy", "FILE", "verify: the policy that it would meet", false},
+			{"--at", "TIME", "verify: 2027-03-01T20:00 in the host's zone; else now",
+			 false},
+			{"--version", "NUMBER",
+			 "verify: of what is in force, 0 when nothing is; write: of what it brings",
+			 false},
+			{"--reason", "TEXT", "write: why (required)", false},
+			{"--for", "SPAN", "write: how long, from now on", false},
+			{"--until", "TIME", "write: or until when, as --at", false},
+			{"--hosts", "GROUP",
+			 "write: only for hosts of this group (may be repeated)", true},
+			{"--cut", "ID", "write reopen: the signed cut that it lets back from",
+			 false},
+			{"--grant", "NAME", "write extend: by which grant", false},
+			{"--by", "SIZE", "write extend: how much more", false},
+			{"--enclose", "FILE",
+			 "write: the policy of a base, the allowed_signers of signers", false},
+			{"--out", "FILE", "write: into a new file (left out: standard output)",
+			 false},
+			{NULL, NULL, NULL, false},
+		},
+	.run = run,
+};
