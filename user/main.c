@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
 	&command_confirm, &command_rollback, &command_status,  &command_services,
 	&command_cut,	  &command_reopen,   &command_events,  &command_probe,
 	&command_unload,  &command_meters,   &command_policy,  &command_without_guard,
+	&command_order,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
