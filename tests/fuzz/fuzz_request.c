@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake.control.wall_offset_ns = wall_now() - boot_now();
 	host->has_ended = false;
 	before = fake.control;
-	text = request_answer(host, "fuzz", (const char *)data, size);
+	text = request_answer(host, &me, (const char *)data, size);
 	if (!text || strchr(text, '\n') != text + strlen(text) - 1)
 		abort();
 	answer = json_tokener_parse(text);

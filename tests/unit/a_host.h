@@ -36,6 +36,7 @@ static const char a_policy[] =
 	"strangers: {serves: [64KiB/10m], calls: deny, total: none}\n";
 
 static char state_root[64];
+static const struct caller me = {.uid = 7, .user = "me", .by = "me"};
 
 static void take_policy(struct host *host, const char *text)
 {
@@ -94,7 +95,7 @@ __attribute__((unused)) static int host_down(void **state)
 /* The answer to a request, parsed. */
 __attribute__((unused)) static json_object *ask(struct host *host, const char *request)
 {
-	char *text = request_answer(host, "me", request, strlen(request));
+	char *text = request_answer(host, &me, request, strlen(request));
 	json_object *answer;
 
 	assert_non_null(text);

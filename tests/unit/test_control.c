@@ -87,7 +87,7 @@ static void every_prefix_of_a_request_is_refused(void **state)
 		"{\"request\":\"cut\",\"targets\":[\"partner:nord\"],\"reason\":\"x\"}";
 
 	for (size_t length = 0; length < sizeof(whole) - 1; length++) {
-		char *text = request_answer(*state, "me", whole, length);
+		char *text = request_answer(*state, &me, whole, length);
 
 		assert_non_null(strstr(text, "\"code\":2"));
 		free(text);
@@ -97,7 +97,7 @@ static void every_prefix_of_a_request_is_refused(void **state)
 
 static void an_oversized_request_is_not_looked_at(void **state)
 {
-	char *text = request_answer(*state, "me", "{}", REQUEST_MAX_BYTES + 1);
+	char *text = request_answer(*state, &me, "{}", REQUEST_MAX_BYTES + 1);
 
 	assert_non_null(strstr(text, "too long"));
 	free(text);

@@ -51,7 +51,10 @@ static int no_answer(const struct arguments *arguments, int error)
 	return command_refuse(arguments, "cannot ask the daemon: %s", strerror(-error));
 }
 
-static int ask(const struct arguments *arguments, const char *request, bool may_go_without,
+/* What answers where no daemon does; NULL: nothing. */
+typedef int (*stand_in)(const char *instance, const char *request, char **answer, char **problem);
+
+static int ask(const struct arguments *arguments, const char *request, stand_in without,
 	       char **text, bool *by_daemon)
 {
 	_cleanup_free_ char *problem = NULL;
@@ -60,9 +63,9 @@ static int ask(const struct arguments *arguments, const char *request, bool may_
 	*by_daemon = r == 0;
 	if (r == 0)
 		return CMD_DONE;
-	if (!is_absent(r) || !may_go_without)
+	if (!is_absent(r) || !without)
 		return no_answer(arguments, r);
-	r = ask_pinned(arguments->instance, request, text, &problem);
+	r = without(arguments->instance, request, text, &problem);
 	if (r == 0)
 		return CMD_DONE;
 	command_refuse(arguments, "no daemon answers, and no guard can be opened: %s",
@@ -77,15 +80,15 @@ static void print_problems(const struct arguments *arguments, json_object *objec
 		command_refuse(arguments, "%s", field_text(object, "problem"));
 }
 
-int call_host(const struct arguments *arguments, json_object *request, bool may_go_without,
-	      struct answer *answer)
+static int call(const struct arguments *arguments, json_object *request, stand_in without,
+		struct answer *answer)
 {
 	_cleanup_free_ char *text = NULL;
 	int code;
 
 	*answer = (struct answer){0};
 	code = ask(arguments, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN),
-		   may_go_without, &text, &answer->by_daemon);
+		   without, &text, &answer->by_daemon);
 	json_object_put(request);
 	if (code != CMD_DONE)
 		return code;
@@ -94,6 +97,17 @@ int call_host(const struct arguments *arguments, json_object *request, bool may_
 		return command_refuse(arguments, "the daemon's answer cannot be read");
 	print_problems(arguments, answer->object);
 	return field_number(answer->object, "code");
+}
+
+int call_host(const struct arguments *arguments, json_object *request, bool may_go_without,
+	      struct answer *answer)
+{
+	return call(arguments, request, may_go_without ? ask_pinned : NULL, answer);
+}
+
+int call_journal(const struct arguments *arguments, json_object *request, struct answer *answer)
+{
+	return call(arguments, request, ask_journal, answer);
 }
 
 void answer_free(struct answer *answer)
@@ -118,13 +132,23 @@ const char *field_text(json_object *object, const char *key)
 	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 }
 
-char *field_plain(json_object *object, const char *key)
+static char *make_plain(const char *from)
 {
-	char *text = strdup(field_text(object, key));
+	char *text = strdup(from ? from : "");
 
 	if (text)
 		text_make_plain(text);
 	return text;
+}
+
+char *field_plain(json_object *object, const char *key)
+{
+	return make_plain(field_text(object, key));
+}
+
+char *field_plain_item(json_object *object, const char *key, size_t index)
+{
+	return make_plain(json_object_get_string(field_item(object, key, index)));
 }
 
 uint64_t field_number(json_object *object, const char *key)

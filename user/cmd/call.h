@@ -22,6 +22,9 @@ struct answer {
 int call_host(const struct arguments *arguments, json_object *request, bool may_go_without,
 	      struct answer *answer);
 void answer_free(struct answer *answer);
+/* The same for a request about the journal: without a daemon from the state directory, also where
+ * no guard is. */
+int call_journal(const struct arguments *arguments, json_object *request, struct answer *answer);
 
 /* A request of this name, to be filled. */
 json_object *call_new(const char *name);
@@ -37,6 +40,7 @@ json_object *call_files(const struct sources *sources);
 const char *field_text(json_object *object, const char *key);
 /* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */
 char *field_plain(json_object *object, const char *key);
+char *field_plain_item(json_object *object, const char *key, size_t index); /* of a list of texts */
 uint64_t field_number(json_object *object, const char *key);
 double field_real(json_object *object, const char *key);
 bool field_is(json_object *object, const char *key);

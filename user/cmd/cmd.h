@@ -19,7 +19,7 @@ enum {
 	CMD_NO_DAEMON = 3,
 };
 
-enum { CMD_MAX_OPTIONS = 16, CMD_MANY = 1 << 16 };
+enum { CMD_MAX_OPTIONS = 20, CMD_MANY = 1 << 16 };
 
 struct option {
 	const char *name;     /* "--peer" */

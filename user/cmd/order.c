@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * order.c - `weir order`: orders as signed texts. Needs neither a daemon nor root.
+ * order.c - `weir order`: orders as signed texts, and what was ordered on this host.
  */
 #include "user/cmd/order.h"
 
@@ -18,6 +18,8 @@ static const struct verb {
 	 order_write,
 	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--version",
 	  "--enclose", "--out"}},
+	{"list", order_list, {"--json"}},
+	{"show", order_show, {"--json"}},
 };
 
 static bool takes(const struct verb *verb, const char *option)
@@ -46,14 +48,15 @@ static int run(const struct arguments *arguments)
 		if (strcmp(arguments->item[0], verbs[i].name) == 0)
 			return run_verb(arguments, &verbs[i]);
 	}
-	return command_usage(arguments, "%s: verify or write", arguments->item[0]);
+	return command_usage(arguments, "%s: verify, write, list or show", arguments->item[0]);
 }
 
 const struct command command_order = {
 	.name = "order",
-	.arguments = "verify FILE | write KIND [TARGET]...",
-	.help = "Tell who signed an order and what it would do, or write one to be signed",
-	.least = 2,
+	.arguments = "verify FILE | write KIND [TARGET]... | list | show ID",
+	.help = "Tell who signed an order and what it would do; write one; list what was ordered, "
+		"or show one",
+	.least = 1,
 	.most = CMD_MANY,
 	.options =
 		{
@@ -82,6 +85,7 @@ const struct command command_order = {
 			 "write: the policy of a base, the allowed_signers of signers", false},
 			{"--out", "FILE", "write: into a new file (left out: standard output)",
 			 false},
+			{"--json", NULL, "list, show: as JSON", false},
 			{NULL, NULL, NULL, false},
 		},
 	.run = run,

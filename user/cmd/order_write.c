@@ -169,6 +169,8 @@ int order_write(const struct arguments *arguments)
 	FILE *out;
 	int code;
 
+	if (arguments->count < 2)
+		return command_usage(arguments, "write takes a KIND");
 	if (kind_parse(arguments->item[1], &kind) < 0)
 		return command_usage(arguments,
 				     "%s is no kind: cut, reopen, extend, pause, base, signers or "

@@ -191,6 +191,12 @@ static void print_unsaved(json_object *status)
 
 	if (field_is(unsaved, "orders"))
 		puts("UNSAVED   the orders: what was cut holds, but not over a loss of power");
+	if (field_number(unsaved, "journal"))
+		printf("UNSAVED   %" PRIu64 " lines of the journal of the orders\n",
+		       field_number(unsaved, "journal"));
+	if (field_number(unsaved, "refusals"))
+		printf("UNSAVED   %" PRIu64 " refused orders, which the journal only counts\n",
+		       field_number(unsaved, "refusals"));
 	if (field_object(unsaved, "meters"))
 		printf("UNSAVED   the meters: %s\n", field_text(unsaved, "meters"));
 }

@@ -224,13 +224,33 @@ static int describe(struct apply_request *request, const struct image *image)
 	return boot_id(applied->trial_boot);
 }
 
+/* Whatever it changes, it may loosen: not without its line. */
+static int journal_policy(struct host *host, const char *kind, const struct image *image,
+			  uint64_t until_ns, char **problem)
+{
+	char digest[DIGEST_TEXT];
+	const struct journal_order order = {.kind = kind,
+					    .since_ns = host_wall(host),
+					    .until_ns = until_ns,
+					    .policy_name = image->name,
+					    .policy_digest = digest};
+
+	digest_format(image->head.digest, digest);
+	return journaling_before(host, &order, problem);
+}
+
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
 			  const struct cut_table *cuts, char **problem)
 {
+	const char *kind = request->confirm_ns ? "trial" : "apply";
+	uint64_t until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0;
 	int r = describe(request, image);
 
 	if (r == 0)
 		r = save_new(host, &request->applied, problem);
+	if (r == 0)
+		r = journal_policy(host, request->is_rollback ? "rollback" : kind, image, until_ns,
+				   problem);
 	if (r == 0)
 		r = switch_to(host, image, &request->applied, cuts, problem);
 	if (r < 0) {
@@ -244,7 +264,7 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 		forget_trial(host);
 		r = promote(host, new_file);
 	}
-	tell_applied(host, request->confirm_ns ? "trial" : "apply", request->by);
+	tell_applied(host, kind, request->by);
 	if (r < 0)
 		return tell_problem(problem, DONE_IN_PART,
 				    "the policy is in force, but not saved: %s", strerror(-r));
@@ -302,6 +322,9 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 		return tell_problem(problem, -ENOENT, "no policy is on trial");
 	if (boot_now() >= host->trial_until_ns)
 		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
+	r = journal_policy(host, "confirm", &host->image, 0, problem);
+	if (r < 0)
+		return r;
 	r = promote(host, trial_file);
 	if (r < 0 && has_file(host, trial_file))
 		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
@@ -317,8 +340,9 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 	return 0;
 }
 
-/* Puts a policy from the state directory into force; `file` NULL: the built-in default. */
-static int return_to(struct host *host, const char *file, char **problem)
+/* Puts a policy from the state directory into force; `file` NULL: the built-in default. `kind` of
+ * order: NULL for none, which needs no line. */
+static int return_to(struct host *host, const char *file, const char *kind, char **problem)
 {
 	_cleanup_free_ char *path = file ? host_path(host, file) : NULL;
 	_cleanup_free_ struct weir_cut_entry *entry = NULL;
@@ -341,6 +365,8 @@ static int return_to(struct host *host, const char *file, char **problem)
 	if (r == 0)
 		r = host_compile_orders(&image, &host->orders, &cuts, NULL, problem);
 	entry = cuts.entry;
+	if (r == 0 && kind)
+		r = journal_policy(host, kind, &image, 0, problem);
 	if (r == 0)
 		r = switch_to(host, &image, file ? &applied : NULL, &cuts, problem);
 	image_free(&image);
@@ -360,7 +386,7 @@ static int swap_with_previous(struct host *host)
 /* A policy that was applied once, with its texts as they were then. */
 static int return_to_kept(struct host *host, const char *by, const char *digest, char **problem)
 {
-	struct apply_request request = {.by = by};
+	struct apply_request request = {.by = by, .is_rollback = true};
 	_cleanup_free_ struct weir_cut_entry *entry = NULL;
 	struct cut_table cuts = {0};
 	struct image image = {0};
@@ -386,8 +412,20 @@ static int return_to_kept(struct host *host, const char *by, const char *digest,
 	return r;
 }
 
+/* The order that put a policy on trial said when it goes back: that waits for no disk. */
+static void journal_end_of_trial(struct host *host)
+{
+	const struct journal_order order = {.kind = "trial-over",
+					    .since_ns = host_wall(host),
+					    .policy_name = host->image.name,
+					    .policy_digest = host->digest};
+
+	journaling_after(host, &order, 1);
+}
+
 static int rollback_locked(struct host *host, const char *by, const char *digest, char **problem)
 {
+	const char *kind = host->asker ? "rollback" : NULL; /* nobody asks: the trial is over */
 	int r = host_refresh_orders(host);
 
 	if (r < 0)
@@ -395,14 +433,17 @@ static int rollback_locked(struct host *host, const char *by, const char *digest
 	if (digest)
 		return return_to_kept(host, by, digest, problem);
 	if (host->trial_until_ns) {
-		r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, problem);
+		r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, kind,
+			      problem);
 		if (r == 0)
 			forget_trial(host);
+		if (r == 0 && !kind)
+			journal_end_of_trial(host);
 		return r;
 	}
 	if (!has_file(host, previous_file))
 		return tell_problem(problem, -ENOENT, "there is no policy before this one");
-	r = return_to(host, previous_file, problem);
+	r = return_to(host, previous_file, kind, problem);
 	if (r == 0) {
 		r = swap_with_previous(host);
 		if (r < 0)
@@ -439,7 +480,7 @@ int host_renew(struct host *host, char **problem)
 		return r;
 	r = host_refresh_orders(host);
 	if (r == 0)
-		r = return_to(host, file, problem);
+		r = return_to(host, file, NULL, problem);
 	guard_unlock(host->guard);
 	return r;
 }

@@ -23,7 +23,8 @@ struct apply_request {
 	const char *by;
 	uint64_t confirm_ns; /* 0: for good; else it goes back unless confirmed within this time */
 	bool is_dry_run;
-	bool is_agreed; /* --yes */
+	bool is_agreed;	  /* --yes */
+	bool is_rollback; /* to one that was applied before */
 };
 
 /*

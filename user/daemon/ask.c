@@ -119,19 +119,40 @@ int ask_daemon(const char *instance, const char *request, char **answer)
 	return r;
 }
 
+static int answer_self(struct host *host, const char *request, char **answer)
+{
+	struct caller caller;
+
+	caller_of_self(&caller);
+	*answer = request_answer(host, &caller, request, strlen(request));
+	return *answer ? 0 : -ENOMEM;
+}
+
 int ask_pinned(const char *instance, const char *request, char **answer, char **problem)
 {
 	struct host host;
-	struct caller caller;
 	int r = host_init(&host, instance, false, problem);
 
 	if (r == 0)
 		r = host_open_pinned(&host, problem);
-	if (r == 0) {
-		caller_of_self(&caller);
-		*answer = request_answer(&host, caller.by, request, strlen(request));
-		r = *answer ? 0 : -ENOMEM;
+	if (r == 0)
+		r = answer_self(&host, request, answer);
+	host_close(&host);
+	return r;
+}
+
+int ask_journal(const char *instance, const char *request, char **answer, char **problem)
+{
+	_cleanup_free_ char *why = NULL;
+	struct host host;
+	int r = host_init(&host, instance, false, problem);
+
+	if (r == 0 && host_open_pinned(&host, &why) < 0) {
+		guard_close(host.guard);
+		host.guard = NULL;
 	}
+	if (r == 0)
+		r = answer_self(&host, request, answer);
 	host_close(&host);
 	return r;
 }

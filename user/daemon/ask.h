@@ -19,4 +19,7 @@ int ask_daemon(const char *instance, const char *request, char **answer);
  * guard. */
 int ask_pinned(const char *instance, const char *request, char **answer, char **problem);
 
+/* The same for a request about the journal (orders, order), which needs no guard either. */
+int ask_journal(const char *instance, const char *request, char **answer, char **problem);
+
 #endif

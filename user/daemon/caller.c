@@ -16,18 +16,26 @@
 enum { MOST_GROUPS = 1024 };
 
 /* From the local file alone: a directory service that hangs must not hold up a cut. */
-static void put_user(uid_t uid, char *text, size_t size)
+static void find_name(uid_t uid, char name[24])
 {
 	_cleanup_fclose_ FILE *file = fopen("/etc/passwd", "re");
 	const struct passwd *user;
 
+	name[0] = '\0';
 	while (file && (user = fgetpwent(file)) != NULL) {
 		if (user->pw_uid != uid)
 			continue;
-		snprintf(text, size, "%.20s(%u)", user->pw_name, uid);
+		snprintf(name, 24, "%.20s", user->pw_name);
 		return;
 	}
-	snprintf(text, size, "uid %u", uid);
+}
+
+static void put_user(uid_t uid, const char *name, char *text, size_t size)
+{
+	if (name[0])
+		snprintf(text, size, "%s(%u)", name, uid);
+	else
+		snprintf(text, size, "uid %u", uid);
 }
 
 bool control_group(gid_t *gid)
@@ -60,13 +68,15 @@ static bool read_login(pid_t pid, uid_t *login)
 
 static void describe(struct caller *caller)
 {
-	char user[32], name[32];
-	uid_t login;
+	char user[36], login[36];
 
-	put_user(caller->uid, user, sizeof(user));
-	if (read_login(caller->pid, &login)) {
-		put_user(login, name, sizeof(name));
-		snprintf(caller->by, sizeof(caller->by), "%.28s login %.28s", user, name);
+	find_name(caller->uid, caller->user);
+	put_user(caller->uid, caller->user, user, sizeof(user));
+	caller->has_login = read_login(caller->pid, &caller->login);
+	if (caller->has_login) {
+		find_name(caller->login, caller->login_user);
+		put_user(caller->login, caller->login_user, login, sizeof(login));
+		snprintf(caller->by, sizeof(caller->by), "%.28s login %.28s", user, login);
 	} else {
 		snprintf(caller->by, sizeof(caller->by), "%s", user);
 	}

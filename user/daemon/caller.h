@@ -14,7 +14,10 @@ struct caller {
 	pid_t pid;
 	uid_t uid;
 	bool is_allowed; /* root, or in the group `weir` */
-	char by[64];	 /* "root(0) login alice(1000)": who it is, and who logged in as it */
+	bool has_login;	 /* a login started it */
+	uid_t login;
+	char user[24], login_user[24]; /* "" without a name; clipped */
+	char by[64]; /* "root(0) login alice(1000)": who it is, and who logged in as it */
 };
 
 /* Id of the group that may ask, from /etc/group; false when there is none. */

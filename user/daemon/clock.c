@@ -139,6 +139,13 @@ int clock_confirm(struct host *host, const char *by, const char *reason, struct 
 	int r;
 
 	format_step(step, text, sizeof(text));
+	r = journaling_before(host,
+			      &(struct journal_order){.kind = "confirm-clock",
+						      .reason = reason,
+						      .since_ns = boot_now() + offset},
+			      problem);
+	if (r < 0)
+		return r;
 	r = save_as(host, offset, false);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot save it, so it is not done: %s",

@@ -169,6 +169,39 @@ static void tell_cuts(struct host *host, uint64_t first, const struct sever_resu
 	}
 }
 
+static int journal_cuts(struct host *host, uint64_t first, const struct sever_result *result,
+			const char *in_part)
+{
+	const struct orders *orders = &host->orders;
+	_cleanup_free_ struct journal_order *line = calloc(orders->count, sizeof(*line));
+	_cleanup_free_ char(*id)[24] = calloc(orders->count, sizeof(*id));
+	_cleanup_free_ const char **target = calloc(orders->count, sizeof(*target));
+	size_t count = 0;
+
+	if (!line || !id || !target)
+		return -ENOMEM;
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+
+		if (order->id < first)
+			continue;
+		order_format(order->id, id[count], sizeof(*id));
+		target[count] = order->target;
+		line[count] = (struct journal_order){.kind = "cut",
+						     .id = id[count],
+						     .target = &target[count],
+						     .target_count = 1,
+						     .reason = order->reason,
+						     .since_ns = order->since_ns,
+						     .until_ns = order->until_ns,
+						     .has_ended = true,
+						     .ended = result->ended,
+						     .in_part = in_part};
+		count++;
+	}
+	return journaling_after(host, line, count);
+}
+
 /* From here on the cut holds, whatever fails. */
 static int end_and_save(struct host *host, uint64_t first, int kept, struct json_out *reply,
 			char **problem)
@@ -176,15 +209,18 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 	struct sever_result result = {0};
 	_cleanup_free_ char *sever_problem = NULL;
-	int ended, saved;
+	const char *in_part;
+	int ended, saved, written;
 
 	ended = guard_sever(host->guard, &request, false, NULL, NULL, &result, &sever_problem);
 	namespaces_note(host, &result.reach);
 	saved = orders_to_disk(host);
 	host->has_unsaved_orders = saved < 0;
+	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
+	written = journal_cuts(host, first, &result, in_part);
 	put_result(reply, &result);
 	put_cuts(reply, &host->orders, first);
-	json_put_bool(reply, "saved", saved == 0);
+	json_put_bool(reply, "saved", saved == 0 && written == 0);
 	tell_cuts(host, first, &result);
 	if (kept < 0)
 		return tell_problem(
@@ -194,10 +230,13 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	if (saved < 0)
 		return tell_problem(problem, DONE_IN_PART, "the cut holds, but it is not saved: %s",
 				    strerror(-saved));
-	if (ended < 0)
+	if (written < 0)
 		return tell_problem(problem, DONE_IN_PART,
-				    "the cut holds, but sockets could not be ended: %s",
-				    sever_problem ? sever_problem : strerror(-ended));
+				    "the cut holds, but the journal lacks it: %s",
+				    strerror(-written));
+	if (in_part)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the cut holds, but sockets could not be ended: %s", in_part);
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * cutting.h - carries out the two orders: cut, and reopen.
  *
  * A cut: kernel, sockets, disk, answer; what loosens: disk, kernel, answer. So neither a full disk
- * nor a crash in between leaves the host more open than the answer said.
+ * nor a crash in between leaves the host more open than the answer said. The journal's line
+ * (journaling.h) comes after the orders of a cut, and before those of what loosens.
  */
 #ifndef WEIR_CUTTING_H
 #define WEIR_CUTTING_H

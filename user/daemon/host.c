@@ -60,7 +60,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 	_cleanup_free_ char *state = path_state(instance, "");
 	int r;
 
-	*host = (struct host){.state_dir = -1};
+	*host = (struct host){.state_dir = -1, .journaling.journal.directory = -1};
 	sink_open(&host->sink, -1);
 	host->instance = strdup(instance);
 	if (!host->instance || !state)
@@ -78,7 +78,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 		return tell_problem(problem, host->state_error, "cannot open %s: %s", state,
 				    strerror(-host->state_error));
 	sink_open(&host->sink, host->state_dir);
-	return 0;
+	return journaling_open(host);
 }
 
 void host_close(struct host *host)
@@ -89,6 +89,7 @@ void host_close(struct host *host)
 	image_free(&host->image);
 	orders_free(&host->orders);
 	sink_close(&host->sink);
+	journaling_close(host);
 	if (host->state_dir >= 0)
 		close(host->state_dir);
 	free(host->instance);

@@ -16,6 +16,7 @@
 #include "user/base/now.h"
 #include "user/daemon/applied.h"
 #include "user/daemon/attachment.h"
+#include "user/daemon/journaling.h"
 #include "user/daemon/names.h"
 #include "user/daemon/namespaces.h"
 #include "user/policy/host_config.h"
@@ -27,6 +28,8 @@
 /* What an order returns when it is in force, but something of it failed: then `reply` is whole, and
  * `problem` says what. */
 #define DONE_IN_PART (-EREMOTEIO)
+
+struct caller;
 
 struct host {
 	const struct host_config *config; /* of the daemon; NULL in a command */
@@ -49,6 +52,9 @@ struct host {
 	struct orders orders;
 	uint64_t orders_active;	 /* control.active when they were read or written last */
 	bool has_unsaved_orders; /* a cut holds that is not on disk */
+
+	struct journaling journaling;
+	const struct caller *asker; /* whose request is being answered; NULL: nobody's */
 
 	struct sink sink;
 	uint64_t held_severed; /* scans that ended held connections */

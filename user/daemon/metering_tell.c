@@ -233,6 +233,18 @@ static void tell_reset(struct host *host, const struct reset_request *request)
 		  request->by, request->reason);
 }
 
+static int journal_reset(struct host *host, const struct reset_request *request, char **problem)
+{
+	const char *target = request->target ?: "all";
+	const struct journal_order order = {.kind = "meters-reset",
+					    .target = &target,
+					    .target_count = 1,
+					    .reason = request->reason,
+					    .since_ns = host_wall(host)};
+
+	return journaling_before(host, &order, problem);
+}
+
 int metering_reset(struct host *host, struct metering *metering,
 		   const struct reset_request *request, struct json_out *reply, char **problem)
 {
@@ -242,6 +254,9 @@ int metering_reset(struct host *host, struct metering *metering,
 	size_t meters = 0;
 	int r = read_target(host, request->target, &target, problem);
 
+	if (r < 0)
+		return r;
+	r = journal_reset(host, request, problem);
 	if (r < 0)
 		return r;
 	tell_reset(host, request); /* it loosens: told before it is done */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * reopening.c - carries out a reopening: on disk first, then in the kernel.
+ * reopening.c - carries out a reopening: in the journal first, then on disk, then in the kernel.
  *
  * A target that is a cut's own takes the whole cut out. One that lies inside a cut becomes an
  * exception to it. One that a cut covers only in part is left to that cut: the answer names it, so
@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/latches.h"
@@ -26,24 +27,25 @@ struct reopening {
 	struct latches latches;
 	uint64_t cut;	/* --order: only this one; 0: each that covers the target */
 	uint64_t latch; /* --order of a latch */
-	size_t done;
+	struct journal_cut *done;
+	size_t done_count;
 };
 
-static void put_done(struct reopening *work, const char *id, const char *target, const char *how,
-		     uint64_t order)
+/* What is to be done. `order`: id of the exception that it makes. */
+static int note(struct reopening *work, const char *id, const char *target, const char *how,
+		uint64_t order)
 {
-	char text[24];
+	struct journal_cut *done = ARRAY_ADD(work->done, work->done_count);
 
-	json_open(work->reply, NULL, '{');
-	json_put_text(work->reply, "id", id);
-	json_put_text(work->reply, "target", target);
-	json_put_text(work->reply, "how", how);
-	if (order) {
-		order_format(order, text, sizeof(text));
-		json_put_text(work->reply, "order", text);
-	}
-	json_close(work->reply, '}');
-	work->done++;
+	if (!done)
+		return -ENOMEM;
+	done->how = how;
+	snprintf(done->id, sizeof(done->id), "%s", id);
+	snprintf(done->target, sizeof(done->target), "%s", target);
+	if (order)
+		order_format(order, done->exception, sizeof(done->exception));
+	work->done_count++;
+	return 0;
 }
 
 static int read_order_id(struct reopening *work, char **problem)
@@ -70,14 +72,14 @@ static int read_order_id(struct reopening *work, char **problem)
 static int take_out(struct reopening *work, uint64_t id)
 {
 	const struct weir_order *order = orders_find(&work->orders, id);
-	char text[24], target[sizeof(order->target)];
+	char text[24];
+	int r;
 
 	if (!order)
 		return -ENOENT;
 	order_format(id, text, sizeof(text));
-	memcpy(target, order->target, sizeof(target));
-	put_done(work, text, target, "whole", 0);
-	return orders_remove_cut(&work->orders, id);
+	r = note(work, text, order->target, "whole", 0);
+	return r < 0 ? r : orders_remove_cut(&work->orders, id);
 }
 
 static int add_exception(struct reopening *work, uint64_t cut, const char *target, char **problem)
@@ -95,8 +97,7 @@ static int add_exception(struct reopening *work, uint64_t cut, const char *targe
 	if (r < 0)
 		return orders_problem(r, &text, problem);
 	order_format(cut, id, sizeof(id));
-	put_done(work, id, target, "exception", order);
-	return 0;
+	return note(work, id, target, "exception", order);
 }
 
 /* How the cut at `index` lies to the target; its object may be gone from the policy. */
@@ -140,32 +141,42 @@ static int reopen_target(struct reopening *work, const char *text,
 
 /* ---- latches -------------------------------------------------------------------------------- */
 
-static void clear_latch(struct reopening *work, struct latch *latch)
+/* `target` NULL: the one that was named by its id. Each is noted once. */
+static int choose_latches(struct reopening *work, const struct weir_cut_entry *target)
 {
-	_cleanup_free_ char *what = latch_target(work->host, latch);
-	char id[24];
+	int r = 0;
 
-	if (latch->count == 0 || guard_clear_latch(work->host->guard, latch->account) < 0)
-		return;
-	latch_format(latch->account, id, sizeof(id));
-	put_done(work, id, what, "latch", 0);
-	latch->count = 0;
-	work->host->has_stale_stand_in = true;
-	metering_hurry(work->host->metering);
-}
-
-static int clear_latches_in(struct reopening *work, const struct weir_cut_entry *target)
-{
 	if (work->cut)
 		return 0;
-	for (size_t i = 0; i < work->latches.count; i++) {
+	for (size_t i = 0; i < work->latches.count && r == 0; i++) {
 		struct latch *latch = &work->latches.item[i];
+		_cleanup_free_ char *what = NULL;
+		char id[24];
 
-		if (work->latch ? latch->account == work->latch
-				: latch_is_in(work->host, latch, target))
-			clear_latch(work, latch);
+		if (latch->count == 0 || !(work->latch ? latch->account == work->latch
+						       : latch_is_in(work->host, latch, target)))
+			continue;
+		what = latch_target(work->host, latch);
+		latch_format(latch->account, id, sizeof(id));
+		r = what ? note(work, id, what, "latch", 0) : -ENOMEM;
+		latch->count = 0;
 	}
-	return 0;
+	return r;
+}
+
+/* One that is open already, since somebody else was faster, is not done. */
+static void clear_latches(struct reopening *work)
+{
+	for (size_t i = 0; i < work->done_count; i++) {
+		struct journal_cut *done = &work->done[i];
+
+		if (strcmp(done->how, "latch") != 0)
+			continue;
+		if (guard_clear_latch(work->host->guard, strtoull(done->id + 1, NULL, 16)) < 0)
+			done->how = NULL;
+		work->host->has_stale_stand_in = true;
+		metering_hurry(work->host->metering);
+	}
 }
 
 /* ---- what still holds ----------------------------------------------------------------------- */
@@ -275,11 +286,12 @@ static int change_orders(struct reopening *work, struct weir_cut_entry *entry, c
 	return r;
 }
 
-static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, char **problem)
+/* All of it, before any of it is done. */
+static int plan(struct reopening *work, struct weir_cut_entry *entry, size_t *cuts_done,
+		char **problem)
 {
 	const struct order_request *request = work->request;
-	size_t cuts_done;
-	int r, in_part = 0;
+	int r;
 
 	for (size_t i = 0; i < request->target_count; i++) {
 		r = target_resolve(&work->host->image, request->target[i], &entry[i], problem);
@@ -291,31 +303,52 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 			return r;
 		}
 	}
-	json_open(work->reply, "reopened", '[');
 	r = change_orders(work, entry, problem);
-	cuts_done = work->done;
-	if (r == 0 && cuts_done > 0)
-		r = commit_orders(work, problem);
-	if (r == DONE_IN_PART)
-		in_part = r;
-	else if (r < 0)
-		return r;
-	for (size_t i = 0; i < request->target_count; i++)
-		clear_latches_in(work, &entry[i]);
-	if (work->latch && request->target_count == 0)
-		clear_latches_in(work, NULL);
-	json_close(work->reply, ']');
-	if (work->done > 0)
-		tell_reopening(work);
-	if (cuts_done > 0) { /* `host` has the new set now */
-		orders_free(&work->orders);
-		orders_copy(&work->host->orders, &work->orders);
+	*cuts_done = work->done_count;
+	for (size_t i = 0; i < request->target_count && r == 0; i++)
+		r = choose_latches(work, &entry[i]);
+	if (r == 0 && work->latch && request->target_count == 0)
+		r = choose_latches(work, NULL);
+	return r;
+}
+
+static int journal_reopening(struct reopening *work, char **problem)
+{
+	const struct order_request *request = work->request;
+	const struct journal_order order = {.kind = "reopen",
+					    .target = request->target,
+					    .target_count = request->target_count,
+					    .reason = request->reason,
+					    .since_ns = host_wall(work->host),
+					    .order = request->order,
+					    .cut = work->done,
+					    .cut_count = work->done_count};
+
+	return work->done_count ? journaling_before(work->host, &order, problem) : 0;
+}
+
+/* How many there were. */
+static size_t put_done(struct reopening *work)
+{
+	size_t count = 0;
+
+	json_open(work->reply, "reopened", '[');
+	for (size_t i = 0; i < work->done_count; i++) {
+		const struct journal_cut *done = &work->done[i];
+
+		if (!done->how)
+			continue;
+		json_open(work->reply, NULL, '{');
+		json_put_text(work->reply, "id", done->id);
+		json_put_text(work->reply, "target", done->target);
+		json_put_text(work->reply, "how", done->how);
+		if (done->exception[0])
+			json_put_text(work->reply, "order", done->exception);
+		json_close(work->reply, '}');
+		count++;
 	}
-	json_open(work->reply, "holding", '[');
-	for (size_t i = 0; i < request->target_count; i++)
-		put_holding(work, request->target[i], &entry[i]);
 	json_close(work->reply, ']');
-	return in_part;
+	return count;
 }
 
 /* Nothing matched: an unknown name is told with its near ones, anything else as it is. */
@@ -336,6 +369,35 @@ static int nothing_done(const struct reopening *work, char **problem)
 		request->target_count ? request->target[0] : request->order);
 }
 
+static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, char **problem)
+{
+	const struct order_request *request = work->request;
+	size_t cuts_done = 0;
+	int r = plan(work, entry, &cuts_done, problem), in_part = 0;
+
+	if (r == 0)
+		r = journal_reopening(work, problem);
+	if (r == 0 && cuts_done > 0)
+		r = commit_orders(work, problem);
+	if (r == DONE_IN_PART)
+		in_part = r;
+	else if (r < 0)
+		return r;
+	clear_latches(work);
+	if (put_done(work) == 0)
+		return nothing_done(work, problem);
+	tell_reopening(work);
+	if (cuts_done > 0) { /* `host` has the new set now */
+		orders_free(&work->orders);
+		orders_copy(&work->host->orders, &work->orders);
+	}
+	json_open(work->reply, "holding", '[');
+	for (size_t i = 0; i < request->target_count; i++)
+		put_holding(work, request->target[i], &entry[i]);
+	json_close(work->reply, ']');
+	return in_part;
+}
+
 int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
 		char **problem)
 {
@@ -353,55 +415,9 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 		r = tell_problem(problem, -EIO, "cannot read the meters");
 	if (r == 0)
 		r = reopen_locked(&work, entry, problem);
-	if (r == 0 && work.done == 0)
-		r = nothing_done(&work, problem);
 	guard_unlock(host->guard);
+	free(work.done);
 	orders_free(&work.orders);
 	latches_free(&work.latches);
 	return r;
-}
-
-/* ---- cuts that end by themselves ------------------------------------------------------------ */
-
-static int end_cut(struct host *host, uint64_t id)
-{
-	_cleanup_free_ char *problem = NULL;
-	_cleanup_orders_ struct orders orders = {0};
-	struct cut_table table = {0};
-	const struct weir_order *order = orders_find(&host->orders, id);
-	struct weir_order ended = *order;
-	int r = orders_copy(&host->orders, &orders);
-
-	if (r == 0)
-		r = orders_remove_cut(&orders, id);
-	if (r == 0)
-		r = orders_compile_for(host, &orders, &table, &problem);
-	if (r == 0)
-		r = orders_save_set(host, &orders);
-	if (r == 0)
-		r = guard_set_cuts(host->guard, &table);
-	free(table.entry);
-	if (r < 0)
-		return r;
-	r = orders_keep(host, &orders);
-	host_tell(host, "cut-ended", RECORD_MEDIUM,
-		  (struct record_field[]){{"target", ended.target, 0}, {"by", ended.by, 0}}, 2,
-		  "cut c%" PRIu64 " (%s) ended: its time is over", id, ended.target);
-	return r;
-}
-
-uint64_t host_end_cuts(struct host *host)
-{
-	uint64_t id, next = 0;
-	int r = guard_lock(host->guard);
-
-	if (r < 0)
-		return 0;
-	r = host_refresh_orders(host);
-	while (r == 0 && (id = orders_expired(&host->orders, host_wall(host))) != 0)
-		r = end_cut(host, id);
-	/* What could not be ended (a full disk) is tried again later: it only holds longer. */
-	next = r < 0 ? host_wall(host) + 10 * UINT64_C(1000000000) : orders_next_end(&host->orders);
-	guard_unlock(host->guard);
-	return next;
 }

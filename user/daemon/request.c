@@ -362,15 +362,17 @@ static int do_meters_reset(struct call *call)
 	return r;
 }
 
-/* With nothing attached any more, the maps that are still open hold what was charged last. */
+/* With nothing attached any more, the maps that are still open hold what was charged last. It must
+ * come off also when the disk takes no line of it: of what loosens this alone does not wait. */
 static int do_unload(struct call *call)
 {
 	struct record_field field[] = {{"by", call->by, 0}};
-	int r;
+	int r, written;
 
 	if (!call->host->is_daemon)
 		open_metering(call); /* it must come off, with or without */
 	free(TAKE_PTR(call->problem));
+	written = journaling_after(call->host, &(struct journal_order){.kind = "unload"}, 1);
 	r = guard_take_off(call->host->guard, &call->problem);
 	if (r < 0)
 		return r;
@@ -380,32 +382,65 @@ static int do_unload(struct call *call)
 	host_tell(call->host, "unload", RECORD_HIGH, field, 1, "the guard was taken off, by %s",
 		  call->by);
 	json_put_bool(&call->reply, "unloaded", true);
+	if (written < 0)
+		return tell_problem(&call->problem, DONE_IN_PART,
+				    "the guard is off, but the journal lacks it: %s",
+				    strerror(-written));
 	return 0;
+}
+
+static int do_orders(struct call *call)
+{
+	return journaling_list(call->host, &call->reply, &call->problem);
+}
+
+static int do_order(struct call *call)
+{
+	const char *id;
+	int r = get_text(call, call->request, "id", true, &id);
+
+	return r < 0 ? r : journaling_show(call->host, id, &call->reply, &call->problem);
 }
 
 static const struct request {
 	const char *name;
 	int (*run)(struct call *call);
 	bool needs_daemon;
+	bool is_order; /* its refusal goes into the journal, under its name */
 } requests[] = {
-	{"status", do_status, false},
-	{"services", do_services, false},
-	{"cut", do_cut, false},
-	{"reopen", do_reopen, false},
-	{"apply", do_apply, true},
-	{"confirm", do_confirm, true},
-	{"rollback", do_rollback, true},
-	{"confirm-clock", do_confirm_clock, false},
-	{"unload", do_unload, false},
-	{"policies", do_policies, false},
-	{"meters", do_meters, false},
-	{"meters-save", do_meters_save, false},
-	{"meters-reset", do_meters_reset, false},
-	{"policy", do_policy, false},
-	{"difference", do_difference, false},
+	{"status", do_status, false, false},
+	{"services", do_services, false, false},
+	{"cut", do_cut, false, true},
+	{"reopen", do_reopen, false, true},
+	{"apply", do_apply, true, true},
+	{"confirm", do_confirm, true, true},
+	{"rollback", do_rollback, true, true},
+	{"confirm-clock", do_confirm_clock, false, true},
+	{"unload", do_unload, false, true},
+	{"policies", do_policies, false, false},
+	{"meters", do_meters, false, false},
+	{"meters-save", do_meters_save, false, false},
+	{"meters-reset", do_meters_reset, false, true},
+	{"policy", do_policy, false, false},
+	{"difference", do_difference, false, false},
+	{"orders", do_orders, false, false},
+	{"order", do_order, false, false},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */
+
+/* Malformed is what asks for nothing that could be refused. */
+static int run_request(struct call *call, const struct request *request)
+{
+	int r;
+
+	call->host->journaling.line = 0;
+	r = request->run(call);
+	if (request->is_order && r < 0 && r != -EPROTO && r != DONE_IN_PART)
+		journaling_refused_request(call->host, request->name, call->request,
+					   call->problem ? call->problem : strerror(-r));
+	return r;
+}
 
 static int run(struct call *call)
 {
@@ -419,7 +454,7 @@ static int run(struct call *call)
 			continue;
 		if (requests[i].needs_daemon && !call->host->is_daemon)
 			return tell_problem(&call->problem, -ESRCH, "no daemon answers");
-		return requests[i].run(call);
+		return run_request(call, &requests[i]);
 	}
 	return malformed(call, "request");
 }
@@ -489,9 +524,9 @@ static char *answer(struct call *call)
 	return TAKE_PTR(text);
 }
 
-char *request_answer(struct host *host, const char *by, const char *line, size_t length)
+char *request_answer(struct host *host, const struct caller *asker, const char *line, size_t length)
 {
-	struct call call = {.host = host, .by = by};
+	struct call call = {.host = host, .by = asker->by};
 	char *text;
 
 	if (length > REQUEST_MAX_BYTES)
@@ -499,7 +534,9 @@ char *request_answer(struct host *host, const char *by, const char *line, size_t
 	call.request = json_in(line, length, REQUEST_DEPTH);
 	if (!call.request)
 		return request_refusal(CODE_USAGE, "the request is not a JSON object");
+	host->asker = asker;
 	text = answer(&call);
+	host->asker = NULL;
 	json_object_put(call.request);
 	free(call.problem);
 	free(call.details);

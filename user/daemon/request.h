@@ -11,6 +11,7 @@
 #ifndef WEIR_REQUEST_H
 #define WEIR_REQUEST_H
 
+#include "user/daemon/caller.h"
 #include "user/daemon/host.h"
 
 /* A policy of the largest size and some room for escapes. */
@@ -19,10 +20,11 @@
 enum { REQUEST_DEPTH = 6, REQUEST_MAX_TARGETS = 256 };
 
 /*
- * Answers `line` (`length` bytes, no newline needed). `by` says who asks, for orders and events.
- * The answer ends with a newline; malloc'd, NULL without memory.
+ * Answers `line` (`length` bytes, no newline needed). `asker`: for orders, their journal and
+ * events. The answer ends with a newline; malloc'd, NULL without memory.
  */
-char *request_answer(struct host *host, const char *by, const char *line, size_t length);
+char *request_answer(struct host *host, const struct caller *asker, const char *line,
+		     size_t length);
 
 /* {"code":...,"problem":...} and a newline; malloc'd. */
 char *request_refusal(int code, const char *problem);

@@ -172,13 +172,20 @@ static void renew_hours(struct host *host)
 	}
 }
 
+static bool has_unsaved(const struct host *host)
+{
+	return host->has_unsaved_orders || host->journaling.waiting_count ||
+	       host->journaling.wants_found;
+}
+
 /* A cut that found the disk full is saved when there is room: it must outlive a reboot. */
 static void save_unsaved(struct host *host)
 {
-	if (!host->has_unsaved_orders || guard_lock(host->guard) < 0)
+	if (!has_unsaved(host) || guard_lock(host->guard) < 0)
 		return;
-	if (host_refresh_orders(host) == 0 && orders_to_disk(host) == 0)
+	if (host->has_unsaved_orders && host_refresh_orders(host) == 0 && orders_to_disk(host) == 0)
 		host->has_unsaved_orders = false;
+	journaling_catch_up(host);
 	guard_unlock(host->guard);
 }
 
@@ -246,6 +253,7 @@ static uint64_t do_due(struct loop *loop)
 	}
 	if (now >= loop->attachment_at) {
 		check_attachment(loop);
+		journaling_latches(host);
 		metering_look_at_links(host->metering);
 		loop->attachment_at = now + ATTACHMENT_EVERY_NS;
 	}

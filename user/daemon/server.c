@@ -164,7 +164,7 @@ static void answer_line(struct server *server, struct client *client)
 		return;
 	}
 	length = newline - client->in;
-	answer = request_answer(server->host, client->caller.by, client->in, length);
+	answer = request_answer(server->host, &client->caller, client->in, length);
 	forget_request(client, length + 1);
 	give_back(length);
 	start_answer(server, client, answer);

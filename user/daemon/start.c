@@ -123,12 +123,28 @@ static int choose_policy(struct host *host, const struct run_options *options,
 	return load_file(options->policy_file, applied, problem);
 }
 
-static int save_policy(struct host *host, struct applied *applied, const char *name, char **problem)
+/* A guard that starts waits for no line. */
+static void journal_policy(struct host *host, const char *kind, const char *by,
+			   const struct image *image)
+{
+	char digest[DIGEST_TEXT];
+	const struct journal_order order = {.kind = kind,
+					    .by = by,
+					    .since_ns = wall_now(),
+					    .policy_name = image->name,
+					    .policy_digest = digest};
+
+	digest_format(image->head.digest, digest);
+	journaling_after(host, &order, 1);
+}
+
+static int save_policy(struct host *host, struct applied *applied, const struct image *image,
+		       char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, "applied.json");
 	int r = -ENOMEM;
 
-	applied->name = strdup(name);
+	applied->name = strdup(image->name);
 	applied->by = strdup("weir run --policy");
 	if (path && applied->name && applied->by)
 		r = store_keep(host, applied);
@@ -138,6 +154,7 @@ static int save_policy(struct host *host, struct applied *applied, const char *n
 		r = applied_note(host);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot save the policy: %s", strerror(-r));
+	journal_policy(host, "apply", applied->by, image);
 	return 0;
 }
 
@@ -312,10 +329,12 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 
 static void end_stale_trial(struct host *host)
 {
-	if (unlinkat(host->state_dir, "trial.json", 0) == 0)
-		host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0,
-			  "nobody confirmed the policy on trial: %s (%.12s) is in force again",
-			  host->image.name, host->digest);
+	if (unlinkat(host->state_dir, "trial.json", 0) < 0)
+		return;
+	host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0,
+		  "nobody confirmed the policy on trial: %s (%.12s) is in force again",
+		  host->image.name, host->digest);
+	journal_policy(host, "trial-over", NULL, &host->image);
 }
 
 static int start(struct host *host, const struct run_options *options, struct applied *applied,
@@ -332,7 +351,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	else if (r == 0)
 		r = compile(&applied->sources, &image, problem);
 	if (r == 0 && is_new)
-		r = save_policy(host, applied, image.name, problem);
+		r = save_policy(host, applied, &image, problem);
 	if (r == 0 && is_pinned)
 		r = adopt(host, options, &image, is_default, &lost, problem);
 	else if (r == 0)
@@ -379,12 +398,14 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 		if (!host->watched_path)
 			return -ENOMEM;
 	}
+	journaling_begin(host);
 	r = start(host, options, &applied, problem);
 	applied_free(&applied);
 	if (r < 0) {
 		privileges_blame(problem);
 		return r;
 	}
+	journaling_found(host);
 	clock_check(host);
 	clock_save(host);
 	return 0;

@@ -244,6 +244,8 @@ static void put_unsaved(const struct host *host, struct json_out *reply)
 
 	json_open(reply, "unsaved", '{');
 	json_put_bool(reply, "orders", host->has_unsaved_orders);
+	json_put_uint(reply, "journal", host->journaling.waiting_count + host->journaling.dropped);
+	json_put_uint(reply, "refusals", host->journaling.refusals_unwritten);
 	if (meters < 0)
 		json_put_text(reply, "meters", strerror(-meters));
 	else

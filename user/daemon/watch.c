@@ -113,6 +113,7 @@ static void take(const struct weir_event *event, void *data)
 	if (event->kind == WEIR_EVENT_SEVERED) {
 		watching->watch->wants_cut_scan = true;
 		watching->host->has_stale_stand_in = true;
+		watching->host->journaling.has_new_latch = true;
 		metering_hurry(watching->host->metering);
 	} else if (event->kind == WEIR_EVENT_HELD && event->protocol == IPPROTO_TCP &&
 		   is_held_for_long(watching->host, event)) {

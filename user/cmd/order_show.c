@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * order_show.c - `weir order show`: all that the journal has of one order, from its beginning to
+ * its end.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/cmd/call.h"
+#include "user/cmd/order.h"
+
+static void print_text(const char *name, json_object *object, const char *key)
+{
+	char *text = field_plain(object, key);
+
+	if (text && *text)
+		printf("  %-12s %s\n", name, text);
+	free(text);
+}
+
+static void print_time(const char *name, json_object *record, const char *key)
+{
+	uint64_t ns = field_number(record, key);
+	char when[32];
+
+	if (ns)
+		printf("  %-12s %s\n", name, time_text(ns / 1000000000, when));
+}
+
+static void print_cuts(json_object *record)
+{
+	for (size_t i = 0; i < field_count(record, "cuts"); i++) {
+		json_object *cut = field_item(record, "cuts", i);
+		char *target = field_plain(cut, "target");
+		const char *exception = field_text(cut, "exception");
+
+		printf("  %-12s %s %s, %s%s%s\n", "lets back", field_text(cut, "id"),
+		       target ? target : "", field_text(cut, "how"), exception[0] ? " " : "",
+		       exception);
+		free(target);
+	}
+}
+
+static void print_signatures(json_object *record)
+{
+	print_text("body sha256", record, "body_sha256");
+	for (size_t i = 0; i < field_count(record, "signatures"); i++) {
+		json_object *signature = field_item(record, "signatures", i);
+
+		print_text("signed by", signature, "principal");
+		print_text("with", signature, "key");
+	}
+}
+
+static void print_line(json_object *line)
+{
+	json_object *record = field_object(line, "record");
+	json_object *policy = field_object(record, "policy");
+	char when[32];
+
+	printf("line %" PRIu64 ", %s: %s %s%s\n", field_number(line, "line"),
+	       time_text(field_number(line, "at"), when), field_text(record, "kind"),
+	       field_text(record, "result"),
+	       field_is(record, "found") ? ", found in force without a line" : "");
+	if (field_number(record, "of"))
+		printf("  %-12s line %" PRIu64 "\n", "of", field_number(record, "of"));
+	print_text("why", record, "why");
+	for (size_t i = 0; i < field_count(record, "targets"); i++) {
+		char *target = field_plain_item(record, "targets", i);
+
+		printf("  %-12s %s\n", "target", target ? target : "");
+		free(target);
+	}
+	print_text("reason", record, "reason");
+	print_text("by", field_object(record, "by"), "text");
+	print_time("since", record, "since_ns");
+	print_time("until", record, "until_ns");
+	print_text("policy", policy, "name");
+	print_text("digest", policy, "digest");
+	print_cuts(record);
+	if (field_object(record, "ended_connections"))
+		printf("  %-12s %" PRIu64 " connections\n", "ended",
+		       field_number(record, "ended_connections"));
+	print_text("in part", record, "in_part");
+	print_signatures(record);
+}
+
+static void print_exceptions(json_object *answer)
+{
+	for (size_t i = 0; i < field_count(answer, "except"); i++) {
+		json_object *exception = field_item(answer, "except", i);
+		char *target = field_plain(exception, "target");
+
+		printf("but not %s (%s)\n", target ? target : "", field_text(exception, "id"));
+		free(target);
+	}
+}
+
+/* In force, or not, is the cut or latch itself, whose last line says so. */
+static void print_state(json_object *answer)
+{
+	json_object *last = NULL;
+
+	for (size_t i = 0; i < field_count(answer, "lines"); i++) {
+		json_object *line = field_item(answer, "lines", i);
+
+		if (field_object(line, "in_force") &&
+		    strcmp(field_text(line, "id"), field_text(answer, "id")) == 0)
+			last = line;
+	}
+	if (last)
+		printf("%s is %s\n", field_text(answer, "id"),
+		       field_is(last, "in_force") ? "in force" : "over");
+}
+
+int order_show(const struct arguments *arguments)
+{
+	json_object *request;
+	struct answer answer;
+	int code;
+
+	if (arguments->count != 2)
+		return command_usage(arguments, "show takes one ID");
+	request = call_new("order");
+	call_put_text(request, "id", arguments->item[1]);
+	code = call_journal(arguments, request, &answer);
+	if (field_object(answer.object, "lines") && arguments_has(arguments, "--json")) {
+		json_object_object_del(answer.object, "code");
+		puts(json_object_to_json_string_ext(answer.object, JSON_C_TO_STRING_NOSLASHESCAPE));
+	} else if (field_object(answer.object, "lines")) {
+		print_state(answer.object);
+		print_exceptions(answer.object);
+		for (size_t i = 0; i < field_count(answer.object, "lines"); i++)
+			print_line(field_item(answer.object, "lines", i));
+	}
+	answer_free(&answer);
+	return code;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * ending.c - cuts that end by themselves: what loosens, so in the same order as a reopening.
+ */
+#include "user/daemon/cutting.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/daemon/orders_change.h"
+
+/* Once, however often it is tried to end it. */
+static int journal_end(struct host *host, const struct weir_order *ended, char **problem)
+{
+	struct journal_cut cut = {.how = "whole"};
+	const struct journal_order order = {.kind = "cut-ended",
+					    .reason = "its time is over",
+					    .since_ns = host_wall(host),
+					    .cut = &cut,
+					    .cut_count = 1};
+	int r;
+
+	if (host->journaling.ending_cut == ended->id)
+		return 0;
+	order_format(ended->id, cut.id, sizeof(cut.id));
+	strcpy(cut.target, ended->target);
+	r = journaling_before(host, &order, problem);
+	if (r == 0)
+		host->journaling.ending_cut = ended->id;
+	return r;
+}
+
+static int end_cut(struct host *host, uint64_t id)
+{
+	_cleanup_free_ char *problem = NULL;
+	_cleanup_orders_ struct orders orders = {0};
+	struct cut_table table = {0};
+	const struct weir_order *order = orders_find(&host->orders, id);
+	struct weir_order ended = *order;
+	int r = orders_copy(&host->orders, &orders);
+
+	if (r == 0)
+		r = orders_remove_cut(&orders, id);
+	if (r == 0)
+		r = orders_compile_for(host, &orders, &table, &problem);
+	if (r == 0)
+		r = journal_end(host, &ended, &problem);
+	if (r == 0)
+		r = orders_save_set(host, &orders);
+	if (r == 0)
+		r = guard_set_cuts(host->guard, &table);
+	free(table.entry);
+	if (r < 0)
+		return r;
+	r = orders_keep(host, &orders);
+	host_tell(host, "cut-ended", RECORD_MEDIUM,
+		  (struct record_field[]){{"target", ended.target, 0}, {"by", ended.by, 0}}, 2,
+		  "cut c%" PRIu64 " (%s) ended: its time is over", id, ended.target);
+	return r;
+}
+
+uint64_t host_end_cuts(struct host *host)
+{
+	uint64_t id, next = 0;
+	int r = guard_lock(host->guard);
+
+	if (r < 0)
+		return 0;
+	r = host_refresh_orders(host);
+	while (r == 0 && (id = orders_expired(&host->orders, host_wall(host))) != 0)
+		r = end_cut(host, id);
+	/* What could not be ended (a full disk) is tried again later: it only holds longer. */
+	next = r < 0 ? host_wall(host) + 10 * UINT64_C(1000000000) : orders_next_end(&host->orders);
+	guard_unlock(host->guard);
+	return next;
+}

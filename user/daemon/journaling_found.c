@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * journaling_found.c - what is in force and has no line in the journal gets one: orders of a
+ * process that ended too early or found the disk full, and what the guard severed by itself.
+ */
+#include "user/daemon/journaling.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "user/base/array.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/cutting.h"
+#include "user/daemon/host.h"
+#include "user/daemon/latches.h"
+
+struct told_latch {
+	uint64_t account;
+	uint64_t severed_ns; /* 0: not known, any counts */
+};
+
+/* Ids that have a line: of cuts and exceptions, and of latches that no later line opens. */
+struct lines {
+	uint64_t *order;
+	size_t order_count;
+	struct told_latch *latch;
+	size_t latch_count;
+};
+
+static void lines_free(struct lines *lines)
+{
+	free(lines->order);
+	free(lines->latch);
+}
+
+/* ---- reading the journal -------------------------------------------------------------------- */
+
+static const char *text_of(json_object *object, const char *key)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(object, key, &value) &&
+			       json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : "";
+}
+
+static int note_order(struct lines *lines, const char *id)
+{
+	uint64_t *item;
+
+	if (id[0] != 'c')
+		return 0;
+	item = ARRAY_ADD(lines->order, lines->order_count);
+	if (!item)
+		return -ENOMEM;
+	*item = strtoull(id + 1, NULL, 10);
+	lines->order_count++;
+	return 0;
+}
+
+static int note_latch(struct lines *lines, const char *id)
+{
+	struct told_latch *item = ARRAY_ADD(lines->latch, lines->latch_count);
+
+	if (!item)
+		return -ENOMEM;
+	*item = (struct told_latch){.account = strtoull(id + 1, NULL, 16)};
+	lines->latch_count++;
+	return 0;
+}
+
+static void forget_latch(struct lines *lines, const char *id)
+{
+	uint64_t account = strtoull(id + 1, NULL, 16);
+
+	for (size_t i = lines->latch_count; i-- > 0;) {
+		if (lines->latch[i].account == account)
+			lines->latch[i] = lines->latch[--lines->latch_count];
+	}
+}
+
+/* What a reopening did: exceptions have ids of their own, latches are open. */
+static int note_cuts(struct lines *lines, json_object *record)
+{
+	json_object *cuts;
+	int r = 0;
+
+	if (!json_object_object_get_ex(record, "cuts", &cuts) ||
+	    !json_object_is_type(cuts, json_type_array))
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(cuts) && r == 0; i++) {
+		json_object *cut = json_object_array_get_idx(cuts, i);
+
+		if (strcmp(text_of(cut, "how"), "latch") == 0)
+			forget_latch(lines, text_of(cut, "id"));
+		else
+			r = note_order(lines, text_of(cut, "exception"));
+	}
+	return r;
+}
+
+static int note_line(const struct chain_line *line, void *data)
+{
+	json_object *record = json_object_object_get(line->object, "record");
+	const char *kind = text_of(record, "kind"), *id = text_of(record, "id");
+
+	if (strcmp(text_of(record, "result"), "accepted") != 0)
+		return 0;
+	if (strcmp(kind, "latch") == 0)
+		return note_latch(data, id);
+	if (strcmp(kind, "reopen") == 0 && !id[0])
+		return note_cuts(data, record);
+	return note_order(data, id);
+}
+
+static int by_number(const void *left, const void *right)
+{
+	const uint64_t *a = left, *b = right;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int by_account(const void *left, const void *right)
+{
+	const struct told_latch *a = left, *b = right;
+	int order = by_number(&a->account, &b->account);
+
+	return order ? order : by_number(&a->severed_ns, &b->severed_ns);
+}
+
+static int read_lines(struct host *host, struct lines *lines)
+{
+	struct journal *journal = &host->journaling.journal;
+	struct chain_fault fault;
+	int r = journal_lock(journal);
+
+	if (r < 0)
+		return r;
+	r = journal_check(journal, note_line, lines, &fault);
+	journal_unlock(journal);
+	if (lines->order_count)
+		qsort(lines->order, lines->order_count, sizeof(*lines->order), by_number);
+	if (lines->latch_count)
+		qsort(lines->latch, lines->latch_count, sizeof(*lines->latch), by_account);
+	return r;
+}
+
+static bool has_order(const struct lines *lines, uint64_t id)
+{
+	return lines->order_count &&
+	       bsearch(&id, lines->order, lines->order_count, sizeof(*lines->order), by_number);
+}
+
+/* ---- orders --------------------------------------------------------------------------------- */
+
+static void find_order(struct host *host, const struct weir_order *order)
+{
+	const char *target = order->target;
+	struct journal_cut cut = {.how = "exception"};
+	struct journal_order found = {.kind = "cut",
+				      .target = &target,
+				      .target_count = 1,
+				      .reason = order->reason,
+				      .by = order->by,
+				      .since_ns = order->since_ns,
+				      .until_ns = order->until_ns,
+				      .is_found = true};
+	char id[24];
+
+	order_format(order->id, id, sizeof(id));
+	if (order->parent) {
+		found.kind = "reopen";
+		found.cut = &cut;
+		found.cut_count = 1;
+		order_format(order->parent, cut.id, sizeof(cut.id));
+		strcpy(cut.exception, id);
+		strcpy(cut.target, target);
+	} else {
+		found.id = id;
+	}
+	journaling_push(host, &found);
+}
+
+static void find_orders(struct host *host, const struct lines *lines)
+{
+	for (size_t i = 0; i < host->orders.count; i++) {
+		if (!has_order(lines, host->orders.item[i].id))
+			find_order(host, &host->orders.item[i]);
+	}
+}
+
+/* ---- latches -------------------------------------------------------------------------------- */
+
+static bool was_told(const struct journaling *journaling, uint64_t account, uint64_t severed_ns)
+{
+	const struct told_latch key = {account, severed_ns};
+
+	return journaling->latch_count &&
+	       bsearch(&key, journaling->latch, journaling->latch_count, sizeof(key), by_account);
+}
+
+static bool has_latch(const struct journaling *journaling, const struct latch *latch)
+{
+	return was_told(journaling, latch->account, latch->severed_ns) ||
+	       was_told(journaling, latch->account, 0);
+}
+
+static void push_latch(struct host *host, const struct latch *latch, bool is_found)
+{
+	_cleanup_free_ char *what = latch_target(host, latch);
+	const char *target = what ? what : "?";
+	struct journal_order order = {
+		.kind = "latch",
+		.target = &target,
+		.target_count = 1,
+		.reason = "a breach of its budget",
+		.by = "guard",
+		.since_ns = latch->severed_ns + guard_control(host->guard).wall_offset_ns,
+		.is_found = is_found,
+	};
+	char id[24];
+
+	latch_format(latch->account, id, sizeof(id));
+	order.id = id;
+	journaling_push(host, &order);
+}
+
+/* From now on these are those that were told. */
+static void take_latches(struct journaling *journaling, const struct latches *latches)
+{
+	struct told_latch *told = calloc(latches->count + 1, sizeof(*told));
+
+	if (!told)
+		return; /* told once more, at worst */
+	for (size_t i = 0; i < latches->count; i++)
+		told[i] =
+			(struct told_latch){latches->item[i].account, latches->item[i].severed_ns};
+	qsort(told, latches->count, sizeof(*told), by_account);
+	free(journaling->latch);
+	journaling->latch = told;
+	journaling->latch_count = latches->count;
+}
+
+static void find_latches(struct host *host, bool is_found)
+{
+	struct journaling *journaling = &host->journaling;
+	struct latches latches;
+
+	if (latches_read(host, &latches) < 0)
+		return; /* asked again at the next one */
+	for (size_t i = 0; i < latches.count; i++) {
+		if (!has_latch(journaling, &latches.item[i]))
+			push_latch(host, &latches.item[i], is_found);
+	}
+	take_latches(journaling, &latches);
+	latches_free(&latches);
+}
+
+void journaling_latches(struct host *host)
+{
+	if (!host->journaling.has_new_latch)
+		return;
+	host->journaling.has_new_latch = false;
+	find_latches(host, false);
+	journaling_catch_up(host);
+}
+
+void journaling_found(struct host *host)
+{
+	struct journaling *journaling = &host->journaling;
+	struct lines lines = {0};
+
+	journaling->wants_found = false;
+	if (read_lines(host, &lines) == 0) {
+		find_orders(host, &lines);
+		free(journaling->latch);
+		journaling->latch = TAKE_PTR(lines.latch);
+		journaling->latch_count = lines.latch_count;
+		find_latches(host, true);
+		journaling_catch_up(host);
+	}
+	lines_free(&lines);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * journaling_record.c - what the journal says of one order.
+ */
+#include "user/daemon/journaling.h"
+
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/daemon/caller.h"
+#include "user/daemon/host.h"
+
+/* Of an order that was refused nobody has checked how long it is. */
+enum { REFUSED_TARGETS = 16, REFUSED_BYTES = 256 };
+
+static void put_some(struct json_out *json, const char *key, const char *text)
+{
+	if (text)
+		json_put_text(json, key, text);
+}
+
+static void put_number(struct json_out *json, const char *key, uint64_t number)
+{
+	if (number)
+		json_put_uint(json, key, number);
+}
+
+static void put_clipped(struct json_out *json, const char *key, const char *text)
+{
+	char clipped[REFUSED_BYTES + 1];
+
+	snprintf(clipped, sizeof(clipped), "%s", text);
+	json_put_text(json, key, clipped);
+}
+
+static void put_by(struct json_out *json, const struct caller *asker, const char *by)
+{
+	json_open(json, "by", '{');
+	json_put_text(json, "text", by ? by : asker ? asker->by : "guard");
+	if (!by && asker) {
+		json_put_text(json, "user", asker->user);
+		json_put_uint(json, "uid", asker->uid);
+	}
+	if (!by && asker && asker->has_login) {
+		json_put_text(json, "login", asker->login_user);
+		json_put_uint(json, "login_uid", asker->login);
+	}
+	json_close(json, '}');
+}
+
+static void put_targets(struct json_out *json, const struct journal_order *order, bool is_refused)
+{
+	size_t count = order->target_count;
+
+	if (count == 0)
+		return;
+	if (is_refused && count > REFUSED_TARGETS) {
+		json_put_uint(json, "target_count", count);
+		count = REFUSED_TARGETS;
+	}
+	json_open(json, "targets", '[');
+	for (size_t i = 0; i < count; i++) {
+		if (is_refused)
+			put_clipped(json, NULL, order->target[i]);
+		else
+			json_put_text(json, NULL, order->target[i]);
+	}
+	json_close(json, ']');
+}
+
+static void put_cuts(struct json_out *json, const struct journal_order *order)
+{
+	if (!order->cut)
+		return;
+	json_open(json, "cuts", '[');
+	for (size_t i = 0; i < order->cut_count; i++) {
+		const struct journal_cut *cut = &order->cut[i];
+
+		json_open(json, NULL, '{');
+		json_put_text(json, "id", cut->id);
+		json_put_text(json, "target", cut->target);
+		json_put_text(json, "how", cut->how);
+		if (cut->exception[0])
+			json_put_text(json, "exception", cut->exception);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_put_uint(json, "matched", order->cut_count);
+}
+
+static void put_policy(struct json_out *json, const struct journal_order *order)
+{
+	if (!order->policy_digest)
+		return;
+	json_open(json, "policy", '{');
+	put_some(json, "name", order->policy_name);
+	put_clipped(json, "digest", order->policy_digest);
+	json_close(json, '}');
+}
+
+static void put_source(struct json_out *json, const struct journal_order *order)
+{
+	json_put_text(json, "source", order->body_sha256 ? "signed" : "local");
+	if (!order->body_sha256)
+		return;
+	json_put_text(json, "body_sha256", order->body_sha256);
+	json_open(json, "signatures", '[');
+	for (size_t i = 0; i < order->signature_count; i++) {
+		json_open(json, NULL, '{');
+		json_put_text(json, "principal", order->signature[i].principal);
+		json_put_text(json, "key", order->signature[i].key);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_result(struct json_out *json, const char *why, uint64_t failed)
+{
+	json_put_text(json, "result", failed ? "failed" : why ? "refused" : "accepted");
+	put_number(json, "of", failed);
+	if (why)
+		put_clipped(json, "why", why);
+}
+
+static void put_all(struct json_out *json, const struct caller *asker,
+		    const struct journal_order *order, const char *why, uint64_t failed)
+{
+	json_open(json, NULL, '{');
+	json_put_text(json, "kind", order->kind);
+	put_some(json, "id", order->id);
+	put_result(json, why, failed);
+	put_targets(json, order, why != NULL);
+	if (order->reason)
+		put_clipped(json, "reason", order->reason);
+	put_by(json, asker, order->by);
+	put_number(json, "since_ns", order->since_ns);
+	put_number(json, "until_ns", order->until_ns);
+	if (order->order)
+		put_clipped(json, "order", order->order);
+	put_cuts(json, order);
+	put_policy(json, order);
+	if (order->has_ended)
+		json_put_uint(json, "ended_connections", order->ended);
+	put_some(json, "in_part", order->in_part);
+	if (order->is_found)
+		json_put_bool(json, "found", true);
+	put_source(json, order);
+	json_close(json, '}');
+}
+
+char *journaling_record(const struct host *host, const struct journal_order *order, const char *why,
+			uint64_t failed)
+{
+	char *text = NULL;
+	size_t length;
+	struct json_out json = {.out = open_memstream(&text, &length)};
+
+	if (!json.out)
+		return NULL;
+	put_all(&json, host->asker, order, why, failed);
+	if (fclose(json.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}

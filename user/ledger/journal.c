@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * journal.c - appends to the journal of the orders.
+ */
+#include "user/ledger/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/base/json_out.h"
+
+enum { LONGEST_FILE = 1 << 30, LOCK_STEP_NS = 1000000, LOCK_STEPS = 1000 };
+
+int journal_open(struct journal *journal, int directory, const char *path)
+{
+	*journal = (struct journal){
+		.directory = directory, .path = strdup(path), .known = chain_start()};
+	return journal->path ? 0 : -ENOMEM;
+}
+
+void journal_close(struct journal *journal)
+{
+	free(journal->path);
+	*journal = (struct journal){.directory = -1};
+}
+
+void journal_forget(struct journal *journal)
+{
+	journal->known = chain_start();
+}
+
+/* ---- the lock ------------------------------------------------------------------------------- */
+
+/* On the directory: the file itself may be replaced. */
+int journal_lock(struct journal *journal)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_STEP_NS};
+
+	if (journal->directory < 0)
+		return -ENOENT;
+	for (int i = 0; flock(journal->directory, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (i == LOCK_STEPS)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+void journal_unlock(struct journal *journal)
+{
+	flock(journal->directory, LOCK_UN);
+}
+
+/* ---- where it ends -------------------------------------------------------------------------- */
+
+static int open_file(const struct journal *journal, int flags, int *fd, uint64_t *size)
+{
+	struct stat st;
+
+	*fd = open(journal->path, flags | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (*fd < 0)
+		return -errno;
+	if (fstat(*fd, &st) < 0)
+		return -errno;
+	*size = st.st_size;
+	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
+/* Behind what is known already, or else from the last line alone. */
+static int find_end(const struct journal *journal, int fd, uint64_t size, struct chain_place *place,
+		    struct chain_fault *fault)
+{
+	int r;
+
+	*place = journal->known;
+	r = place->number ? chain_recheck(fd, place, fault) : chain_find(fd, size, place, fault);
+	return r < 0 ? r : chain_follow(fd, place, NULL, NULL, fault);
+}
+
+int journal_check(struct journal *journal, chain_each each, void *data, struct chain_fault *fault)
+{
+	struct chain_place place = chain_start();
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+	int r = open_file(journal, O_RDONLY, &fd, &size);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && size > JOURNAL_CHECKED)
+		r = chain_find(fd, size - JOURNAL_CHECKED, &place, fault);
+	if (r == 0)
+		r = chain_follow(fd, &place, each, data, fault);
+	if (r == 0)
+		journal->known = place;
+	return r;
+}
+
+int journal_read(const struct journal *journal, chain_each each, void *data,
+		 struct chain_place *end, struct chain_fault *fault)
+{
+	struct chain_place place = chain_start();
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+	int r = open_file(journal, O_RDONLY, &fd, &size);
+
+	r = r == -ENOENT ? 0 : r < 0 ? r : chain_follow(fd, &place, each, data, fault);
+	if (end)
+		*end = place;
+	return r;
+}
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
+static int put_torn(struct json_out *json, const char *torn, size_t length)
+{
+	char digest[CHAIN_DIGEST];
+	int r = chain_digest(torn, length, digest);
+
+	json_open(json, "torn", '{');
+	json_put_uint(json, "bytes", length);
+	json_put_text(json, "sha256", digest);
+	json_put_text(json, "text", torn); /* up to its first NUL, if there is one */
+	json_close(json, '}');
+	return r;
+}
+
+/* One line behind `place`, which it becomes. */
+static int make_line(const struct journal_record *record, const char *torn, size_t torn_bytes,
+		     struct chain_place *place, FILE *out)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	struct json_out json = {.out = open_memstream(&text, &length)};
+	int r = 0;
+
+	if (!json.out)
+		return -ENOMEM;
+	json_open(&json, NULL, '{');
+	json_put_uint(&json, "n", place->number + 1);
+	json_put_text(&json, "prev", place->digest);
+	json_put_uint(&json, "wall_ns", record->wall_ns);
+	json_put_uint(&json, "boot_ns", record->boot_ns);
+	json_put_text(&json, "boot_id", record->boot_id);
+	if (record->late_ns)
+		json_put_uint(&json, "late_ns", record->late_ns);
+	if (torn_bytes)
+		r = put_torn(&json, torn, torn_bytes);
+	fprintf(json.out, ",\"record\":%s}\n", record->text);
+	if (fclose(json.out) != 0)
+		return -ENOMEM;
+	if (length > CHAIN_LONGEST)
+		return -E2BIG;
+	if (r == 0)
+		r = chain_digest(text, length, place->digest);
+	if (r == 0 && fwrite(text, 1, length, out) != length)
+		r = -ENOMEM;
+	place->number++;
+	place->start = place->end;
+	place->end += length;
+	return r;
+}
+
+/* The lines of all records; `before` is what stands behind the last whole line. */
+static int make_lines(const struct journal_record *record, size_t count, const char *torn,
+		      size_t torn_bytes, struct chain_place *place, char **text, size_t *length)
+{
+	FILE *out = open_memstream(text, length);
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = make_line(&record[i], torn, i ? 0 : torn_bytes, place, out);
+	return fclose(out) != 0 ? -ENOMEM : r;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* A line that is not surely on the disk must not be found there: its order is not acknowledged. */
+static int write_end(const struct journal *journal, int fd, uint64_t end, const char *text,
+		     size_t length)
+{
+	int r = file_write_all(fd, text, length);
+
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+	if (r == 0 && end == 0 && fsync(journal->directory) < 0) /* it may be new */
+		r = -errno;
+	if (r < 0 && ftruncate(fd, end) < 0)
+		return r; /* what is left of it is found, and told, as torn */
+	return r;
+}
+
+/* In one step, or what was torn could vanish untold. */
+static int append_behind_torn(const struct journal *journal, const struct chain_place *place,
+			      const struct journal_record *record, size_t count,
+			      struct chain_place *last)
+{
+	_cleanup_free_ char *file = NULL, *text = NULL, *larger = NULL;
+	size_t size, length = 0;
+	int r = file_read(journal->path, LONGEST_FILE, &file, &size);
+
+	if (r < 0)
+		return r;
+	*last = *place;
+	r = make_lines(record, count, file + place->end, size - place->end, last, &text, &length);
+	if (r < 0)
+		return r;
+	larger = realloc(file, place->end + length);
+	if (!larger)
+		return -ENOMEM;
+	file = NULL;
+	memcpy(larger + place->end, text, length);
+	return file_write_atomic(journal->path, larger, place->end + length, 0640);
+}
+
+static int append_at_end(const struct journal *journal, int fd, const struct chain_place *place,
+			 const struct journal_record *record, size_t count,
+			 struct chain_place *last)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	*last = *place;
+	r = make_lines(record, count, NULL, 0, last, &text, &length);
+	return r < 0 ? r : write_end(journal, fd, place->end, text, length);
+}
+
+int journal_append(struct journal *journal, const struct journal_record *record, size_t count,
+		   struct chain_fault *fault)
+{
+	struct chain_place place, last;
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+	int flags = O_RDWR | O_APPEND | (journal->known.number ? 0 : O_CREAT);
+	int r = open_file(journal, flags, &fd, &size);
+
+	if (r == -ENOENT && journal->known.number) {
+		*fault = (struct chain_fault){journal->known.number, 0, "the file is gone"};
+		return -EBADMSG;
+	}
+	if (r == 0)
+		r = find_end(journal, fd, size, &place, fault);
+	if (r < 0)
+		return r;
+	r = size > place.end ? append_behind_torn(journal, &place, record, count, &last)
+			     : append_at_end(journal, fd, &place, record, count, &last);
+	if (r == 0)
+		journal->known = last;
+	return r;
+}
+
+int journal_measure(const char *path, uint64_t *bytes, char digest[CHAIN_DIGEST])
+{
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	EVP_MD_CTX *context = file ? EVP_MD_CTX_new() : NULL;
+	bool is_good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+	uint8_t sum[32], piece[65536];
+	uint64_t size = 0;
+	size_t got;
+
+	if (!file)
+		return -errno;
+	while (is_good && (got = fread(piece, 1, sizeof(piece), file)) > 0) {
+		is_good = EVP_DigestUpdate(context, piece, got);
+		size += got;
+	}
+	is_good = is_good && !ferror(file) && EVP_DigestFinal_ex(context, sum, NULL);
+	EVP_MD_CTX_free(context);
+	if (!is_good)
+		return -EIO;
+	chain_hex(sum, digest);
+	*bytes = size;
+	return 0;
+}
