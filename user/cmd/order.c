@@ -54,8 +54,7 @@ static int run(const struct arguments *arguments)
 const struct command command_order = {
 	.name = "order",
 	.arguments = "verify FILE | write KIND [TARGET]... | list | show ID",
-	.help = "Tell who signed an order and what it would do; write one; list what was ordered, "
-		"or show one",
+	.help = "Write orders to be signed, tell who signed one, list what was ordered here",
 	.least = 1,
 	.most = CMD_MANY,
 	.options =
