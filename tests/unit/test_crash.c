@@ -2,7 +2,8 @@
 /*
  * test_crash.c - the daemon is stopped at each single step that it takes on the disk, and each step
  * fails in turn. Whatever comes after it must start, with the old state or the new one, and with
- * all that was acknowledged.
+ * all that was acknowledged; and nothing is in force, or acknowledged, without its line in the
+ * journal.
  *
  * Each life is a process of its own. What would be in the kernel is the fake guard; it is handed
  * from life to life through shared memory, or is gone, as after a loss of power.
@@ -88,6 +89,11 @@ int fdatasync(int fd)
 {
 	(void)fd;
 	return is_bad() ? -1 : 0;
+}
+
+int ftruncate(int fd, off_t length)
+{
+	return is_bad() ? -1 : syscall(SYS_ftruncate, fd, length);
 }
 
 int rename(const char *from, const char *to)
@@ -338,6 +344,44 @@ static bool has_order(const char *target)
 	return false;
 }
 
+/* ---- the journal ---------------------------------------------------------------------------- */
+
+struct wanted {
+	const char *kind, *what;
+	bool is_there;
+};
+
+static int look_for(const struct chain_line *line, void *data)
+{
+	struct wanted *wanted = data;
+	json_object *record = member(line->object, "record");
+	const char *text = json_object_to_json_string_ext(
+		record, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	char quoted[64];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", wanted->what);
+	if (strcmp(json_object_get_string(member(record, "kind")), wanted->kind) == 0 &&
+	    strstr(text, "\"accepted\"") && strstr(text, quoted))
+		wanted->is_there = true;
+	return 0;
+}
+
+/* Whether an order of this kind was accepted; `what` stands in its line. The journal must hold. */
+static bool has_line(const char *kind, const char *what)
+{
+	struct wanted wanted = {kind, what, false};
+	struct chain_fault fault;
+	struct journal journal;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/unit/" JOURNAL_FILE, state_root);
+	assert_int_equal(journal_open(&journal, -1, path), 0);
+	if (journal_read(&journal, look_for, &wanted, NULL, &fault) != 0)
+		fail_msg("the journal does not hold from line %d: %s", (int)fault.line, fault.what);
+	journal_close(&journal);
+	return wanted.is_there;
+}
+
 /* ---- one trial of one step ------------------------------------------------------------------ */
 
 /* The file of `weir run --policy`. */
@@ -370,17 +414,72 @@ struct action {
 	const char *policy_before, *policy_after;
 	bool is_trial; /* after a loss of power it is over */
 	const char *cut, *reopened;
+	const char *kind, *what; /* of its line */
 };
 
 static const struct action actions[] = {
-	{"start", {NULL}, nothing, "test", "test", false, NULL, NULL},
-	{"start again", {cut_nord}, nothing, "test", "test", false, "partner:nord", NULL},
-	{"apply", {cut_nord}, apply_other, "test", "next", false, "partner:nord", NULL},
-	{"apply again", {apply_other}, apply_third, "next", "last", false, NULL, NULL},
-	{"trial", {nothing}, try_other, "test", "next", true, NULL, NULL},
-	{"confirm", {nothing, try_other}, confirm, "next", "next", false, NULL, NULL},
-	{"rollback", {apply_other}, rollback, "next", "test", false, NULL, NULL},
-	{"cut", {cut_nord}, cut_sued, "test", "test", false, "partner:nord", NULL},
+	{"start", {NULL}, nothing, "test", "test", false, NULL, NULL, NULL, NULL},
+	{"start again",
+	 {cut_nord},
+	 nothing,
+	 "test",
+	 "test",
+	 false,
+	 "partner:nord",
+	 NULL,
+	 NULL,
+	 NULL},
+	{"apply",
+	 {cut_nord},
+	 apply_other,
+	 "test",
+	 "next",
+	 false,
+	 "partner:nord",
+	 NULL,
+	 "apply",
+	 "next"},
+	{"apply again",
+	 {apply_other},
+	 apply_third,
+	 "next",
+	 "last",
+	 false,
+	 NULL,
+	 NULL,
+	 "apply",
+	 "last"},
+	{"trial", {nothing}, try_other, "test", "next", true, NULL, NULL, "trial", "next"},
+	{"confirm",
+	 {nothing, try_other},
+	 confirm,
+	 "next",
+	 "next",
+	 false,
+	 NULL,
+	 NULL,
+	 "confirm",
+	 "next"},
+	{"rollback",
+	 {apply_other},
+	 rollback,
+	 "next",
+	 "test",
+	 false,
+	 NULL,
+	 NULL,
+	 "rollback",
+	 "test"},
+	{"cut",
+	 {cut_nord},
+	 cut_sued,
+	 "test",
+	 "test",
+	 false,
+	 "partner:nord",
+	 NULL,
+	 "cut",
+	 "partner:sued"},
 	{"reopen",
 	 {cut_nord, cut_sued},
 	 reopen_nord,
@@ -388,8 +487,10 @@ static const struct action actions[] = {
 	 "test",
 	 false,
 	 "partner:sued",
+	 "partner:nord",
+	 "reopen",
 	 "partner:nord"},
-	{"save", {cut_nord}, save_meters, "test", "test", false, "partner:nord", NULL},
+	{"save", {cut_nord}, save_meters, "test", "test", false, "partner:nord", NULL, NULL, NULL},
 };
 
 /* Whether there is a policy to go back to. */
@@ -405,6 +506,24 @@ static bool has_previous(void)
 	return r == 0;
 }
 
+/* What is in force, acknowledged or not. What the test calls "test" comes from the command line. */
+static void check_lines(const struct action *action, int at, int error, bool with_power)
+{
+	bool is_applied = strcmp(shared->policy, "test") == 0 ||
+			  has_line("apply", shared->policy) || has_line("trial", shared->policy);
+	bool is_reopened = !action->reopened || has_order(action->reopened) ||
+			   has_line("reopen", action->reopened);
+
+	for (size_t i = 0; i < shared->order_count; i++) {
+		if (!has_line("cut", shared->target[i]))
+			fail_msg("%s, step %d, error %d, power %d: no line of the cut of %s",
+				 action->name, at, error, with_power, shared->target[i]);
+	}
+	if (!is_applied || !is_reopened)
+		fail_msg("%s, step %d, error %d, power %d: in force without a line", action->name,
+			 at, error, with_power);
+}
+
 static void check(const struct action *action, int at, int error, bool with_power, enum end end,
 		  int code)
 {
@@ -412,7 +531,11 @@ static void check(const struct action *action, int at, int error, bool with_powe
 	bool may_be_back = action->is_trial || action->act == confirm;
 	bool is_done = end == ENDED_WELL && code == 0;
 
+	if (is_done && action->kind && !has_line(action->kind, action->what))
+		fail_msg("%s, step %d, error %d: it was acknowledged without a line", action->name,
+			 at, error);
 	life(nothing, 0, 0);
+	check_lines(action, at, error, with_power);
 	if (shared->end != ENDED_WELL)
 		fail_msg("%s, step %d, error %d, power %d: it does not start: %s", action->name, at,
 			 error, with_power, shared->problem);

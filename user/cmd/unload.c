@@ -8,6 +8,7 @@
 #include "user/base/cleanup.h"
 #include "user/cmd/call.h"
 #include "user/daemon/ask.h"
+#include "user/daemon/unloading.h"
 #include "user/kernel/guard.h"
 
 static bool is_agreed(const struct arguments *arguments)
@@ -24,6 +25,17 @@ static bool is_agreed(const struct arguments *arguments)
 	return fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0;
 }
 
+static int tell_answer(const struct arguments *arguments, const char *answer)
+{
+	json_object *object = json_tokener_parse(answer);
+	int code = field_number(object, "code");
+
+	if (code != CMD_DONE)
+		command_refuse(arguments, "%s", field_text(object, "problem"));
+	json_object_put(object);
+	return code;
+}
+
 /* Without a daemon, also when the pinned state is of another build and cannot be opened. */
 static int without_daemon(const struct arguments *arguments)
 {
@@ -31,8 +43,8 @@ static int without_daemon(const struct arguments *arguments)
 	int r = ask_pinned(arguments->instance, "{\"request\":\"unload\"}", &answer, &problem);
 
 	if (r == 0 && !guard_is_pinned(arguments->instance))
-		return CMD_DONE;
-	r = guard_unload(arguments->instance, &second);
+		return tell_answer(arguments, answer);
+	r = unload_any(arguments->instance, &second);
 	if (r < 0)
 		return command_refuse(arguments, "%s", second ? second : strerror(-r));
 	return CMD_DONE;
@@ -41,7 +53,6 @@ static int without_daemon(const struct arguments *arguments)
 static int run(const struct arguments *arguments)
 {
 	_cleanup_free_ char *answer = NULL;
-	json_object *object;
 	int r, code;
 
 	if (!is_agreed(arguments))
@@ -53,11 +64,7 @@ static int run(const struct arguments *arguments)
 	if (r < 0) {
 		code = without_daemon(arguments);
 	} else {
-		object = json_tokener_parse(answer);
-		code = field_number(object, "code");
-		if (code != CMD_DONE)
-			command_refuse(arguments, "%s", field_text(object, "problem"));
-		json_object_put(object);
+		code = tell_answer(arguments, answer);
 	}
 	if (code == CMD_DONE)
 		puts("the guard is off");

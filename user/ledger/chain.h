@@ -27,7 +27,7 @@ struct chain_place {
 
 /* The first line that does not fit. */
 struct chain_fault {
-	uint64_t line; /* its place among the lines, from 1 */
+	uint64_t line; /* its place among the lines, from 1; 0: not known */
 	uint64_t byte; /* where it begins, from 0 */
 	const char *what;
 };

@@ -170,7 +170,7 @@ static int make_line(const struct journal_record *record, const char *torn, size
 	return r;
 }
 
-/* The lines of all records; `before` is what stands behind the last whole line. */
+/* The lines of all records; the first tells of what was torn. */
 static int make_lines(const struct journal_record *record, size_t count, const char *torn,
 		      size_t torn_bytes, struct chain_place *place, char **text, size_t *length)
 {
@@ -201,12 +201,13 @@ static int write_end(const struct journal *journal, int fd, uint64_t end, const 
 	return r;
 }
 
-/* In one step, or what was torn could vanish untold. */
+/* In one step, or what was torn could vanish untold. After a failure the new file may be there all
+ * the same (file.h). */
 static int append_behind_torn(const struct journal *journal, const struct chain_place *place,
 			      const struct journal_record *record, size_t count,
 			      struct chain_place *last)
 {
-	_cleanup_free_ char *file = NULL, *text = NULL, *larger = NULL;
+	_cleanup_free_ char *file = NULL, *text = NULL, *whole = NULL;
 	size_t size, length = 0;
 	int r = file_read(journal->path, LONGEST_FILE, &file, &size);
 
@@ -216,12 +217,15 @@ static int append_behind_torn(const struct journal *journal, const struct chain_
 	r = make_lines(record, count, file + place->end, size - place->end, last, &text, &length);
 	if (r < 0)
 		return r;
-	larger = realloc(file, place->end + length);
-	if (!larger)
+	whole = malloc(place->end + length);
+	if (!whole)
 		return -ENOMEM;
-	file = NULL;
-	memcpy(larger + place->end, text, length);
-	return file_write_atomic(journal->path, larger, place->end + length, 0640);
+	memcpy(whole, file, place->end);
+	memcpy(whole + place->end, text, length);
+	r = file_write_atomic(journal->path, whole, place->end + length, 0640);
+	if (r < 0)
+		file_write_atomic(journal->path, file, size, 0640);
+	return r;
 }
 
 static int append_at_end(const struct journal *journal, int fd, const struct chain_place *place,
