@@ -17,7 +17,7 @@ static const char policy[] =
 	"  nord: {addresses: [198.51.100.0/24], class: [hospital], budget: [6MiB/24h],"
 	" info: {contact: \"+49 30 1\", ticket: CHG-1}}\n"
 	"  ward: {addresses: [198.51.100.64/26], class: [hospital]}\n"
-	"  sued: {addresses: [203.0.113.0/24]}\n"
+	"  sued: {addresses: [203.0.113.0/24, \"2001:db8::/32\"]}\n"
 	"grants:\n"
 	"  - {name: bills, service: sftp, partner: class:hospital, serves: tcp/22,"
 	" budget: [2MiB/16s, 4MiB/160s]}\n"
@@ -105,7 +105,8 @@ static uint64_t key_of(const struct host *host, const char *grant, const char *s
 /* The account of bills for nord: `bytes` left in the slice that runs, which began `age_ns` ago. */
 static void charge(struct host *host, uint64_t bytes, uint64_t age_ns)
 {
-	struct weir_meter meter = {.sent_bytes = {bytes}, .sent_packets = {1}, .last_sent_ns = boot_now()};
+	struct weir_meter meter = {
+		.sent_bytes = {bytes}, .sent_packets = {1}, .last_sent_ns = boot_now()};
 	uint64_t key = key_of(host, "bills", "sftp", "nord", &meter), spans[] = {16, 160};
 
 	for (int i = 0; i < 2; i++)
@@ -150,7 +151,9 @@ static void a_full_one_comes_first_and_says_when(void **state)
 	/* for all of it to be free the longer window must forget too */
 	assert_in_range(number_of(budget, "all_fits_in_ms"), 168500, 169500);
 	page = page_of(answer, show_print);
-	expect_on(page, "HELD      partner:nord, by the budget of grant bills (sftp, nord): 1MiB fits at ");
+	expect_on(
+		page,
+		"HELD      partner:nord, by the budget of grant bills (sftp, nord): 1MiB fits at ");
 	expect_on(page, "2MiB of 2MiB in 16s (100 %): 1MiB fits at ");
 	expect_on(page, "2MiB of 4MiB in 2m40s (50 %): 1MiB fits now; all at ");
 	free(page);
@@ -240,13 +243,15 @@ static void a_cut_is_named_with_the_way_back(void **state)
 	answer = show(*state, "partner:nord");
 	assert_string_equal(text_of(answer, "state"), "cut");
 	assert_string_equal(text_of(item(answer, "cuts", 0), "covers"), "whole");
-	assert_true(has_command(answer, "weir reopen partner:nord --reason \"...\" --instance unit"));
+	assert_true(
+		has_command(answer, "weir reopen partner:nord --reason \"...\" --instance unit"));
 	assert_false(has_command(answer, "weir cut partner:nord --reason \"...\" --instance unit"));
 	page = page_of(answer, show_print);
 	expect_on(page, "CUT       partner:nord, by c1 (all)\n");
 	free(page);
 	json_object_put(answer);
-	order(*state, "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"checked\"}");
+	order(*state,
+	      "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"checked\"}");
 	answer = show(*state, "partner:nord");
 	assert_string_equal(text_of(answer, "state"), "open");
 	assert_int_equal(count_of(answer, "cuts"), 0);
@@ -277,7 +282,8 @@ static void a_latch_is_told(void **state)
 	answer = show(*state, "partner:nord");
 	assert_string_equal(text_of(answer, "state"), "severed");
 	assert_string_equal(text_of(item(answer, "cuts", 0), "by"), "guard");
-	assert_true(has_command(answer, "weir reopen partner:nord --reason \"...\" --instance unit"));
+	assert_true(
+		has_command(answer, "weir reopen partner:nord --reason \"...\" --instance unit"));
 	json_object_put(answer);
 	answer = show(*state, "partner:ward");
 	assert_string_equal(text_of(answer, "state"), "open");
@@ -431,6 +437,9 @@ static void beside_a_nested_prefix_is_near_it(void **state)
 	assert_int_equal(count_of(answer, "near"), 2);
 	assert_string_equal(text_of(item(answer, "near", 0), "partner"), "ward");
 	assert_string_equal(text_of(item(answer, "near", 1), "partner"), "sued");
+	json_object_put(answer);
+	answer = who(*state, "203.0.114.1"); /* behind it begins IPv6 */
+	assert_int_equal(count_of(answer, "near"), 1);
 	json_object_put(answer);
 }
 

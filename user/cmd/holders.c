@@ -77,18 +77,25 @@ static void add_holder(json_object *session, const char *pid)
 	json_object_array_add(holders, holder);
 }
 
-static json_object *session_of(json_object *answer, uint64_t inode)
-{
-	for (size_t i = 0; i < field_count(answer, "sessions"); i++) {
-		json_object *session = field_item(answer, "sessions", i);
+/* A busy host has many descriptors for each connection that is asked about. */
+struct socket_inode {
+	uint64_t inode;
+	json_object *session; /* borrowed */
+};
 
-		if (field_number(session, "inode") == inode)
-			return session;
-	}
-	return NULL;
+struct inodes {
+	struct socket_inode *item; /* in order of the inode */
+	size_t count;
+};
+
+static int by_inode(const void *left, const void *right)
+{
+	const struct socket_inode *a = left, *b = right;
+
+	return a->inode < b->inode ? -1 : a->inode > b->inode;
 }
 
-static void look_at(json_object *answer, const char *pid)
+static void look_at(const struct inodes *inodes, const char *pid)
 {
 	_cleanup_closedir_ DIR *directory = NULL;
 	const struct dirent *entry;
@@ -97,39 +104,50 @@ static void look_at(json_object *answer, const char *pid)
 	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
 	directory = opendir(path);
 	while (directory && (entry = readdir(directory))) {
+		struct socket_inode wanted, *found;
 		char link[64];
-		uint64_t inode;
 		ssize_t length =
 			readlinkat(dirfd(directory), entry->d_name, link, sizeof(link) - 1);
-		json_object *session;
 
 		if (length < 0)
 			continue;
 		link[length] = '\0';
-		if (sscanf(link, "socket:[%" SCNu64 "]", &inode) != 1)
+		if (sscanf(link, "socket:[%" SCNu64 "]", &wanted.inode) != 1)
 			continue;
-		session = session_of(answer, inode);
-		if (session)
-			add_holder(session, pid);
+		found = bsearch(&wanted, inodes->item, inodes->count, sizeof(wanted), by_inode);
+		if (found)
+			add_holder(found->session, pid);
 	}
+}
+
+/* Those that a process can have: a socket that was closed already has no inode. */
+static void note_inodes(json_object *answer, struct inodes *inodes)
+{
+	for (size_t i = 0; i < field_count(answer, "sessions"); i++) {
+		json_object *session = field_item(answer, "sessions", i);
+		uint64_t inode = field_number(session, "inode");
+
+		put_user(session, field_number(session, "uid"));
+		json_object_object_add(session, "holders", json_object_new_array());
+		if (inode && inodes->item)
+			inodes->item[inodes->count++] = (struct socket_inode){inode, session};
+	}
+	if (inodes->count)
+		qsort(inodes->item, inodes->count, sizeof(*inodes->item), by_inode);
 }
 
 void holders_add(json_object *answer)
 {
 	_cleanup_closedir_ DIR *proc = NULL;
+	_cleanup_free_ struct socket_inode *item =
+		calloc(field_count(answer, "sessions") + 1, sizeof(*item));
+	struct inodes inodes = {.item = item};
 	const struct dirent *entry;
 
-	for (size_t i = 0; i < field_count(answer, "sessions"); i++) {
-		json_object *session = field_item(answer, "sessions", i);
-
-		put_user(session, field_number(session, "uid"));
-		json_object_object_add(session, "holders", json_object_new_array());
-	}
-	if (!field_count(answer, "sessions"))
-		return;
-	proc = opendir("/proc");
+	note_inodes(answer, &inodes);
+	proc = inodes.count ? opendir("/proc") : NULL;
 	while (proc && (entry = readdir(proc))) {
 		if (isdigit((unsigned char)entry->d_name[0]))
-			look_at(answer, entry->d_name);
+			look_at(&inodes, entry->d_name);
 	}
 }

@@ -129,13 +129,11 @@ static void put_prefix(const struct image *image, const char *key,
 	json_close(reply, '}');
 }
 
-/* Of the other family, or one that holds the address, is no neighbour. */
-static bool is_near(const struct image_prefix *prefix, const uint8_t address[16])
+static bool is_same_family(const struct image_prefix *prefix, const uint8_t address[16])
 {
 	bool is_v4 = prefix->bits >= 96 && address_is_v4(prefix->address);
 
-	return is_v4 == address_is_v4(address) &&
-	       !prefix_covers(prefix->address, prefix->bits, address);
+	return is_v4 == address_is_v4(address);
 }
 
 /* The first prefix that begins behind the address. */
@@ -164,9 +162,9 @@ static void put_near(const struct image *image, const uint8_t address[16], struc
 					   image->prefixes[before - 1].bits, address))
 		before--;
 	json_open(reply, "near", '[');
-	if (before > 0 && is_near(&image->prefixes[before - 1], address))
+	if (before > 0 && is_same_family(&image->prefixes[before - 1], address))
 		put_prefix(image, NULL, &image->prefixes[before - 1], reply);
-	if (behind < image->prefix_count && is_near(&image->prefixes[behind], address))
+	if (behind < image->prefix_count && is_same_family(&image->prefixes[behind], address))
 		put_prefix(image, NULL, &image->prefixes[behind], reply);
 	json_close(reply, ']');
 }
