@@ -37,7 +37,7 @@ SANITIZE ?=
 
 USER_SRC = $(filter-out user/main.c,$(sort $(shell find user -name '*.c')))
 LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
-BPF_OWN  = bpf/sever.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
+BPF_OWN  = bpf/sever.bpf.c bpf/session.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
 BPF_SRC  = $(filter-out $(BPF_OWN),$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ  = $(BPF_SRC:%.c=$(B)/%.o)
 UNIT_SRC = $(sort $(wildcard tests/unit/test_*.c))
@@ -46,7 +46,7 @@ PROG_SRC = $(sort $(wildcard tests/prog/test_*.c))
 PROG_BIN = $(PROG_SRC:tests/%.c=$(B)/tests/%)
 FUZZ_BIN = $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROG_BPF = $(sort $(wildcard tests/prog/*.bpf.c))
-SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/forgive.skel.h $(B)/carry.skel.h
+SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/session.skel.h $(B)/forgive.skel.h $(B)/carry.skel.h
 PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
 
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
@@ -72,7 +72,7 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 $(B)/weir.bpf.o: $(BPF_OBJ)
 	$(BPFTOOL) gen object $@ $^
 
-$(B)/sever.bpf.o $(B)/forgive.bpf.o $(B)/carry.bpf.o: $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
+$(B)/sever.bpf.o $(B)/session.bpf.o $(B)/forgive.bpf.o $(B)/carry.bpf.o: $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(BPFTOOL) gen object $@ $^
 
 $(B)/%.skel.h: $(B)/%.bpf.o

@@ -599,4 +599,36 @@ struct weir_selected {
 };
 WEIR_SIZE(struct weir_selected, 64);
 
+/* ---- looking at sockets ----------------------------------------------------------------------*/
+
+/* One open connection, as the listing iterator writes it, judged as its next packet would be. */
+struct weir_session {
+	__u64 cookie;
+	__u64 inode;   /* of the socket: what /proc/PID/fd/N links to; 0: no process has it */
+	__u64 account; /* key of the meter that it is charged to */
+	__u64 order;   /* the cut that covers it */
+	__u64 sent_bytes;
+	__u64 acked_bytes;
+	__u64 waiting_bytes; /* written by the application, not acknowledged by the peer (TCP) */
+	__u32 service;	     /* indices in the active slot */
+	__u32 partner;
+	__u32 grant;
+	__u32 uid; /* of the socket's inode */
+	__u32 pid; /* who made the socket, or its listener; 0: not known */
+	__u8 local[16];
+	__u8 peer[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u16 family;
+	__u8 protocol;
+	__u8 direction;
+	__u8 verdict;
+	__u8 reason;
+	__u8 is_severed; /* by a latch */
+	__u8 is_counted; /* there is storage: sent_bytes and pid are known */
+	char program[16];
+	__u8 pad[8];
+};
+WEIR_SIZE(struct weir_session, 144);
+
 #endif /* WEIR_ABI_H */

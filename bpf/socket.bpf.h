@@ -83,24 +83,37 @@ static __always_inline bool peer_holds(__u64 key, const struct weir_address *pee
 	return count && *(volatile const __u64 *)count;
 }
 
-/* The direction of a TCP socket, from its state or from who opened it. */
-static __always_inline __u8 tcp_direction(__u32 state, const struct weir_socket *s, __u64 cookie)
+/* The direction of a TCP socket, from its state or from who opened it. False: nobody noted that,
+ * and it counts as called. */
+static __always_inline bool tcp_direction_read(__u32 state, const struct weir_socket *s,
+					       __u64 cookie, __u8 *direction)
 {
+	*direction = WEIR_CALLS;
 	switch (state) {
 	case BPF_TCP_LISTEN: /* a SYN-ACK goes out in the listener's name */
 	case BPF_TCP_SYN_RECV:
-		return WEIR_SERVES;
+		*direction = WEIR_SERVES;
+		return true;
 	case BPF_TCP_SYN_SENT:
-		return WEIR_CALLS;
+		return true;
 	}
 	switch (opener_get(s, cookie)) {
 	case OPENER_THEM:
-		return WEIR_SERVES;
+		*direction = WEIR_SERVES;
+		return true;
 	case OPENER_US:
-		return WEIR_CALLS;
+		return true;
 	}
-	loss_count(WEIR_LOST_OPENER_UNKNOWN);
-	return WEIR_CALLS;
+	return false;
+}
+
+static __always_inline __u8 tcp_direction(__u32 state, const struct weir_socket *s, __u64 cookie)
+{
+	__u8 direction;
+
+	if (!tcp_direction_read(state, s, cookie, &direction))
+		loss_count(WEIR_LOST_OPENER_UNKNOWN);
+	return direction;
 }
 
 /* Puts the question for `p` in the given direction. */

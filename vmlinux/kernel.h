@@ -90,8 +90,22 @@ struct sock_common {
 	struct in6_addr___kernel skc_v6_rcv_saddr;
 };
 
+/* include/linux/net.h, include/linux/fs.h: what a process holds of a socket */
+struct inode {
+	unsigned long i_ino;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct socket {
+	struct file *file;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
 	struct sock_cgroup_data sk_cgrp_data;
 	__u8 sk_kern_sock : 1;
 };
@@ -129,6 +143,9 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_acked;
+	__u32 snd_una;
+	__u32 write_seq;
 };
 
 struct udp_sock {

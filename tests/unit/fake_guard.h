@@ -32,6 +32,9 @@ struct guard {
 	char calls[4096];	       /* "set_cuts set_orders sever ..." */
 	int fail_set_cuts, fail_apply; /* -errno to give */
 	struct sever_result sever;
+	struct weir_session sessions[4];
+	size_t session_count;
+	int fail_sessions;
 	bool is_pinned;
 };
 
@@ -188,6 +191,18 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 		each(&selected, data);
 	*result = guard->sever;
 	return 0;
+}
+
+int guard_sessions(struct guard *guard,
+		   void (*each)(const struct weir_session *session, void *data), void *data,
+		   struct guard_reach *reach, char **problem)
+{
+	*reach = guard->sever.reach;
+	for (size_t i = 0; i < guard->session_count; i++)
+		each(&guard->sessions[i], data);
+	if (guard->fail_sessions)
+		*problem = strdup("the fake lists nothing more");
+	return guard->fail_sessions;
 }
 
 int guard_reach(struct guard *guard, struct guard_reach *reach)

@@ -30,7 +30,7 @@ RATE_BYTES, RATE_SECONDS = 1 << 20, 10  # of the kernel's own packets to one par
 BOOT_SECONDS, LOAD_SECONDS, ORDER_SECONDS = 300, 900, 120
 MODULES = ("virtio_pci", "virtio_net", "inet_diag", "tcp_diag", "udp_diag", "veth", "dummy", "sch_ingress")
 # What `make` has built: the programs as objects, for the verifier's cost
-OBJECTS = ("weir", "sever", "forgive", "carry")
+OBJECTS = ("weir", "sever", "session", "forgive", "carry")
 
 
 class Failed(Exception):

@@ -5,8 +5,7 @@
 #ifndef WEIR_CALL_H
 #define WEIR_CALL_H
 
-#include <json-c/json.h>
-
+#include "user/base/field.h"
 #include "user/cmd/cmd.h"
 
 struct answer {
@@ -35,20 +34,5 @@ void call_put_targets(json_object *request, const struct arguments *arguments);
 /* The texts of a policy, as requests carry them. */
 struct sources;
 json_object *call_files(const struct sources *sources);
-
-/* "", 0, false, NULL when it is not there. */
-const char *field_text(json_object *object, const char *key);
-/* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */
-char *field_plain(json_object *object, const char *key);
-char *field_plain_item(json_object *object, const char *key, size_t index); /* of a list of texts */
-uint64_t field_number(json_object *object, const char *key);
-double field_real(json_object *object, const char *key);
-bool field_is(json_object *object, const char *key);
-json_object *field_object(json_object *object, const char *key);
-size_t field_count(json_object *object, const char *key);
-json_object *field_item(json_object *object, const char *key, size_t index);
-
-/* "2026-11-22 03:05:07", local time. `text` holds 32 bytes. */
-const char *time_text(uint64_t seconds, char *text);
 
 #endif

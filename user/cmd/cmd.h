@@ -81,6 +81,7 @@ int command_usage(const struct arguments *arguments, const char *format, ...)
 extern const struct command command_run, command_check, command_explain, command_apply,
 	command_confirm, command_rollback, command_status, command_services, command_cut,
 	command_reopen, command_events, command_probe, command_unload, command_meters,
-	command_policy, command_without_guard, command_order, command_sign;
+	command_policy, command_without_guard, command_order, command_sign, command_show,
+	command_who;
 
 #endif

@@ -7,6 +7,8 @@
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 
+enum { MOST_PARTNERS = 20 }; /* of a dry run, for people */
+
 static void print_sockets(json_object *answer)
 {
 	size_t count = field_count(answer, "sockets");
@@ -20,6 +22,47 @@ static void print_sockets(json_object *answer)
 		       field_number(socket, "local_port"), partner[0] ? partner : "stranger",
 		       field_text(socket, "peer"), field_number(socket, "peer_port"));
 	}
+}
+
+static void print_partners(json_object *answer)
+{
+	size_t count = field_count(answer, "partners"), shown = 0;
+
+	printf("it would stop %" PRIu64 " partners", field_number(answer, "partner_count"));
+	for (; shown < count && shown < MOST_PARTNERS; shown++) {
+		json_object *partner = field_item(answer, "partners", shown);
+
+		printf("%s%s", shown ? ", " : ": ", field_text(partner, "name"));
+		if (field_number(partner, "connections"))
+			printf(" (%" PRIu64 " connections)", field_number(partner, "connections"));
+	}
+	puts(field_number(answer, "partner_count") > shown ? ", ..." : "");
+}
+
+static void print_spared(json_object *answer)
+{
+	size_t count = field_count(answer, "lifeline");
+
+	if (count == 0)
+		return;
+	fputs("the lifeline spares ", stdout);
+	for (size_t i = 0; i < count; i++) {
+		json_object *spared = field_item(answer, "lifeline", i);
+
+		printf("%s%s (%" PRIu64 " connections)", i ? ", " : "",
+		       field_text(spared, "service"), field_number(spared, "connections"));
+	}
+	putchar('\n');
+}
+
+static void print_dry_run(json_object *answer)
+{
+	print_sockets(answer);
+	print_partners(answer);
+	print_spared(answer);
+	if (field_object(answer, "lifeline_problem"))
+		printf("not all of these are counted: %s\n",
+		       field_text(answer, "lifeline_problem"));
 	printf("it would end %" PRIu64 " connections; nothing was done\n",
 	       field_number(answer, "selected"));
 }
@@ -69,7 +112,7 @@ static int run(const struct arguments *arguments)
 	}
 	code = call_host(arguments, request, true, &answer);
 	if (field_object(answer.object, "sockets"))
-		print_sockets(answer.object);
+		print_dry_run(answer.object);
 	else if (field_object(answer.object, "cuts"))
 		print_cut(&answer);
 	answer_free(&answer);
@@ -88,8 +131,8 @@ const struct command command_cut = {
 			{"--reason", "TEXT", "why; it stays with the cut (required)", false},
 			{"--for", "SPAN", "let it end by itself (left out: until `weir reopen`)",
 			 false},
-			{"--dry-run", NULL, "tell which connections it would end, and do nothing",
-			 false},
+			{"--dry-run", NULL,
+			 "tell whom it would stop and what it would end, and do nothing", false},
 			{NULL, NULL, NULL, false},
 		},
 	.run = run,

@@ -7,13 +7,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/daemon/dry_run.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
 #include "user/policy/target.h"
-
-enum { MOST_LISTED = 1000 }; /* sockets that a dry run lists */
 
 void order_format(uint64_t id, char *text, size_t size)
 {
@@ -70,36 +68,7 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-struct listing {
-	const struct host *host;
-	struct json_out *reply;
-	size_t count;
-};
-
-static void list_socket(const struct weir_selected *selected, void *data)
-{
-	struct listing *listing = data;
-	const struct image *image = &listing->host->image;
-	char text[ADDRESS_TEXT];
-
-	if (listing->count++ >= MOST_LISTED)
-		return;
-	json_open(listing->reply, NULL, '{');
-	if (selected->service < image->head.services)
-		json_put_text(listing->reply, "service", image->service_names[selected->service]);
-	if (selected->partner < image->head.partners)
-		json_put_text(listing->reply, "partner", image->partner_names[selected->partner]);
-	address_format(selected->local, text, sizeof(text));
-	json_put_text(listing->reply, "local", text);
-	json_put_uint(listing->reply, "local_port", selected->local_port);
-	address_format(selected->peer, text, sizeof(text));
-	json_put_text(listing->reply, "peer", text);
-	json_put_uint(listing->reply, "peer_port", selected->peer_port);
-	json_put_uint(listing->reply, "protocol", selected->protocol);
-	json_close(listing->reply, '}');
-}
-
-static void put_result(struct json_out *reply, const struct sever_result *result)
+void cut_put_result(struct json_out *reply, const struct sever_result *result)
 {
 	json_put_uint(reply, "selected", result->selected);
 	json_put_uint(reply, "ended", result->ended);
@@ -127,26 +96,6 @@ static void put_cuts(struct json_out *reply, const struct orders *orders, uint64
 }
 
 /* ---- the order ------------------------------------------------------------------------------ */
-
-static int dry_run(struct host *host, const struct cut_table *table, struct json_out *reply,
-		   char **problem)
-{
-	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT};
-	struct listing listing = {.host = host, .reply = reply};
-	struct sever_result result = {0};
-	int r;
-
-	r = guard_stage_cuts(host->guard, table, &request.cut_slot);
-	if (r < 0)
-		return tell_problem(problem, r, "cannot stage the cut: %s", strerror(-r));
-	json_put_bool(reply, "dry_run", true);
-	json_open(reply, "sockets", '[');
-	r = guard_sever(host->guard, &request, true, list_socket, &listing, &result, problem);
-	json_close(reply, ']');
-	if (r == 0 || result.reach.namespaces)
-		put_result(reply, &result);
-	return r < 0 && result.reach.namespaces ? DONE_IN_PART : r;
-}
 
 static void tell_cuts(struct host *host, uint64_t first, const struct sever_result *result)
 {
@@ -218,7 +167,7 @@ static int end_and_save(struct host *host, uint64_t first, int kept, struct json
 	host->has_unsaved_orders = saved < 0;
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
 	written = journal_cuts(host, first, &result, in_part);
-	put_result(reply, &result);
+	cut_put_result(reply, &result);
 	put_cuts(reply, &host->orders, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
 	tell_cuts(host, first, &result);
@@ -273,7 +222,7 @@ static int cut_locked(struct host *host, const struct order_request *request,
 	if (r == 0)
 		r = orders_compile_for(host, &orders, &table, problem);
 	if (r == 0 && request->is_dry_run) {
-		r = dry_run(host, &table, reply, problem);
+		r = cut_dry_run(host, request, &table, reply, problem);
 		free(table.entry);
 		return r;
 	}

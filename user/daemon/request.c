@@ -18,6 +18,7 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/show.h"
 #include "user/daemon/status.h"
 #include "user/daemon/store.h"
 
@@ -124,12 +125,43 @@ static int open_metering(struct call *call)
 		     : 0;
 }
 
-static int do_status(struct call *call)
+/* With what the metering knows, where there is one: what is only assumed. */
+static void try_metering(struct call *call)
 {
 	if (!call->host->is_daemon)
-		open_metering(call); /* without them the status is a line shorter */
+		open_metering(call);
 	free(TAKE_PTR(call->problem));
+}
+
+static int do_status(struct call *call)
+{
+	try_metering(call); /* without them the status is a line shorter */
 	return host_status(call->host, &call->reply, &call->problem);
+}
+
+static int do_show(struct call *call)
+{
+	const char *target;
+	int r = get_text(call, call->request, "target", true, &target);
+
+	if (r < 0)
+		return r;
+	try_metering(call);
+	return host_show(call->host, target, &call->reply, &call->problem);
+}
+
+static int do_who(struct call *call)
+{
+	uint8_t address[16];
+	const char *text;
+	int r = get_text(call, call->request, "address", true, &text);
+
+	if (r < 0)
+		return r;
+	if (address_parse(text, address) < 0)
+		return malformed(call, "address");
+	try_metering(call);
+	return host_who(call->host, address, &call->reply, &call->problem);
 }
 
 static int do_services(struct call *call)
@@ -409,6 +441,8 @@ static const struct request {
 	bool is_order; /* its refusal goes into the journal, under its name */
 } requests[] = {
 	{"status", do_status, false, false},
+	{"show", do_show, false, false},
+	{"who", do_who, false, false},
 	{"services", do_services, false, false},
 	{"cut", do_cut, false, true},
 	{"reopen", do_reopen, false, true},

@@ -11,13 +11,12 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
-#include "user/daemon/cutting.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
+#include "user/daemon/orders_tell.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/stand_in.h"
 #include "user/daemon/totals.h"
-#include "user/policy/target.h"
 #include "user/policy/words.h"
 
 /* ---- policy --------------------------------------------------------------------------------- */
@@ -88,59 +87,6 @@ static int put_hooks(const struct host *host, struct json_out *reply)
 	return 0;
 }
 
-static void put_cut(const struct host *host, struct json_out *reply, size_t index)
-{
-	const struct weir_order *order = &host->orders.item[index];
-	struct weir_cut_entry entry;
-	_cleanup_free_ char *why = NULL;
-	char id[24];
-
-	order_format(order->id, id, sizeof(id));
-	json_open(reply, NULL, '{');
-	json_put_text(reply, "id", id);
-	json_put_text(reply, "target", order->target);
-	json_put_text(reply, "reason", order->reason);
-	json_put_uint(reply, "since", order->since_ns / 1000000000);
-	if (order->until_ns)
-		json_put_uint(reply, "until", order->until_ns / 1000000000);
-	else
-		json_put_null(reply, "until");
-	json_put_text(reply, "by", order->by);
-	json_put_bool(reply, "has_object",
-		      host->is_foreign ||
-			      target_resolve(&host->image, order->target, &entry, &why) == 0);
-	json_open(reply, "except", '[');
-	for (size_t i = index + 1; i < host->orders.count; i++) {
-		if (host->orders.item[i].parent == order->id)
-			json_put_text(reply, NULL, host->orders.item[i].target);
-	}
-	json_close(reply, ']');
-	json_close(reply, '}');
-}
-
-static void put_latch(const struct host *host, struct json_out *reply, const struct latch *latch)
-{
-	_cleanup_free_ char *what = latch_target(host, latch);
-	char id[24];
-
-	latch_format(latch->account, id, sizeof(id));
-	json_open(reply, NULL, '{');
-	json_put_text(reply, "id", id);
-	json_put_text(reply, "target", what);
-	json_put_text(reply, "reason", "a breach of its budget");
-	json_put_uint(reply, "since",
-		      (latch->severed_ns + guard_control(host->guard).wall_offset_ns) / 1000000000);
-	json_put_null(reply, "until");
-	json_put_text(reply, "by", "guard");
-	json_put_text(reply, "service", names_service(&host->names, latch->service_key));
-	json_put_text(reply, "partner", names_partner(&host->names, latch->partner_key));
-	json_put_text(reply, "grant", names_grant(&host->names, latch->grant_key));
-	json_put_uint(reply, "accounts", latch->count);
-	json_open(reply, "except", '[');
-	json_close(reply, ']');
-	json_close(reply, '}');
-}
-
 static int put_cuts(struct host *host, struct json_out *reply, const struct latches *latches)
 {
 	int r = host_refresh_orders(host);
@@ -149,11 +95,17 @@ static int put_cuts(struct host *host, struct json_out *reply, const struct latc
 		return r;
 	json_open(reply, "cuts", '[');
 	for (size_t i = 0; i < host->orders.count; i++) {
-		if (host->orders.item[i].parent == 0)
-			put_cut(host, reply, i);
+		if (host->orders.item[i].parent)
+			continue;
+		json_open(reply, NULL, '{');
+		order_put(host, &host->orders.item[i], reply);
+		json_close(reply, '}');
 	}
-	for (size_t i = 0; i < latches->count; i++)
-		put_latch(host, reply, &latches->item[i]);
+	for (size_t i = 0; i < latches->count; i++) {
+		json_open(reply, NULL, '{');
+		latch_put(host, &latches->item[i], reply);
+		json_close(reply, '}');
+	}
 	json_close(reply, ']');
 	return 0;
 }

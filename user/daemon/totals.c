@@ -12,8 +12,7 @@ struct summing {
 	struct totals *totals;
 };
 
-/* These hold windows, and what they count stands in an account too. */
-static bool is_window_only(uint64_t grant_key)
+bool account_is_counted(uint64_t grant_key)
 {
 	switch (grant_key) {
 	case WEIR_KEY_CEILING:
@@ -21,12 +20,12 @@ static bool is_window_only(uint64_t grant_key)
 	case WEIR_KEY_PEER:
 	case WEIR_KEY_HANDSHAKE:
 	case WEIR_KEY_DHCP:
-		return true;
+		return false;
 	}
-	return false;
+	return true;
 }
 
-static void add(struct total *total, const struct weir_meter *meter)
+void total_add(struct total *total, const struct weir_meter *meter)
 {
 	total->sent_bytes += meter->sent_bytes[0] + meter->sent_bytes[1];
 	total->sent_packets += meter->sent_packets[0] + meter->sent_packets[1];
@@ -45,7 +44,7 @@ static int sum(uint64_t key, const struct weir_meter *meter, void *data)
 	uint32_t service, partner;
 	int r = latches_note(&totals->latches, key, meter);
 
-	if (r < 0 || key == WEIR_KEY_PEER || is_window_only(meter->grant_key))
+	if (r < 0 || key == WEIR_KEY_PEER || !account_is_counted(meter->grant_key))
 		return r;
 	service = names_service_index(names, meter->service_key);
 	partner = meter->partner_key ? names_partner_index(names, meter->partner_key)
@@ -57,10 +56,12 @@ static int sum(uint64_t key, const struct weir_meter *meter, void *data)
 		}
 		return 0;
 	}
-	add(service == TABLE_NONE ? &totals->former_services : &totals->services[service], meter);
-	add(partner == TABLE_NONE ? &totals->former_partners : &totals->partners[partner], meter);
+	total_add(service == TABLE_NONE ? &totals->former_services : &totals->services[service],
+		  meter);
+	total_add(partner == TABLE_NONE ? &totals->former_partners : &totals->partners[partner],
+		  meter);
 	if (service != TABLE_NONE && meter->grant_key == WEIR_KEY_STRANGERS)
-		add(&totals->strangers[service], meter);
+		total_add(&totals->strangers[service], meter);
 	return 0;
 }
 

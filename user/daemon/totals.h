@@ -24,6 +24,11 @@ struct totals {
 	struct latches latches;
 };
 
+/* Whether an account's counters go into a sum: those of the others, which only hold windows, stand
+ * in an account too. */
+bool account_is_counted(uint64_t grant_key);
+void total_add(struct total *total, const struct weir_meter *meter);
+
 /* 0 or -errno. Free in either case. */
 int totals_read(const struct host *host, struct totals *totals);
 void totals_free(struct totals *totals);

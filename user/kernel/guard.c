@@ -119,6 +119,8 @@ void guard_close(struct guard *guard)
 	retire_end(guard);
 	sever_free(guard->sever);
 	free(guard->sever_why);
+	lister_free(guard->lister);
+	free(guard->lister_why);
 	keep_free(guard->keep);
 	forgiver_free(guard->forgiver);
 	former_free(guard->former);

@@ -63,8 +63,9 @@ const char *guard_former_loss(const struct guard *guard);
  * links, on the same maps; missing hooks and uplinks are attached. Raises the generation. */
 int guard_adopt(struct guard *guard, const struct guard_options *options, char **problem);
 
-/* Loads the programs that later work runs (ending sockets, forgiving), for a process that will not
- * be able to load any. All are tried, the first error is told. */
+/* Loads the programs that later work runs (ending and listing sockets, forgiving), for a process
+ * that will not be able to load any. All are tried, the first error is told; a list that cannot be
+ * had is told by guard_sessions(). */
 int guard_prepare(struct guard *guard, char **problem);
 
 /* Detaches and unpins everything, sessions unharmed. Freeing its tables, which can take seconds, is
@@ -135,6 +136,15 @@ struct sever_result {
 int guard_sever(struct guard *guard, const struct weir_sever_request *request, bool dry_run,
 		void (*each)(const struct weir_selected *selected, void *data), void *data,
 		struct sever_result *result, char **problem);
+
+/*
+ * Lists the open connections of guarded sockets, in the same namespaces: no listening ones, UDP
+ * only when connected, none that stay on this host. It changes nothing. What could be reached is
+ * listed also on failure; *reach says what was not.
+ */
+int guard_sessions(struct guard *guard,
+		   void (*each)(const struct weir_session *session, void *data), void *data,
+		   struct guard_reach *reach, char **problem);
 
 /* What guard_sever() would reach, found by entering each namespace. */
 int guard_reach(struct guard *guard, struct guard_reach *reach);

@@ -139,6 +139,7 @@ int map_info(int fd, struct bpf_map_info *info);
 /* ---- the guard ------------------------------------------------------------------------------- */
 
 struct sever;
+struct lister;
 struct keep;
 struct former;
 
@@ -173,6 +174,9 @@ struct guard {
 	struct sever *sever;
 	int sever_err; /* why guard_prepare() could not load it; 0: not tried, or loaded */
 	char *sever_why;
+	struct lister *lister;
+	int lister_err; /* likewise */
+	char *lister_why;
 	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
 	struct forgiver *forgiver; /* meters.c */
 	struct former *former;	   /* former.c: until guard_adopt() */
@@ -352,11 +356,13 @@ int cgroup_walk(const char *path, int (*each)(int fd, const char *below, uint64_
 /* Path of a cgroup by its id, searched below `root`; malloc'd. -ENOENT when it is gone. */
 int cgroup_path_of(const char *root, uint64_t id, char **path);
 
-/* ---- sever.c, sock_diag.c, netns.c ----------------------------------------------------------- */
+/* ---- sever.c, sessions.c, sock_diag.c, netns.c ----------------------------------------------- */
 
 /* Loads the iterators once. */
 int sever_load(struct guard *guard, char **problem);
 void sever_free(struct sever *sever);
+int lister_load(struct guard *guard, char **problem);
+void lister_free(struct lister *lister);
 
 struct selection {
 	struct weir_selected *item;
@@ -380,6 +386,20 @@ struct namespaces {
  * What could be found is, whatever fails; the first error is told. */
 int namespaces_find(const char *cgroup, struct namespaces *namespaces);
 void namespaces_close(struct namespaces *namespaces);
+/* Calls `inside` (NULL: nothing is done there) in each of them, from a thread that entered it.
+ * *reach is filled in any case; the first error is told. */
+int namespaces_each(const char *cgroup, int (*inside)(void *data), void *data,
+		    struct guard_reach *reach);
+
+/* What iterators wrote: `count` records of `size` bytes each; `item` is malloc'd. */
+struct records {
+	size_t size;
+	void *item;
+	size_t count, capacity;
+};
+/* Reads an iterator to its end, which is what makes it run, in the network namespace of the calling
+ * thread; adds to what is there. */
+int records_read(struct records *records, int link_fd);
 
 /* ---- meters.c -------------------------------------------------------------------------------- */
 

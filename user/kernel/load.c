@@ -189,6 +189,7 @@ int guard_prepare(struct guard *guard, char **problem)
 {
 	int err = sever_load(guard, &guard->sever_why), other = forgiver_load(guard, problem);
 
+	guard->lister_err = lister_load(guard, &guard->lister_why);
 	guard->sever_err = err;
 	if (err)
 		problem_set(problem, err, "%s", guard->sever_why ?: strerror(-err));

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * netns.c - the network namespaces of the processes in a cgroup: sockets are found only from
- * inside.
+ * inside. An iterator sees the network namespace of the thread that opens it, so each namespace
+ * gets a thread that enters it.
  */
 #include "user/kernel/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -125,4 +127,120 @@ void namespaces_close(struct namespaces *namespaces)
 		cleanup_close(&namespaces->item[--namespaces->count].fd);
 	free(namespaces->item);
 	memset(namespaces, 0, sizeof(*namespaces));
+}
+
+/* ---- doing something in each ----------------------------------------------------------------- */
+
+struct visit {
+	int (*inside)(void *data); /* NULL: it is entered, nothing is done there */
+	void *data;
+	int fd;
+	bool is_inside;
+	int err;
+};
+
+static int visit_inside(const struct visit *visit)
+{
+	return visit->inside ? visit->inside(visit->data) : 0;
+}
+
+static void *visit_thread(void *data)
+{
+	struct visit *visit = data;
+
+	visit->is_inside = !setns(visit->fd, CLONE_NEWNET);
+	visit->err = visit->is_inside ? visit_inside(visit) : -errno;
+	return NULL;
+}
+
+/* A thread of its own: entering a namespace must not move the caller. */
+static int visit_one(struct visit *visit, const struct namespaces *namespaces, size_t index,
+		     struct guard_reach *reach)
+{
+	pthread_t thread;
+	int err;
+
+	if (index == 0) /* the caller's own: a host without others needs no CAP_SYS_ADMIN */
+		return visit_inside(visit);
+	visit->fd = namespaces->item[index].fd;
+	if (visit->fd >= 0) {
+		err = pthread_create(&thread, NULL, visit_thread, visit);
+		if (err)
+			return -err;
+		pthread_join(thread, NULL);
+		if (visit->is_inside || visit->err != -EPERM)
+			return visit->err;
+	}
+	reach->closed++;
+	return 0;
+}
+
+/* One namespace that cannot be entered must not keep the others' sockets alive: all are tried, the
+ * first error is told. */
+int namespaces_each(const char *cgroup, int (*inside)(void *data), void *data,
+		    struct guard_reach *reach)
+{
+	struct namespaces namespaces = {};
+	struct visit visit = {.inside = inside, .data = data};
+	int err = namespaces_find(cgroup, &namespaces);
+
+	*reach = (struct guard_reach){};
+	if (err == -EACCES || err == -EPERM) {
+		reach->unread = err;
+		err = 0;
+	}
+	reach->namespaces = namespaces.count;
+	for (size_t i = 0; i < namespaces.count; i++) {
+		int one = visit_one(&visit, &namespaces, i, reach);
+
+		if (one && !err)
+			err = one;
+	}
+	namespaces_close(&namespaces);
+	return err;
+}
+
+/* ---- reading an iterator --------------------------------------------------------------------- */
+
+static int room_for(struct records *records, size_t more)
+{
+	size_t capacity = records->capacity ?: 1024;
+	void *item;
+
+	while (capacity < records->count + more)
+		capacity *= 2;
+	if (capacity == records->capacity)
+		return 0;
+	item = reallocarray(records->item, capacity, records->size);
+	if (!item)
+		return -ENOMEM;
+	records->item = item;
+	records->capacity = capacity;
+	return 0;
+}
+
+int records_read(struct records *records, int link_fd)
+{
+	const size_t step = 512;
+	_cleanup_close_ int fd = bpf_iter_create(link_fd);
+	size_t part = 0; /* bytes of a record that was cut in two */
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		int err = room_for(records, step + 1);
+		ssize_t got;
+
+		if (err)
+			return err;
+		got = read(fd, (char *)records->item + records->count * records->size + part,
+			   step * records->size);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (got <= 0)
+			return got ? -errno : 0;
+		part += got;
+		records->count += part / records->size;
+		part %= records->size;
+	}
 }

@@ -3,8 +3,7 @@
  * sever.c - ends the sockets that a cut or a latch refuses, in each network namespace.
  *
  * The kernel's socket iterators select, and end at once where the kernel has bpf_sock_destroy();
- * elsewhere SOCK_DESTROY ends what they selected. An iterator sees the network namespace of the
- * thread that opens it, so each namespace gets a thread that enters it.
+ * elsewhere SOCK_DESTROY ends what they selected.
  *
  * The request goes through a map of this process's own: two processes that end sockets at once do
  * not meet, and no lock is needed.
@@ -12,7 +11,6 @@
 #include "user/kernel/internal.h"
 
 #include <errno.h>
-#include <sched.h>
 
 #include "user/base/now.h"
 
@@ -103,96 +101,26 @@ int sever_load(struct guard *guard, char **problem)
 /* ---- one run --------------------------------------------------------------------------------- */
 
 struct run {
-	const struct sever *sever; /* NULL: namespaces are entered, nothing is done there */
+	const struct sever *sever;
 	bool dry_run;
-	int namespace_fd;
-	bool is_inside;
-	struct weir_selected *item;
-	size_t count, capacity;
-	int err;
+	struct records selected; /* of all namespaces so far */
 };
 
-static int room_for(struct run *run, size_t more)
-{
-	struct weir_selected *item;
-	size_t capacity = run->capacity ?: 1024;
-
-	while (capacity < run->count + more)
-		capacity *= 2;
-	if (capacity == run->capacity)
-		return 0;
-	item = reallocarray(run->item, capacity, sizeof(*item));
-	if (!item)
-		return -ENOMEM;
-	run->item = item;
-	run->capacity = capacity;
-	return 0;
-}
-
-/* Reads an iterator to its end; reading is what makes it run. */
-static int iterate(struct run *run, enum iterator iterator)
-{
-	const size_t step = 512;
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(run->sever->link[iterator]));
-	size_t part = 0; /* bytes of a record that was cut in two */
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		int err = room_for(run, step + 1);
-		ssize_t got;
-
-		if (err)
-			return err;
-		got = read(fd, (char *)(run->item + run->count) + part, step * sizeof(*run->item));
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (got <= 0)
-			return got ? -errno : 0;
-		part += got;
-		run->count += part / sizeof(*run->item);
-		part %= sizeof(*run->item);
-	}
-}
-
-static int run_inside(struct run *run)
-{
-	bool by_iterator = run->sever && !run->dry_run && run->sever->has_destroy;
-	size_t first = run->count; /* those before are of other namespaces */
-	int err;
-
-	if (!run->sever)
-		return 0;
-	err = iterate(run, by_iterator ? SEVER_TCP : SELECT_TCP);
-	if (!err)
-		err = iterate(run, by_iterator ? SEVER_UDP : SELECT_UDP);
-	if (err || run->dry_run)
-		return err;
-	err = sock_diag_end(run->item + first, run->count - first);
-	return by_iterator ? 0 : err; /* a second try there; what was not ended is told */
-}
-
-static void *run_thread(void *data)
+static int run_inside(void *data)
 {
 	struct run *run = data;
+	bool by_iterator = !run->dry_run && run->sever->has_destroy;
+	enum iterator first = by_iterator ? SEVER_TCP : SELECT_TCP;
+	size_t before = run->selected.count;
+	int err = records_read(&run->selected, bpf_link__fd(run->sever->link[first]));
 
-	run->is_inside = !setns(run->namespace_fd, CLONE_NEWNET);
-	run->err = run->is_inside ? run_inside(run) : -errno;
-	return NULL;
-}
-
-/* A thread of its own: entering a namespace must not move the caller. */
-static int run_in(struct run *run, int namespace_fd)
-{
-	pthread_t thread;
-	int err;
-
-	run->namespace_fd = namespace_fd;
-	err = pthread_create(&thread, NULL, run_thread, run);
-	if (err)
-		return -err;
-	pthread_join(thread, NULL);
-	return run->err;
+	if (!err)
+		err = records_read(&run->selected, bpf_link__fd(run->sever->link[first + 1]));
+	if (err || run->dry_run)
+		return err;
+	err = sock_diag_end((struct weir_selected *)run->selected.item + before,
+			    run->selected.count - before);
+	return by_iterator ? 0 : err; /* a second try there; what was not ended is told */
 }
 
 static int put_request(const struct sever *sever, const struct weir_sever_request *request)
@@ -205,50 +133,9 @@ static int put_request(const struct sever *sever, const struct weir_sever_reques
 	return bpf_map_update_elem(fd, &zero, request, BPF_ANY) ? -errno : 0;
 }
 
-static int run_one(struct run *run, const struct namespaces *namespaces, size_t index,
-		   struct guard_reach *reach)
-{
-	int fd = namespaces->item[index].fd, err = 0;
-
-	if (index == 0) /* the caller's own: a host without others needs no CAP_SYS_ADMIN */
-		return run_inside(run);
-	run->is_inside = false;
-	if (fd >= 0)
-		err = run_in(run, fd);
-	if (fd >= 0 && (run->is_inside || err != -EPERM))
-		return err;
-	reach->closed++;
-	return 0;
-}
-
-/* One namespace that cannot be entered must not keep the others' sockets alive: all are tried, the
- * first error is told. */
-static int run_all(struct guard *guard, struct run *run, struct guard_reach *reach)
-{
-	struct namespaces namespaces = {};
-	int err = namespaces_find(guard->cgroup_path, &namespaces);
-
-	if (err == -EACCES || err == -EPERM) {
-		reach->unread = err;
-		err = 0;
-	}
-	reach->namespaces = namespaces.count;
-	for (size_t i = 0; i < namespaces.count; i++) {
-		int one = run_one(run, &namespaces, i, reach);
-
-		if (one && !err)
-			err = one;
-	}
-	namespaces_close(&namespaces);
-	return err;
-}
-
 int guard_reach(struct guard *guard, struct guard_reach *reach)
 {
-	struct run run = {};
-
-	*reach = (struct guard_reach){};
-	return run_all(guard, &run, reach);
+	return namespaces_each(guard->cgroup_path, NULL, NULL, reach);
 }
 
 static int tell_unended(const struct guard_reach *reach, int err, char **problem)
@@ -275,7 +162,8 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 		struct sever_result *result, char **problem)
 {
 	uint64_t began = clock_now(CLOCK_MONOTONIC);
-	struct run run = {.dry_run = dry_run};
+	struct run run = {.dry_run = dry_run, .selected.size = sizeof(struct weir_selected)};
+	const struct weir_selected *item;
 	struct sever_result sum = {};
 	int err = sever_load(guard, problem);
 
@@ -284,14 +172,15 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	if (err)
 		return err;
 	run.sever = guard->sever;
-	err = run_all(guard, &run, &sum.reach);
-	for (size_t i = 0; i < run.count; i++) {
-		sum.ended += run.item[i].is_ended;
+	err = namespaces_each(guard->cgroup_path, run_inside, &run, &sum.reach);
+	item = run.selected.item;
+	for (size_t i = 0; i < run.selected.count; i++) {
+		sum.ended += item[i].is_ended;
 		if (each)
-			each(&run.item[i], data);
+			each(&item[i], data);
 	}
-	free(run.item);
-	sum.selected = run.count;
+	sum.selected = run.selected.count;
+	free(run.selected.item);
 	sum.by_iterator = guard->sever->has_destroy;
 	sum.took_ns = clock_now(CLOCK_MONOTONIC) - began;
 	if (result)

@@ -24,28 +24,6 @@ struct grant_search {
 	bool hours_closed;
 };
 
-/* Whether `wall_ns` lies in one of the grant's intervals; *edge gets the next change. */
-static bool hours_are_open(const struct image *image, const struct weir_grant *grant,
-			   uint64_t wall_ns, uint64_t *edge)
-{
-	const struct weir_interval *hours = image->hours + grant->hours_first;
-	uint32_t low = 0, high = grant->hours_count;
-
-	*edge = FOREVER;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (hours[middle].until_ns > wall_ns)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	if (low == grant->hours_count)
-		return false;
-	*edge = hours[low].from_ns > wall_ns ? hours[low].from_ns : hours[low].until_ns;
-	return hours[low].from_ns <= wall_ns;
-}
-
 static bool rule_matches(const struct weir_rule *rule, const struct weir_question *question)
 {
 	if (rule->protocol != question->protocol || question->port < rule->port_first ||
@@ -70,7 +48,7 @@ static bool try_rule(struct grant_search *s, const struct weir_rule *rule,
 		return true;
 	}
 	if (grant->hours_count) {
-		bool is_open = hours_are_open(s->image, grant, s->wall_ns, &edge);
+		bool is_open = image_grant_is_open(s->image, grant, s->wall_ns, &edge);
 
 		if (edge < s->edge_ns)
 			s->edge_ns = edge;
@@ -121,44 +99,6 @@ static uint64_t find_grant(struct grant_search *s, struct weir_answer *answer)
 /* ---- cuts
  * --------------------------------------------------------------------------------------*/
 
-static bool has_class(const struct image *image, const struct weir_answer *answer, uint32_t bit)
-{
-	uint32_t word = bit / 64;
-
-	if (word >= WEIR_CLASS_WORDS)
-		return false;
-	return (image->services[answer->service].classes[word] |
-		image->partners[answer->partner].classes[word] |
-		image->grants[answer->grant].classes[word]) >>
-		       (bit % 64) &
-	       1;
-}
-
-static bool entry_covers(const struct image *image, const struct weir_cut_entry *entry,
-			 const uint8_t peer[16], const struct weir_answer *answer)
-{
-	if (entry->service != WEIR_ANY && entry->service != answer->service)
-		return false;
-	switch (entry->target) {
-	case WEIR_TARGET_ALL:
-		return true;
-	case WEIR_TARGET_STRANGERS:
-		return answer->grant == WEIR_NO_GRANT;
-	case WEIR_TARGET_PARTNER:
-		return answer->partner == entry->index && answer->partner != WEIR_NO_PARTNER;
-	case WEIR_TARGET_SERVICE:
-		return answer->service == entry->index;
-	case WEIR_TARGET_GRANT:
-		return answer->grant == entry->index && answer->grant != WEIR_NO_GRANT;
-	case WEIR_TARGET_CLASS:
-		return has_class(image, answer, entry->index);
-	case WEIR_TARGET_ADDRESS:
-		return prefix_holds(entry->address, entry->prefix_bits, peer);
-	default:
-		return false;
-	}
-}
-
 /* The first cut that none of its exceptions lets back, or 0. */
 static uint64_t find_cut(const struct image *image, const struct cut_table *cuts,
 			 const uint8_t peer[16], const struct weir_answer *answer)
@@ -170,13 +110,13 @@ static uint64_t find_cut(const struct image *image, const struct cut_table *cuts
 		const struct weir_cut_entry *entry = &cuts->entry[i];
 
 		if (entry->is_exception) {
-			if (is_cut && entry_covers(image, entry, peer, answer))
+			if (is_cut && image_entry_covers(image, entry, peer, answer))
 				is_cut = false;
 			continue;
 		}
 		if (is_cut)
 			break;
-		is_cut = entry_covers(image, entry, peer, answer);
+		is_cut = image_entry_covers(image, entry, peer, answer);
 		order = entry->order;
 	}
 	return is_cut ? order : 0;

@@ -66,7 +66,7 @@ uint32_t image_class(const struct image *image, const char *name)
  * (address, 128) starts inside every prefix that holds the address, so those are found by going
  * outwards from it.
  */
-static const struct image_prefix *find_prefix(const struct image *image, const uint8_t address[16])
+const struct image_prefix *image_prefix_of(const struct image *image, const uint8_t address[16])
 {
 	size_t low = 0, high = image->prefix_count;
 	uint32_t at;
@@ -90,7 +90,7 @@ static const struct image_prefix *find_prefix(const struct image *image, const u
 
 uint32_t image_partner_of(const struct image *image, const uint8_t address[16])
 {
-	const struct image_prefix *prefix = find_prefix(image, address);
+	const struct image_prefix *prefix = image_prefix_of(image, address);
 
 	return prefix ? prefix->partner : WEIR_NO_PARTNER;
 }
@@ -135,6 +135,67 @@ struct weir_span image_rules_of(const struct image *image, uint32_t service, uin
 			high = middle;
 	}
 	return (struct weir_span){0};
+}
+
+/* ---- hours and orders ------------------------------------------------------------------------*/
+
+bool image_grant_is_open(const struct image *image, const struct weir_grant *grant,
+			 uint64_t wall_ns, uint64_t *edge)
+{
+	const struct weir_interval *hours = image->hours + grant->hours_first;
+	uint32_t low = 0, high = grant->hours_count;
+
+	*edge = UINT64_MAX;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (hours[middle].until_ns > wall_ns)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (low == grant->hours_count)
+		return false;
+	*edge = hours[low].from_ns > wall_ns ? hours[low].from_ns : hours[low].until_ns;
+	return hours[low].from_ns <= wall_ns;
+}
+
+static bool has_class(const struct image *image, const struct weir_answer *answer, uint32_t bit)
+{
+	uint32_t word = bit / 64;
+
+	if (word >= WEIR_CLASS_WORDS)
+		return false;
+	return (image->services[answer->service].classes[word] |
+		image->partners[answer->partner].classes[word] |
+		image->grants[answer->grant].classes[word]) >>
+		       (bit % 64) &
+	       1;
+}
+
+bool image_entry_covers(const struct image *image, const struct weir_cut_entry *entry,
+			const uint8_t peer[16], const struct weir_answer *answer)
+{
+	if (entry->service != WEIR_ANY && entry->service != answer->service)
+		return false;
+	switch (entry->target) {
+	case WEIR_TARGET_ALL:
+		return true;
+	case WEIR_TARGET_STRANGERS:
+		return answer->grant == WEIR_NO_GRANT;
+	case WEIR_TARGET_PARTNER:
+		return answer->partner == entry->index && answer->partner != WEIR_NO_PARTNER;
+	case WEIR_TARGET_SERVICE:
+		return answer->service == entry->index;
+	case WEIR_TARGET_GRANT:
+		return answer->grant == entry->index && answer->grant != WEIR_NO_GRANT;
+	case WEIR_TARGET_CLASS:
+		return has_class(image, answer, entry->index);
+	case WEIR_TARGET_ADDRESS:
+		return prefix_holds(entry->address, entry->prefix_bits, peer);
+	default:
+		return false;
+	}
 }
 
 /* ---- cgroup paths ----------------------------------------------------------------------------*/

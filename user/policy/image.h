@@ -85,9 +85,21 @@ uint32_t image_partner(const struct image *image, const char *name);
 uint32_t image_grant(const struct image *image, const char *name);
 uint32_t image_class(const struct image *image, const char *name);
 
+/* The longest prefix that holds the address, or NULL. */
+const struct image_prefix *image_prefix_of(const struct image *image, const uint8_t address[16]);
 /* Partner of an address by longest prefix, or WEIR_NO_PARTNER. As in the kernel, an IPv4 address
  * (v4-mapped) is looked up among IPv4 prefixes alone: ::/0 does not hold it. */
 uint32_t image_partner_of(const struct image *image, const uint8_t address[16]);
+
+/* Whether `wall_ns` lies in one of the grant's hours, of which it must have some; *edge gets the
+ * next opening or closing (wall), UINT64_MAX when there is none. */
+bool image_grant_is_open(const struct image *image, const struct weir_grant *grant,
+			 uint64_t wall_ns, uint64_t *edge);
+
+/* Whether an order's entry means what is sent to `peer`; of `answer` the service, partner and grant
+ * count. */
+bool image_entry_covers(const struct image *image, const struct weir_cut_entry *entry,
+			const uint8_t peer[16], const struct weir_answer *answer);
 
 /* The lifeline rules that cover an address, and the rules of a (service, profile); an empty span
  * when there are none. */

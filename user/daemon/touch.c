@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * touch.c - which partners an order means.
+ */
+#include "user/daemon/touch.h"
+
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/cover.h"
+
+/* By its own name or class, or as one of all. Of a service's part it needs a rule. */
+static bool is_meant(const struct image *image, const struct weir_cut_entry *order,
+		     uint32_t partner)
+{
+	return partner != WEIR_NO_PARTNER && order->target != WEIR_TARGET_SERVICE &&
+	       (order->target != WEIR_TARGET_ALL || order->service == WEIR_ANY) &&
+	       target_holds_account(image, order, order->service, partner, WEIR_ANY, false);
+}
+
+/* By what a rule of the pair grants. */
+static bool pair_is_meant(const struct image *image, const struct weir_cut_entry *order,
+			  uint32_t service, struct weir_span rules)
+{
+	for (uint32_t i = rules.first; i < rules.first + rules.count; i++) {
+		if (target_holds_account(image, order, service, WEIR_NO_PARTNER,
+					 image->rules[i].grant, false))
+			return true;
+	}
+	return false;
+}
+
+static bool prefix_is_meant(const struct weir_cut_entry *order, const struct image_prefix *prefix)
+{
+	return prefix_holds(order->address, order->prefix_bits, prefix->address) ||
+	       prefix_holds(prefix->address, prefix->bits, order->address);
+}
+
+bool partner_is_touched(const struct image *image, const struct weir_cut_entry *order,
+			uint32_t partner)
+{
+	uint32_t profile = image->partners[partner].profile;
+
+	if (is_meant(image, order, partner))
+		return true;
+	for (uint32_t i = 0; i < image->head.services; i++) {
+		if (pair_is_meant(image, order, i, image_rules_of(image, i, profile)))
+			return true;
+	}
+	for (size_t i = 0; i < image->prefix_count && order->target == WEIR_TARGET_ADDRESS; i++) {
+		if (image->prefixes[i].partner == partner &&
+		    prefix_is_meant(order, &image->prefixes[i]))
+			return true;
+	}
+	return false;
+}
+
+int partners_touched(const struct image *image, const struct weir_cut_entry *order, bool *touched)
+{
+	/* Partners with the same rules share a profile, of which there are no more than partners.
+	 */
+	_cleanup_free_ bool *profiles = calloc(image->head.partners + 1, sizeof(*profiles));
+
+	if (!profiles)
+		return -ENOMEM;
+	for (size_t i = 0; i < image->pair_count; i++) {
+		const struct image_pair *pair = &image->pairs[i];
+
+		if (pair->key.profile < image->head.partners &&
+		    pair_is_meant(image, order, pair->key.service, pair->rules))
+			profiles[pair->key.profile] = true;
+	}
+	for (uint32_t i = 1; i < image->head.partners; i++)
+		touched[i] |= is_meant(image, order, i) || profiles[image->partners[i].profile];
+	for (size_t i = 0; i < image->prefix_count && order->target == WEIR_TARGET_ADDRESS; i++)
+		touched[image->prefixes[i].partner] |= prefix_is_meant(order, &image->prefixes[i]);
+	return 0;
+}

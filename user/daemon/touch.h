@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * touch.h - which partners an order means, as a policy has them. Pure.
+ */
+#ifndef WEIR_TOUCH_H
+#define WEIR_TOUCH_H
+
+#include "user/policy/image.h"
+
+/* Whether the order stops something that the partner could get: all or a part of its addresses, or
+ * what it has by a grant. */
+bool partner_is_touched(const struct image *image, const struct weir_cut_entry *order,
+			uint32_t partner);
+
+/* The same for all partners: `touched` has head.partners places, and gains what is true. -ENOMEM.
+ */
+int partners_touched(const struct image *image, const struct weir_cut_entry *order, bool *touched);
+
+#endif

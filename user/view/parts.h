@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* parts.h - the parts that several pages have. */
+#ifndef WEIR_VIEW_PARTS_H
+#define WEIR_VIEW_PARTS_H
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+/* "CUT partner:x, by c3 (all)": the state, and by what. */
+void print_state(json_object *answer, FILE *out);
+/* Contact, owner, ticket; from and until. */
+void print_partner(json_object *partner, FILE *out);
+void print_cuts(json_object *answer, FILE *out);
+void print_budgets(json_object *answer, FILE *out);
+void print_sessions(json_object *answer, FILE *out);
+void print_recent(json_object *answer, FILE *out);
+void print_next(json_object *answer, FILE *out);
+
+/* A field's text without control characters. */
+void print_plain(json_object *object, const char *key, FILE *out);
+
+#endif
