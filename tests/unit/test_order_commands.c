@@ -245,8 +245,11 @@ static void wrong_words_are_told(void **state)
 {
 	(void)state;
 	remove_files("o");
-	expect(CMD_USAGE, ORDER, "verify", "is missing");
-	expect(CMD_USAGE, ORDER, "verfiy x", "verify or write");
+	expect(CMD_USAGE, ORDER, "verify", "takes one FILE");
+	expect(CMD_USAGE, ORDER, "verfiy x", "verify, write, list or show");
+	expect(CMD_USAGE, ORDER, "write", "takes a KIND");
+	expect(CMD_USAGE, ORDER, "list x", "no more arguments");
+	expect(CMD_USAGE, ORDER, "show", "takes one ID");
 	expect(CMD_USAGE, ORDER, "verify a b", "takes one FILE");
 	expect(CMD_USAGE, ORDER, "verify a --reason x", "verify takes no --reason");
 	expect(CMD_USAGE, ORDER, "write cut all", "--reason is missing");
