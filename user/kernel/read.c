@@ -151,7 +151,7 @@ int slots_since(const struct map_walk *walk, const uint64_t *met_ns, uint64_t si
 
 	if (!value)
 		return -ENOMEM;
-	since_ns = since_ns > CHARGE_NS ? since_ns - CHARGE_NS : 0;
+	since_ns = since_ns > CHARGE_NS ? since_ns - CHARGE_NS : 1; /* 0: never met */
 	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++)
 		count += was_met(met_ns, slot, since_ns);
 	if (count > MOST_SINGLE_SLOTS)
