@@ -136,9 +136,11 @@ static ssize_t read_more(int fd, struct window *window)
 {
 	ssize_t got;
 
-	memmove(window->text, window->text + window->begin, window->used - window->begin);
-	window->used -= window->begin;
-	window->begin = 0;
+	if (window->begin) {
+		memmove(window->text, window->text + window->begin, window->used - window->begin);
+		window->used -= window->begin;
+		window->begin = 0;
+	}
 	if (window->used == window->size) {
 		size_t size = window->size ? 2 * window->size : FIRST_SIZE;
 		char *larger = size > CHAIN_LONGEST ? NULL : realloc(window->text, size);
