@@ -25,7 +25,7 @@ OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
 PATCH = (
     ("bpf/abi.h", "\t__u64 partner_key;\n\t__u64 sent_bytes[2]; /* IP", "\t__u64 partner_key;\n\t__u64 later;\n\t__u64 sent_bytes[2]; /* IP"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 144", "WEIR_SIZE(struct weir_meter, 152"),
-    ("user/daemon/meters_file.c", "\tFIELD(weir_meter, partner_key),\n",
+    ("user/daemon/meters_format.h", "\tFIELD(weir_meter, partner_key),\n",
      "\tFIELD(weir_meter, partner_key),\n\tFIELD(weir_meter, later),\n"),
     ("bpf/abi.h", "\t__u64 window_ns;\n\t__u64 slice_ns;\n", "\t__u64 slice_ns;\n\t__u64 window_ns;\n"),
     ("bpf/abi.h", "\t__u64 observe;", "\t__u64 later;\n\t__u64 observe;"),

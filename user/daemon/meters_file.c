@@ -1,225 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * meters_file.c - the meters on disk: the format.
+ * meters_file.c - the meters on disk: reading what this build or another one wrote.
  */
-#include "user/daemon/meters_file.h"
-
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 
 #include "user/base/array.h"
+#include "user/daemon/meters_format.h"
 
-struct field {
-	char name[METERS_FIELD_TEXT];
-	uint32_t offset, size; /* 4 or 8 bytes */
-};
-
-#define FIELD(type, member)                                                                        \
-	{                                                                                          \
-#member, offsetof(struct type, member), sizeof(((struct type *)0)->member)         \
-	}
-
-static const struct field meter_fields[] = {
-	FIELD(weir_meter, grant_key),
-	FIELD(weir_meter, service_key),
-	FIELD(weir_meter, partner_key),
-	FIELD(weir_meter, sent_bytes[0]),
-	FIELD(weir_meter, sent_bytes[1]),
-	FIELD(weir_meter, sent_packets[0]),
-	FIELD(weir_meter, sent_packets[1]),
-	FIELD(weir_meter, acked_bytes[0]),
-	FIELD(weir_meter, acked_bytes[1]),
-	FIELD(weir_meter, refused_bytes),
-	FIELD(weir_meter, refused_packets),
-	FIELD(weir_meter, would_refuse_bytes),
-	FIELD(weir_meter, would_refuse_packets),
-	FIELD(weir_meter, last_sent_ns),
-	FIELD(weir_meter, told_ns),
-	FIELD(weir_meter, told),
-	FIELD(weir_meter, untold),
-	FIELD(weir_meter, severed_ns),
-};
-
-/* The others follow from these and from the slices. */
-static const struct field window_fields[] = {
-	FIELD(weir_window, window_ns),
-	FIELD(weir_window, slice_start_ns),
-	FIELD(weir_window, warned_until_ns),
-	FIELD(weir_window, alerted_until_ns),
-	FIELD(weir_window, head),
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-_Static_assert(8 * COUNT(meter_fields) == offsetof(struct weir_meter, window),
-	       "a field of the meter is missing above: it would not outlive a reboot");
-
-enum {
-	HEAD_BYTES = METERS_HEAD_BYTES,
-	LONGEST_FORM = 4 + (COUNT(meter_fields) + COUNT(window_fields)) * METERS_FIELD_TEXT,
-	LONGEST_WINDOW = 1 + 8 * COUNT(window_fields) + 1 + 9 * WEIR_SLICES + 9,
-	LONGEST_RECORD = 12 + 8 * COUNT(meter_fields) + WEIR_WINDOWS * LONGEST_WINDOW,
-	/* of another build */
-	MOST_FIELDS = 64,
-	MOST_WINDOWS = 16,
-	MOST_SLICES = 64,
-};
-
-static const char magic[8] = "weirmtr2";
 /* Far above every budget and window, and low enough for sums and differences not to wrap. */
 static const uint64_t highest = UINT64_C(1) << 56;
-
-/* ---- writing -------------------------------------------------------------------------------- */
-
-struct put {
-	uint8_t *at;
-};
-
-static void put_u8(struct put *put, uint8_t value)
-{
-	*put->at++ = value;
-}
-
-static void put_u32(struct put *put, uint32_t value)
-{
-	value = htole32(value);
-	memcpy(put->at, &value, sizeof(value));
-	put->at += sizeof(value);
-}
-
-static void put_u64(struct put *put, uint64_t value)
-{
-	value = htole64(value);
-	memcpy(put->at, &value, sizeof(value));
-	put->at += sizeof(value);
-}
-
-static int reserve(struct meters_group *group, size_t more)
-{
-	size_t capacity = group->capacity ?: 65536;
-	uint8_t *data;
-
-	while (capacity - group->length < more)
-		capacity *= 2;
-	if (capacity == group->capacity)
-		return 0;
-	data = realloc(group->data, capacity);
-	if (!data)
-		return -ENOMEM;
-	group->data = data;
-	group->capacity = capacity;
-	return 0;
-}
-
-static void put_names(struct put *put, const struct field *field, size_t count)
-{
-	put_u8(put, count);
-	for (size_t i = 0; i < count; i++) {
-		size_t length = strlen(field[i].name);
-
-		put_u8(put, length);
-		memcpy(put->at, field[i].name, length);
-		put->at += length;
-	}
-}
-
-int meters_group_begin(struct meters_group *group)
-{
-	struct put put;
-	int r;
-
-	group->length = 0;
-	group->records = 0;
-	r = reserve(group, HEAD_BYTES + LONGEST_FORM);
-	if (r < 0)
-		return r;
-	put.at = group->data + HEAD_BYTES;
-	put_u8(&put, WEIR_WINDOWS);
-	put_u8(&put, WEIR_SLICES);
-	put_names(&put, meter_fields, COUNT(meter_fields));
-	put_names(&put, window_fields, COUNT(window_fields));
-	group->length = put.at - group->data;
-	return 0;
-}
-
-static void put_values(struct put *put, const struct field *field, size_t count, const void *from)
-{
-	for (size_t i = 0; i < count; i++) {
-		const void *at = (const char *)from + field[i].offset;
-
-		put_u64(put, field[i].size == 4 ? *(const __u32 *)at : *(const __u64 *)at);
-	}
-}
-
-static void put_window(struct put *put, const struct weir_window *w, const struct kept_part *part)
-{
-	uint8_t *count;
-
-	put_u8(put, w->window_ns != 0);
-	if (!w->window_ns)
-		return;
-	put_values(put, window_fields, COUNT(window_fields), w);
-	count = put->at;
-	put_u8(put, 0);
-	for (unsigned age = 0; age < WEIR_SLICES; age++) {
-		uint64_t bytes = w->slice[(w->head + WEIR_SLICES - age) % WEIR_SLICES];
-
-		if (!bytes)
-			continue;
-		put_u8(put, age);
-		put_u64(put, bytes);
-		++*count;
-	}
-	put_u8(put, part->age);
-	put_u64(put, part->bytes);
-}
-
-int meters_group_add(struct meters_group *group, const struct kept_meter *kept)
-{
-	struct put put;
-	int r = reserve(group, LONGEST_RECORD);
-
-	if (r < 0)
-		return r;
-	put.at = group->data + group->length;
-	put_u64(&put, kept->key);
-	put_u32(&put, kept->slot);
-	put_values(&put, meter_fields, COUNT(meter_fields), &kept->meter);
-	for (size_t i = 0; i < WEIR_WINDOWS; i++)
-		put_window(&put, &kept->meter.window[i], &kept->part[i]);
-	group->length = put.at - group->data;
-	group->records++;
-	return 0;
-}
-
-void meters_group_end(struct meters_group *group, enum meters_kind kind,
-		      const struct meters_head *head)
-{
-	struct put put = {group->data};
-
-	memcpy(put.at, magic, sizeof(magic));
-	put.at += sizeof(magic);
-	put_u32(&put, kind);
-	put_u32(&put, head->flags);
-	put_u32(&put, group->records);
-	put_u32(&put, head->why);
-	put_u64(&put, group->length - HEAD_BYTES);
-	memcpy(put.at, head->boot_id, sizeof(head->boot_id));
-	put.at += sizeof(head->boot_id);
-	put_u64(&put, head->boot_ns);
-	put_u64(&put, head->wall_ns);
-	put_u64(&put, head->secret[0]);
-	put_u64(&put, head->secret[1]);
-	put_u64(&put, head->link_bytes_per_s);
-	put_u64(&put, head->assumed_since_ns);
-	put_u32(&put, crc32(0, group->data + HEAD_BYTES, group->length - HEAD_BYTES));
-	put_u32(&put, crc32(0, group->data, put.at - group->data));
-}
-
-/* ---- reading -------------------------------------------------------------------------------- */
 
 /* What is not there reads as 0, and is remembered. */
 struct get {
@@ -271,10 +62,10 @@ struct found_group {
 /* Whether a head stands at `data`, whatever follows it. */
 static bool read_head(const uint8_t *data, size_t length, struct found_group *group)
 {
-	struct get get = {data + sizeof(magic), data + HEAD_BYTES, false};
+	struct get get = {data + sizeof(meters_magic), data + HEAD_BYTES, false};
 	uint32_t crc;
 
-	if (length < HEAD_BYTES || memcmp(data, magic, sizeof(magic)) != 0)
+	if (length < HEAD_BYTES || memcmp(data, meters_magic, sizeof(meters_magic)) != 0)
 		return false;
 	group->kind = get_u32(&get);
 	group->head.flags = get_u32(&get);
@@ -305,7 +96,8 @@ static bool has_head_behind(const uint8_t *data, size_t length)
 	struct found_group group;
 
 	for (size_t i = 1; i + HEAD_BYTES <= length; i++) {
-		const uint8_t *at = memmem(data + i, length - i, magic, sizeof(magic));
+		const uint8_t *at =
+			memmem(data + i, length - i, meters_magic, sizeof(meters_magic));
 
 		if (!at)
 			return false;
@@ -621,7 +413,7 @@ int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
 	}
 	if (next == 0 || has_head_behind(data + next, length - next))
 		return -EBADMSG;
-	put.at = data + begin + sizeof(magic) + 4; /* behind the kind */
+	put.at = data + begin + sizeof(meters_magic) + 4; /* behind the kind */
 	put_u32(&put, METERS_UNWATCHED);
 	put.at = data + begin + HEAD_BYTES - 4;
 	put_u32(&put, crc32(0, data + begin, HEAD_BYTES - 4));
