@@ -90,7 +90,7 @@ enum weir_breach { WEIR_HOLD = 0, WEIR_ALERT = 1, WEIR_SEVER = 2 };
 
 enum weir_verdict { WEIR_PASS = 0, WEIR_REFUSE = 1 };
 
-/* Why. Every verdict carries one; the names that people see are in user/event/reason.c. */
+/* Why. Every verdict carries one; the names that people see are in user/policy/words.c. */
 enum weir_reason {
 	WEIR_REASON_GRANT = 0, /* passes: by a grant, inside its budgets */
 	WEIR_REASON_LIFELINE,  /* passes: above everything */
@@ -454,7 +454,7 @@ struct weir_cgroup {
 };
 WEIR_SIZE(struct weir_cgroup, 24);
 
-/* Losses, each counted. Their names are in user/event/reason.c. */
+/* Losses, each counted. Their names are in user/policy/words.c. */
 enum weir_loss {
 	WEIR_LOST_EVENTS = 0,	  /* the ring was full */
 	WEIR_LOST_STORAGE,	  /* no socket-local storage: judged the full way */
