@@ -42,6 +42,13 @@ static __always_inline struct weir_meter *peer_meet(__u32 place, __u64 now_ns)
 	return bpf_map_lookup_elem(&strangers, &place);
 }
 
+/* Index of an account's counters: 0 for WEIR_SERVES, 1 for both ways of calling. Without a branch,
+ * or the verifier would follow all that comes after it twice. */
+static __always_inline __u8 counters_of(const struct weir_answer *a)
+{
+	return (a->direction | a->direction >> 1) & 1;
+}
+
 static __always_inline bool limits_are_set(const struct weir_limits *l)
 {
 	return l->window[0].window_ns != 0;
@@ -297,7 +304,7 @@ WEIR_FUNCTION bool charge_refusal(const struct weir_answer *a, const struct parc
 	c.telling = c.account;
 	c.now_ns = p->now_ns;
 	c.bytes = p->bytes;
-	c.direction = a->direction != WEIR_SERVES;
+	c.direction = counters_of(a);
 	if (!c.account) /* counted in WEIR_LOST_METERS_FULL */
 		return a->observe;
 	bpf_spin_lock(&held->lock);
@@ -390,7 +397,7 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	}
 	c.now_ns = p->now_ns;
 	c.bytes = p->bytes;
-	c.direction = a->direction != WEIR_SERVES;
+	c.direction = counters_of(a);
 	c.is_established = p->is_established;
 	c.is_urgent = p->is_urgent;
 	c.is_observed = a->observe;

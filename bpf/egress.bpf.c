@@ -104,8 +104,7 @@ static __always_inline void acked_note(struct weir_socket *s, __u64 bytes_acked)
 	account = bpf_map_lookup_elem(&meters, &a->account);
 	if (!account)
 		return;
-	__sync_fetch_and_add(&account->acked_bytes[a->direction != WEIR_SERVES],
-			     acked - s->acked_bytes);
+	__sync_fetch_and_add(&account->acked_bytes[counters_of(a)], acked - s->acked_bytes);
 	s->acked_bytes = acked;
 }
 

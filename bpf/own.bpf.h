@@ -24,9 +24,11 @@ struct own_search {
 /* The structure that holds `member`, from the address of its list_head. */
 #define OWN_ENTRY(address, type, member) ((type *)((address)-bpf_core_field_offset(type, member)))
 
-static __always_inline bool own4(const struct net_device *device, __be32 wanted)
+/* Both take the kernel's address of a struct net_device, or 0. */
+
+WEIR_FUNCTION bool own4(__u64 device, __be32 wanted)
 {
-	struct in_ifaddr *a = BPF_CORE_READ(device, ip_ptr, ifa_list);
+	struct in_ifaddr *a = BPF_CORE_READ((struct net_device *)device, ip_ptr, ifa_list);
 
 	for (int i = 0; i < OWN_ADDRESSES && a; i++) {
 		if (BPF_CORE_READ(a, ifa_local) == wanted)
@@ -36,13 +38,13 @@ static __always_inline bool own4(const struct net_device *device, __be32 wanted)
 	return false;
 }
 
-static __always_inline bool own6(struct net_device *device, const struct weir_address *wanted)
+WEIR_FUNCTION bool own6(__u64 device, const struct weir_address *wanted)
 {
-	struct inet6_dev *dev6 = BPF_CORE_READ(device, ip6_ptr);
+	struct inet6_dev *dev6 = BPF_CORE_READ((struct net_device *)device, ip6_ptr);
 	struct weir_address address;
 	__u64 head, at;
 
-	if (!dev6)
+	if (!dev6 || !wanted)
 		return false;
 	head = (__u64)dev6 + bpf_core_field_offset(struct inet6_dev, addr_list);
 	at = (__u64)BPF_CORE_READ(dev6, addr_list.next);
@@ -64,10 +66,10 @@ static long own_step(__u32 index, struct own_search *s)
 	if (!s->at || s->at == s->head)
 		return 1;
 	device = OWN_ENTRY(s->at, struct net_device, dev_list);
-	s->is_own = address_is4(&s->wanted) ? own4(device, s->wanted.word[3])
-					    : own6(device, &s->wanted);
+	s->is_own = address_is4(&s->wanted) ? own4((__u64)device, s->wanted.word[3])
+					    : own6((__u64)device, &s->wanted);
 	s->at = (__u64)BPF_CORE_READ(device, dev_list.next);
-	return s->is_own;
+	return hook_result(s->is_own);
 }
 
 WEIR_FUNCTION bool address_is_own(__u64 sk_address, const struct weir_address *wanted)

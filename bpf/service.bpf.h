@@ -45,15 +45,27 @@ static __always_inline bool node_name(__u64 node, struct weir_path_key *key)
 	return true;
 }
 
-static __always_inline __u32 path_run(void *paths_of_slot, const __u64 *ring, __u32 levels)
+/* The topmost cgroups of a path below the guarded root: level n, counted from the socket's own, at
+ * n % WEIR_PATH_DEPTH. */
+struct path_ring {
+	__u64 node[WEIR_PATH_DEPTH];
+};
+
+/* Runs the automaton down from the guarded root. A function of its own, or the verifier would
+ * follow it once for each number of levels. */
+WEIR_FUNCTION __u32 path_run(const struct path_ring *ring, __u32 levels, __u32 slot)
 {
+	void *paths_of_slot = bpf_map_lookup_elem(&paths, &slot);
 	__u32 service = WEIR_SERVICE_OTHER;
 	struct weir_path_key key = {};
 
+	if (!paths_of_slot || !ring)
+		return WEIR_SERVICE_OTHER;
 	for (__u32 i = 0; i < WEIR_PATH_DEPTH && i < levels; i++) {
+		__u64 node = ring->node[(levels - 1 - i) & (WEIR_PATH_DEPTH - 1)];
 		const struct weir_path_step *step;
 
-		if (!node_name(ring[(levels - 1 - i) & (WEIR_PATH_DEPTH - 1)], &key)) {
+		if (!node_name(node, &key)) {
 			loss_count(WEIR_LOST_CGROUP_UNREAD);
 			return WEIR_SERVICE_OTHER;
 		}
@@ -70,23 +82,20 @@ static __always_inline __u32 path_run(void *paths_of_slot, const __u64 *ring, __
 /* Walks up to the guarded root, keeping the topmost components, then down through the automaton. */
 WEIR_FUNCTION __u32 service_walk(__u64 node, __u64 root, __u32 slot)
 {
-	void *paths_of_slot = bpf_map_lookup_elem(&paths, &slot);
-	__u64 ring[WEIR_PATH_DEPTH] = {};
+	struct path_ring ring = {};
 	__u32 levels = 0;
 
-	if (!paths_of_slot)
-		return WEIR_SERVICE_OTHER;
 	for (levels = 0; levels < PATH_LEVELS; levels++) {
 		if (!node || node_id(node) == root)
 			break;
-		ring[levels & (WEIR_PATH_DEPTH - 1)] = node;
+		ring.node[levels & (WEIR_PATH_DEPTH - 1)] = node;
 		node = node_parent(node);
 	}
 	if (!node || levels >= PATH_LEVELS) {
 		loss_count(WEIR_LOST_CGROUP_UNREAD);
 		return WEIR_SERVICE_OTHER;
 	}
-	return path_run(paths_of_slot, ring, levels);
+	return path_run(&ring, levels, slot);
 }
 
 /* The service of a kernel socket at `sk_address` (kernel_address()); *cgroup gets its cgroup's id.

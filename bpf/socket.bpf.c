@@ -233,9 +233,8 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 		acked--;
 		account = bpf_map_lookup_elem(&meters, &s->answer.account);
 		if (account)
-			__sync_fetch_and_add(
-				&account->acked_bytes[s->answer.direction != WEIR_SERVES],
-				acked - s->acked_bytes);
+			__sync_fetch_and_add(&account->acked_bytes[counters_of(&s->answer)],
+					     acked - s->acked_bytes);
 		s->acked_bytes = acked;
 	}
 	if (!s->answer.generation)

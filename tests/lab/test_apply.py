@@ -68,8 +68,8 @@ class Apply(LabCase):
 
     def test_running_flow_is_judged_by_the_new_policy(self):
         port = self.pour()
-        task = self.lab.start(far.tcp_take, HUB[4], port, None, 1.5, b"go\n", 1 << 40, host=SUED)
         count = far.Count(self.lab, SUED)
+        task = self.lab.start(far.tcp_take, HUB[4], port, None, 1.5, b"go\n", 1 << 40, host=SUED)
         wait_for(lambda: count.tcp_payload > 4 * MIB, 10, "the flow")
         self.guard.apply(policy([grant("pour", "batch", NORD, serves="tcp/7000-7999")], STRANGERS))
         after = count.tcp_payload

@@ -25,8 +25,8 @@ class Hold(LabCase):
     def test_held_flow_resumes_when_it_fits_again(self):
         port = self.pour()
         self.assert_passes(SUED, port)
-        task = self.lab.start(far.tcp_take, HUB[4], port, None, 25, b"go\n", 3 * MIB // 2, host=NORD)
         count = far.Count(self.lab, NORD)
+        task = self.lab.start(far.tcp_take, HUB[4], port, None, 25, b"go\n", 3 * MIB // 2, host=NORD)
         pause(5)
         first = count.tcp_payload
         got, how = task.result(60)

@@ -331,9 +331,9 @@ class Vital(LabCase):
 
     def test_cut_does_not_end_connections_between_own_addresses(self):
         port = self.pour(send=_drip)
+        count = far.Count(self.lab, NORD)
         own = self.lab.start(far.tcp_take, HUB[4], port, None, 2.0, b"go\n", 150, host="hub", service="batch")
         other = self.lab.start(far.tcp_take, HUB[4], port, None, 4.0, b"go\n", 1 << 40, host=NORD)
-        count = far.Count(self.lab, NORD)
         wait_for(lambda: count.tcp_payload > 10, 5, "the partner's connection")
         self.guard.cut("all")
         self.addCleanup(self.guard.reopen, "all")
