@@ -52,7 +52,7 @@ struct path_ring {
 };
 
 /* Runs the automaton down from the guarded root. A function of its own, or the verifier would
- * follow it once for each number of levels. */
+ * follow it once for each number of levels; beside path_walk() and not below it, for the stack. */
 WEIR_FUNCTION __u32 path_run(const struct path_ring *ring, __u32 levels, __u32 slot)
 {
 	void *paths_of_slot = bpf_map_lookup_elem(&paths, &slot);
@@ -79,23 +79,25 @@ WEIR_FUNCTION __u32 path_run(const struct path_ring *ring, __u32 levels, __u32 s
 	return service;
 }
 
-/* Walks up to the guarded root, keeping the topmost components, then down through the automaton. */
-WEIR_FUNCTION __u32 service_walk(__u64 node, __u64 root, __u32 slot)
+/* Walks up to the guarded root, keeping the topmost components. Returns the levels between; 0:
+ * none, or it is not below the root (counted). */
+WEIR_FUNCTION __u32 path_walk(__u64 node, __u64 root, struct path_ring *ring)
 {
-	struct path_ring ring = {};
 	__u32 levels = 0;
 
+	if (!ring)
+		return 0;
 	for (levels = 0; levels < PATH_LEVELS; levels++) {
 		if (!node || node_id(node) == root)
 			break;
-		ring.node[levels & (WEIR_PATH_DEPTH - 1)] = node;
+		ring->node[levels & (WEIR_PATH_DEPTH - 1)] = node;
 		node = node_parent(node);
 	}
 	if (!node || levels >= PATH_LEVELS) {
 		loss_count(WEIR_LOST_CGROUP_UNREAD);
-		return WEIR_SERVICE_OTHER;
+		return 0;
 	}
-	return path_run(&ring, levels, slot);
+	return levels;
 }
 
 /* The service of a kernel socket at `sk_address` (kernel_address()); *cgroup gets its cgroup's id.
@@ -105,6 +107,7 @@ WEIR_FUNCTION __u32 service_of(__u64 sk_address, __u64 active, __u64 *cgroup)
 	const struct weir_control *control = control_get();
 	struct sock *sk = (void *)sk_address;
 	struct weir_cgroup fresh = {};
+	struct path_ring ring = {};
 	struct weir_cgroup *known;
 	__u64 node, id, stamp;
 	__u32 service;
@@ -124,7 +127,8 @@ WEIR_FUNCTION __u32 service_of(__u64 sk_address, __u64 active, __u64 *cgroup)
 		if (stamp >> 32 == weir_generation(active))
 			return (__u32)stamp;
 	}
-	service = service_walk(node, control->root_cgroup, weir_policy_slot(active));
+	service = path_run(&ring, path_walk(node, control->root_cgroup, &ring),
+			   weir_policy_slot(active));
 	/* One store, so that no CPU sees the index of one policy under the generation of another.
 	 */
 	fresh.stamp = (__u64)weir_generation(active) << 32 | service;
