@@ -400,9 +400,10 @@ struct weir_order {
 	__u64 until_ns; /* wall; 0: until somebody reopens */
 	char target[128];
 	char reason[192];
-	char by[64]; /* who ordered: name, uid, login uid */
+	char by[64];   /* who ordered: name, uid, login uid; or who signed */
+	__u8 body[32]; /* SHA-256 of the signed order that it came from; 0: it is a local one */
 };
-WEIR_SIZE(struct weir_order, 416);
+WEIR_SIZE(struct weir_order, 448);
 
 /* ---- the guard's state
  * -------------------------------------------------------------------------*/

@@ -55,7 +55,10 @@ class Guard:
         self.run_dir, self.state_dir = lab.path("run"), lab.path("state")
         for directory in (self.run_dir, self.state_dir):
             os.makedirs(directory, exist_ok=True)
-        self.environment = {"WEIR_RUN_DIR": self.run_dir, "WEIR_STATE_DIR": self.state_dir}
+        self.config_dir = lab.path("config")
+        os.makedirs(self.config_dir, exist_ok=True)
+        self.environment = {"WEIR_RUN_DIR": self.run_dir, "WEIR_STATE_DIR": self.state_dir,
+                            "WEIR_CONFIG_DIR": self.config_dir}
         self.log = lab.path("weir.log")
         self.policy_file = lab.path("policy.yaml")
 

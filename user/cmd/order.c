@@ -18,6 +18,7 @@ static const struct verb {
 	 order_write,
 	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--version",
 	  "--enclose", "--out"}},
+	{"apply", order_apply, {"--json"}},
 	{"list", order_list, {"--json"}},
 	{"show", order_show, {"--json"}},
 };
@@ -48,13 +49,15 @@ static int run(const struct arguments *arguments)
 		if (strcmp(arguments->item[0], verbs[i].name) == 0)
 			return run_verb(arguments, &verbs[i]);
 	}
-	return command_usage(arguments, "%s: verify, write, list or show", arguments->item[0]);
+	return command_usage(arguments, "%s: verify, write, apply, list or show",
+			     arguments->item[0]);
 }
 
 const struct command command_order = {
 	.name = "order",
-	.arguments = "verify FILE | write KIND [TARGET]... | list | show ID",
-	.help = "Write orders to be signed, tell who signed one, list what was ordered here",
+	.arguments = "verify FILE | write KIND [TARGET]... | apply FILE | list | show ID",
+	.help = "Write orders to be signed, tell who signed one, carry it out, list what was "
+		"ordered here",
 	.least = 1,
 	.most = CMD_MANY,
 	.options =
@@ -84,7 +87,7 @@ const struct command command_order = {
 			 "write: the policy of a base, the allowed_signers of signers", false},
 			{"--out", "FILE", "write: into a new file (left out: standard output)",
 			 false},
-			{"--json", NULL, "list, show: as JSON", false},
+			{"--json", NULL, "apply, list, show: as JSON", false},
 			{NULL, NULL, NULL, false},
 		},
 	.run = run,

@@ -8,6 +8,7 @@
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/daemon/paths.h"
 
 /* -EBADMSG is of `fault`; anything else is an error of the system's. */
 static int tell(const struct arguments *arguments, const char *path,
@@ -45,24 +46,25 @@ void order_file_free(struct order_file *file)
 
 int signers_file_read(const struct arguments *arguments, const char *path, struct signers *signers)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *of_host = path ? NULL : path_config("allowed_signers");
+	const char *name = path ? path : of_host;
 	struct order_fault fault = {0};
 	size_t length;
-	int r = file_read(path, SIGNERS_MAX_BYTES, &text, &length);
+	int r = name ? file_read(name, SIGNERS_MAX_BYTES, &text, &length) : -ENOMEM;
 
 	*signers = (struct signers){0};
 	if (r == 0)
 		r = signers_read(text, length, 1, signers, &fault);
-	return tell(arguments, path, &fault, r);
+	return tell(arguments, name, &fault, r);
 }
 
 int revoked_file_read(const struct arguments *arguments, const char *path, struct revoked *revoked)
 {
-	const char *name = path ? path : REVOKED_PATH;
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *of_host = path ? NULL : path_config("revoked_signers");
+	const char *name = path ? path : of_host;
 	struct order_fault fault = {0};
 	size_t length;
-	int r = file_read(name, SIGNERS_MAX_BYTES, &text, &length);
+	int r = name ? file_read(name, SIGNERS_MAX_BYTES, &text, &length) : -ENOMEM;
 
 	*revoked = (struct revoked){0};
 	if (r == -ENOENT && !path)

@@ -11,9 +11,6 @@
 #include "user/cmd/policy_file.h"
 #include "user/order/document.h"
 
-#define SIGNERS_PATH "/etc/weir/allowed_signers"
-#define REVOKED_PATH "/etc/weir/revoked_signers"
-
 struct order_file {
 	char *text;
 	size_t length;
@@ -24,8 +21,8 @@ struct order_file {
 int order_file_read(const struct arguments *arguments, const char *path, struct order_file *file);
 void order_file_free(struct order_file *file);
 
+/* NULL: those of this host (paths.h); its list of keys taken back may be missing. */
 int signers_file_read(const struct arguments *arguments, const char *path, struct signers *signers);
-/* NULL: REVOKED_PATH, if there is such a file. */
 int revoked_file_read(const struct arguments *arguments, const char *path, struct revoked *revoked);
 
 /* A whole file as a text, to be enclosed in an order. malloc'd. */

@@ -51,7 +51,6 @@ static int read_setting(const struct arguments *arguments, const struct document
 			struct setting *setting)
 {
 	const char *at = arguments_value(arguments, "--at");
-	const char *signers = arguments_value(arguments, "--signers");
 	int code;
 
 	*setting = (struct setting){.by = {.signers = &setting->signers,
@@ -62,7 +61,7 @@ static int read_setting(const struct arguments *arguments, const struct document
 		return command_usage(arguments, "\"%s\" is no moment such as 2027-03-01T20:00", at);
 	code = read_version(arguments, document, &setting->by.version);
 	if (code == CMD_DONE)
-		code = signers_file_read(arguments, signers ? signers : SIGNERS_PATH,
+		code = signers_file_read(arguments, arguments_value(arguments, "--signers"),
 					 &setting->signers);
 	if (code == CMD_DONE)
 		code = revoked_file_read(arguments, arguments_value(arguments, "--revoked"),

@@ -17,6 +17,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
 
@@ -32,12 +33,6 @@ void applied_free(struct applied *applied)
 	free(applied->name);
 	free(applied->by);
 	*applied = (struct applied){0};
-}
-
-void digest_format(const uint8_t digest[32], char text[DIGEST_TEXT])
-{
-	for (size_t i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
 static void put_about(struct json_out *json, const struct applied *applied, const char *sha256)
@@ -81,7 +76,7 @@ int applied_save(const char *path, const struct applied *applied)
 	if (!json.out)
 		return -ENOMEM;
 	if (r == 0) {
-		digest_format(digest, sha256);
+		hex_format(digest, 32, sha256);
 		put_about(&json, applied, sha256);
 		fputc('\n', json.out);
 		json.needs_comma = false;
@@ -185,7 +180,7 @@ static int read_files(json_object *root, struct applied *applied)
 		r = sources_digest(&applied->sources, digest);
 	if (r < 0)
 		return r;
-	digest_format(digest, text);
+	hex_format(digest, 32, text);
 	return strcmp(text, applied->digest) == 0 ? 0 : -EBADMSG;
 }
 

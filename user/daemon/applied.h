@@ -38,7 +38,6 @@ int sources_from_json(struct json_object *files, struct sources *sources);
 
 /* SHA-256 over the texts alone: the same under whatever name the file was read. -EIO. */
 int sources_digest(const struct sources *sources, uint8_t digest[32]);
-void digest_format(const uint8_t digest[32], char text[DIGEST_TEXT]);
 
 /* Read, check, compile. -EBADMSG with `faults`; warnings are there on success too. */
 int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct image *image,

@@ -11,6 +11,7 @@
 
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
@@ -107,7 +108,7 @@ static void put_summary(struct json_out *reply, const struct image *image)
 {
 	char digest[DIGEST_TEXT];
 
-	digest_format(image->head.digest, digest);
+	hex_format(image->head.digest, 32, digest);
 	json_put_text(reply, "name", image->name);
 	json_put_text(reply, "digest", digest);
 	json_put_text(reply, "mode", image->head.mode == WEIR_OBSERVE ? "observe" : "enforce");
@@ -235,7 +236,7 @@ static int journal_policy(struct host *host, const char *kind, const struct imag
 					    .policy_name = image->name,
 					    .policy_digest = digest};
 
-	digest_format(image->head.digest, digest);
+	hex_format(image->head.digest, 32, digest);
 	return journaling_before(host, &order, problem);
 }
 
@@ -280,7 +281,7 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
-	r = host_compile_orders(image, &host->orders, &cuts, NULL, problem);
+	r = host_compile_orders(host, image, &host->orders, &cuts, NULL, problem);
 	entry = cuts.entry;
 	if (r < 0)
 		return r;
@@ -363,7 +364,7 @@ static int return_to(struct host *host, const char *file, const char *kind, char
 	if (r < 0)
 		tell_problem(problem, r, "cannot read the policy to go back to: %s", strerror(-r));
 	if (r == 0)
-		r = host_compile_orders(&image, &host->orders, &cuts, NULL, problem);
+		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
 	entry = cuts.entry;
 	if (r == 0 && kind)
 		r = journal_policy(host, kind, &image, 0, problem);
@@ -402,7 +403,7 @@ static int return_to_kept(struct host *host, const char *by, const char *digest,
 		tell_problem(problem, r, "policy %s cannot be applied any more: %s", digest,
 			     faults.errors ? faults.item[0].text : strerror(-r));
 	if (r == 0)
-		r = host_compile_orders(&image, &host->orders, &cuts, NULL, problem);
+		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
 	entry = cuts.entry;
 	if (r == 0)
 		r = put_into_force(host, &request, &image, &cuts, problem);

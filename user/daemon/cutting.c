@@ -23,14 +23,22 @@ void latch_format(uint64_t account, char *text, size_t size)
 	snprintf(text, size, "g%016" PRIx64, account);
 }
 
-/* Every target must be one of the policy's before anything is done. */
+/*
+ * Every target must be one of the policy's before anything is done. Not of a signed order, which is
+ * for many hosts: what is not here now is kept, and cut when a policy brings it.
+ */
 static int check_targets(const struct host *host, const struct order_request *request,
-			 char **problem)
+			 size_t *matched, char **problem)
 {
 	for (size_t i = 0; i < request->target_count; i++) {
 		struct weir_cut_entry entry;
 		int r = target_resolve(&host->image, request->target[i], &entry, problem);
 
+		*matched += r == 0;
+		if (r == -ENOENT && request->origin) {
+			free(TAKE_PTR(*problem));
+			continue;
+		}
 		if (r == -ENOENT && host->is_foreign) {
 			free(*problem);
 			return tell_problem(
@@ -39,6 +47,30 @@ static int check_targets(const struct host *host, const struct order_request *re
 				"name is known, only all, strangers and addr:PREFIX");
 		}
 		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static uint64_t end_of(const struct order_request *request, uint64_t now)
+{
+	if (request->origin)
+		return request->origin->until_ns;
+	return request->for_ns ? now + request->for_ns : 0;
+}
+
+/* What reopenings that came before their cut let back of it. */
+static int let_back(const struct host *host, const struct order_origin *origin, uint64_t cut,
+		    struct order_text *text, struct orders *orders)
+{
+	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
+		enum let_back how;
+		uint64_t exception;
+		int r;
+
+		text->target = origin->let_back[i];
+		r = orders_let_back(host, orders, cut, text, &how, &exception);
+		if (r < 0 || how == LET_WHOLE)
 			return r;
 	}
 	return 0;
@@ -54,10 +86,13 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 					  .reason = request->reason,
 					  .by = request->by,
 					  .since_ns = now,
-					  .until_ns = request->for_ns ? now + request->for_ns : 0};
+					  .until_ns = end_of(request, now),
+					  .body = request->origin ? request->origin->body : NULL};
 		uint64_t id;
 		int r = orders_add_cut(orders, &text, &id);
 
+		if (r == 0)
+			r = let_back(host, request->origin, id, &text, orders);
 		if (r < 0)
 			return orders_problem(r, &text, problem);
 		if (!*first)
@@ -84,7 +119,7 @@ static void put_cuts(struct json_out *reply, const struct orders *orders, uint64
 	for (size_t i = 0; i < orders->count; i++) {
 		char id[24];
 
-		if (orders->item[i].id < first)
+		if (orders->item[i].id < first || orders->item[i].parent)
 			continue;
 		order_format(orders->item[i].id, id, sizeof(id));
 		json_open(reply, NULL, '{');
@@ -110,7 +145,7 @@ static void tell_cuts(struct host *host, uint64_t first, const struct sever_resu
 			{"ended_connections", NULL, result->ended},
 		};
 
-		if (order->id < first)
+		if (order->id < first || order->parent)
 			continue;
 		order_format(order->id, id, sizeof(id));
 		host_tell(host, "cut", RECORD_HIGH, field, sizeof(field) / sizeof(field[0]),
@@ -118,9 +153,10 @@ static void tell_cuts(struct host *host, uint64_t first, const struct sever_resu
 	}
 }
 
-static int journal_cuts(struct host *host, uint64_t first, const struct sever_result *result,
-			const char *in_part)
+static int journal_cuts(struct host *host, const struct order_request *request, uint64_t first,
+			const struct sever_result *result, const char *in_part)
 {
+	const struct order_origin *origin = request->origin;
 	const struct orders *orders = &host->orders;
 	_cleanup_free_ struct journal_order *line = calloc(orders->count, sizeof(*line));
 	_cleanup_free_ char(*id)[24] = calloc(orders->count, sizeof(*id));
@@ -132,7 +168,7 @@ static int journal_cuts(struct host *host, uint64_t first, const struct sever_re
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->id < first)
+		if (order->id < first || order->parent)
 			continue;
 		order_format(order->id, id[count], sizeof(*id));
 		target[count] = order->target;
@@ -146,27 +182,32 @@ static int journal_cuts(struct host *host, uint64_t first, const struct sever_re
 						     .has_ended = true,
 						     .ended = result->ended,
 						     .in_part = in_part};
+		if (origin) {
+			line[count].body_sha256 = origin->id;
+			line[count].signature = origin->signature;
+			line[count].signature_count = origin->signature_count;
+		}
 		count++;
 	}
 	return journaling_after(host, line, count);
 }
 
 /* From here on the cut holds, whatever fails. */
-static int end_and_save(struct host *host, uint64_t first, int kept, struct json_out *reply,
-			char **problem)
+static int end_and_save(struct host *host, const struct order_request *request, uint64_t first,
+			int kept, struct json_out *reply, char **problem)
 {
-	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 	struct sever_result result = {0};
 	_cleanup_free_ char *sever_problem = NULL;
 	const char *in_part;
 	int ended, saved, written;
 
-	ended = guard_sever(host->guard, &request, false, NULL, NULL, &result, &sever_problem);
+	ended = guard_sever(host->guard, &sockets, false, NULL, NULL, &result, &sever_problem);
 	namespaces_note(host, &result.reach);
 	saved = orders_to_disk(host);
 	host->has_unsaved_orders = saved < 0;
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
-	written = journal_cuts(host, first, &result, in_part);
+	written = journal_cuts(host, request, first, &result, in_part);
 	cut_put_result(reply, &result);
 	put_cuts(reply, &host->orders, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
@@ -210,13 +251,14 @@ static int cut_locked(struct host *host, const struct order_request *request,
 		      struct json_out *reply, char **problem)
 {
 	uint64_t began = boot_now(), first = 0;
+	size_t matched = 0;
 	_cleanup_orders_ struct orders orders = {0};
 	struct cut_table table = {0};
 	int r, kept = 0;
 
 	r = orders_begin(host, &orders, problem);
 	if (r == 0)
-		r = check_targets(host, request, problem);
+		r = check_targets(host, request, &matched, problem);
 	if (r == 0)
 		r = add_cuts(host, request, &orders, &first, problem);
 	if (r == 0)
@@ -231,9 +273,10 @@ static int cut_locked(struct host *host, const struct order_request *request,
 	free(table.entry);
 	if (r < 0)
 		return r;
+	json_put_uint(reply, "matched", matched);
 	json_put_thousandths(reply, "in_force_after_ms", (boot_now() - began) / 1000);
 	orders_hold(host, &orders);
-	return end_and_save(host, first, kept, reply, problem);
+	return end_and_save(host, request, first, kept, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,

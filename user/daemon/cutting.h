@@ -12,6 +12,17 @@
 #include "user/base/json_out.h"
 #include "user/daemon/host.h"
 
+/* The signed order that a request came from. */
+struct order_origin {
+	const uint8_t *body;			   /* 32 bytes: its digest */
+	const char *id;				   /* the same as text */
+	uint64_t until_ns;			   /* wall; 0: it has no end */
+	const struct journal_signature *signature; /* those that count */
+	size_t signature_count;
+	const char *const *let_back; /* by reopenings that came before it */
+	size_t let_back_count;
+};
+
 struct order_request {
 	const char *const *target;
 	size_t target_count;
@@ -20,6 +31,8 @@ struct order_request {
 	uint64_t for_ns;   /* cut: 0: until somebody reopens */
 	const char *order; /* reopen: "c3", or a latch's id; NULL: each that covers the target */
 	bool is_dry_run;   /* cut */
+	/* cut: NULL: a local one. A signed one may name what this host does not have. */
+	const struct order_origin *origin;
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/paths.h"
@@ -130,7 +131,7 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 	memcpy(host->texts_digest, texts, sizeof(texts));
 	host->compiled_ns = boot_now();
 	host->has_stale_stand_in = true;
-	digest_format(host->image.head.digest, host->digest);
+	hex_format(host->image.head.digest, 32, host->digest);
 	return names_init(&host->names, &host->image);
 }
 
@@ -225,10 +226,19 @@ int host_refresh_orders(struct host *host)
 }
 
 struct resolving {
+	const struct host *host;
 	const struct image *image;
 	size_t *lost;
 	char **problem;
 };
+
+static bool is_in_force(const struct host *host, const struct weir_order *order)
+{
+	_cleanup_free_ char *why = NULL;
+	struct weir_cut_entry entry;
+
+	return target_resolve(&host->image, order->target, &entry, &why) == 0;
+}
 
 static int resolve(const struct weir_order *order, struct weir_cut_entry *entry, void *data)
 {
@@ -241,6 +251,8 @@ static int resolve(const struct weir_order *order, struct weir_cut_entry *entry,
 	*entry = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
 	if (order->parent) /* an exception without its object lets nothing back: only stricter */
 		return 0;
+	if (!resolving->lost && order_is_signed(order) && !is_in_force(resolving->host, order))
+		return 0;
 	if (!resolving->lost)
 		return tell_problem(resolving->problem, -ENOENT,
 				    "c%llu cuts %s, which this policy does not have",
@@ -249,10 +261,11 @@ static int resolve(const struct weir_order *order, struct weir_cut_entry *entry,
 	return 0;
 }
 
-int host_compile_orders(const struct image *image, const struct orders *orders,
-			struct cut_table *table, size_t *lost, char **problem)
+int host_compile_orders(const struct host *host, const struct image *image,
+			const struct orders *orders, struct cut_table *table, size_t *lost,
+			char **problem)
 {
-	struct resolving resolving = {image, lost, problem};
+	struct resolving resolving = {host, image, lost, problem};
 	int r;
 
 	if (lost)

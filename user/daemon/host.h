@@ -93,10 +93,15 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 /* Reads the orders from the kernel if somebody changed them since. 0 or -errno. */
 int host_refresh_orders(struct host *host);
 
-/* Against an image. An order whose name is not there becomes WEIR_TARGET_NOTHING and is counted in
- * *lost (NULL: it is an error, -ENOENT with `problem`). `table->entry` is malloc'd. */
-int host_compile_orders(const struct image *image, const struct orders *orders,
-			struct cut_table *table, size_t *lost, char **problem);
+/*
+ * Against an image. An order whose name is not there becomes WEIR_TARGET_NOTHING and is counted in
+ * *lost. NULL: then it is an error, -ENOENT with `problem`, but for a signed order, which may name
+ * what this host never had: for that it is one only where the policy in force has the name.
+ * `table->entry` is malloc'd.
+ */
+int host_compile_orders(const struct host *host, const struct image *image,
+			const struct orders *orders, struct cut_table *table, size_t *lost,
+			char **problem);
 
 char *host_path(const struct host *host, const char *name); /* in the state directory */
 

@@ -10,6 +10,7 @@
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/host.h"
 #include "user/daemon/latches.h"
@@ -166,8 +167,12 @@ static void find_order(struct host *host, const struct weir_order *order)
 				      .since_ns = order->since_ns,
 				      .until_ns = order->until_ns,
 				      .is_found = true};
-	char id[24];
+	char id[24], body[2 * sizeof(order->body) + 1];
 
+	if (order_is_signed(order)) {
+		hex_format(order->body, sizeof(order->body), body);
+		found.body_sha256 = body;
+	}
 	order_format(order->id, id, sizeof(id));
 	if (order->parent) {
 		found.kind = "reopen";

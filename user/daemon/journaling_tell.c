@@ -238,7 +238,8 @@ static bool is_about(const struct telling *telling, const struct chain_line *lin
 			return true;
 	}
 	return line->number == telling->number || strcmp(text_at(record, "id"), telling->id) == 0 ||
-	       names_cut(record, telling->id);
+	       strcmp(text_at(record, "body_sha256"), telling->id) == 0 ||
+	       strcmp(text_at(record, "order"), telling->id) == 0 || names_cut(record, telling->id);
 }
 
 static int show_line(const struct chain_line *line, void *data)
@@ -284,6 +285,8 @@ static bool is_id(const char *text, uint64_t *number)
 	size_t digits = strspn(text + (text[0] != '\0'), "0123456789abcdef");
 
 	*number = text[0] == 'j' ? strtoull(text + 1, NULL, 10) : 0;
+	if (strspn(text, "0123456789abcdef") == CHAIN_DIGEST - 1 && !text[CHAIN_DIGEST - 1])
+		return true;
 	return text[0] && strchr("cgj", text[0]) && digits && text[1 + digits] == '\0';
 }
 
@@ -294,9 +297,11 @@ int journaling_show(struct host *host, const char *id, struct json_out *reply, c
 	int r;
 
 	if (!is_id(id, &telling.number))
-		return tell_problem(problem, -EINVAL,
-				    "%.80s is no order: c3, g and 16 digits, or j and its line",
-				    id);
+		return tell_problem(
+			problem, -EINVAL,
+			"%.80s is no order: c3, g and 16 digits, j and its line, or the "
+			"64 digits of a signed one",
+			id);
 	r = force_read(host, &telling.force);
 	if (r == 0)
 		r = read_journal(host, note_latch, &telling.force, NULL, &fault);

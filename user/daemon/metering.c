@@ -10,6 +10,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/links.h"
@@ -165,20 +166,16 @@ uint64_t metering_saved_ns(struct metering *metering)
 
 int metering_boot_id(uint8_t id[16])
 {
-	char text[BOOT_ID_TEXT];
-	int r = boot_id(text);
-	size_t digits = 0;
+	char text[BOOT_ID_TEXT], digits[33];
+	int r = boot_id(text), used = 0;
 
-	memset(id, 0, 16);
-	for (size_t i = 0; r == 0 && text[i] && digits < 32; i++) {
-		static const char hexadecimal[] = "0123456789abcdef";
-		const char *digit = strchr(hexadecimal, text[i]);
-
-		if (digit) {
-			id[digits / 2] |= (digit - hexadecimal) << (digits % 2 ? 0 : 4);
-			digits++;
-		}
+	for (size_t i = 0; r == 0 && text[i] && used < 32; i++) {
+		if (text[i] != '-')
+			digits[used++] = text[i];
 	}
+	digits[used] = '\0';
+	if (r < 0 || !hex_parse(digits, id, 16))
+		memset(id, 0, 16);
 	return r;
 }
 

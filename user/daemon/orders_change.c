@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "user/base/cleanup.h"
+#include "user/daemon/cover.h"
+#include "user/policy/target.h"
 
 int orders_begin(struct host *host, struct orders *orders, char **problem)
 {
@@ -24,8 +26,8 @@ int orders_compile_for(struct host *host, const struct orders *orders, struct cu
 {
 	size_t lost;
 
-	return host_compile_orders(&host->image, orders, table, host->is_foreign ? NULL : &lost,
-				   problem);
+	return host_compile_orders(host, &host->image, orders, table,
+				   host->is_foreign ? NULL : &lost, problem);
 }
 
 void orders_hold(struct host *host, struct orders *orders)
@@ -57,6 +59,70 @@ int orders_save_set(const struct host *host, const struct orders *orders)
 int orders_to_disk(struct host *host)
 {
 	return orders_save_set(host, &host->orders);
+}
+
+int orders_loosen(struct host *host, struct orders *orders, char **problem)
+{
+	struct cut_table table = {0};
+	int r = orders_compile_for(host, orders, &table, problem);
+
+	if (r < 0)
+		return r;
+	r = orders_save_set(host, orders);
+	if (r < 0) {
+		/* its file may be there all the same (file.h): a reboot must not find it */
+		orders_to_disk(host);
+		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
+			     strerror(-r));
+	} else {
+		r = guard_set_cuts(host->guard, &table);
+		if (r < 0) {
+			orders_to_disk(host);
+			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
+		}
+	}
+	free(table.entry);
+	if (r < 0)
+		return r;
+	r = orders_keep(host, orders);
+	if (r < 0)
+		return tell_problem(problem, DONE_IN_PART,
+				    "it is reopened, but the orders' texts could not be kept in "
+				    "the kernel: %s",
+				    strerror(-r));
+	return 0;
+}
+
+/* In doubt they do: an exception lets back only what its cut covers, and so does no harm. */
+static bool may_meet(const struct image *image, const char *cut, const char *target)
+{
+	_cleanup_free_ char *why = NULL, *other = NULL;
+	struct weir_cut_entry of_cut, of_target;
+
+	return target_resolve(image, cut, &of_cut, &why) < 0 ||
+	       target_resolve(image, target, &of_target, &other) < 0 ||
+	       cover_of(image, &of_cut, &of_target) != COVER_NONE;
+}
+
+int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut,
+		    const struct order_text *text, enum let_back *how, uint64_t *exception)
+{
+	const struct weir_order *order = orders_find(orders, cut);
+	int r;
+
+	*how = LET_NOTHING;
+	if (!order || order->parent)
+		return -ENOENT;
+	if (strcmp(order->target, text->target) == 0) {
+		*how = LET_WHOLE;
+		return orders_remove_cut(orders, cut);
+	}
+	if (!may_meet(&host->image, order->target, text->target))
+		return 0;
+	r = orders_add_exception(orders, cut, text, exception);
+	if (r == 0)
+		*how = LET_PART;
+	return r == -EEXIST ? 0 : r;
 }
 
 int orders_problem(int error, const struct order_text *text, char **problem)

@@ -27,6 +27,23 @@ void orders_hold(struct host *host, struct orders *orders);
 int orders_to_disk(struct host *host);
 int orders_save_set(const struct host *host, const struct orders *orders);
 
+/*
+ * What loosens: the disk, then the kernel. `orders` is taken over. 0; -errno with `problem`: it is
+ * not done, and the disk says so too; DONE_IN_PART: it is, but its texts are not kept in the
+ * kernel.
+ */
+int orders_loosen(struct host *host, struct orders *orders, char **problem);
+
+/* What letting a target back did to a cut. */
+enum let_back { LET_NOTHING, LET_WHOLE, LET_PART };
+/*
+ * Lets `text->target` back from a cut: the whole of it when that is its target, or an exception
+ * when both mean some packet. *exception gets its id. -ENOENT without such a cut, else as
+ * orders_add_exception().
+ */
+int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut,
+		    const struct order_text *text, enum let_back *how, uint64_t *exception);
+
 /* Why orders_add_*() refused. */
 int orders_problem(int error, const struct order_text *text, char **problem);
 

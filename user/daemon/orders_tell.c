@@ -5,6 +5,7 @@
 #include "user/daemon/orders_tell.h"
 
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/touch.h"
 #include "user/policy/target.h"
@@ -25,6 +26,12 @@ void order_put(const struct host *host, const struct weir_order *cut, struct jso
 	else
 		json_put_null(reply, "until");
 	json_put_text(reply, "by", cut->by);
+	if (order_is_signed(cut)) {
+		char body[2 * sizeof(cut->body) + 1];
+
+		hex_format(cut->body, sizeof(cut->body), body);
+		json_put_text(reply, "order", body);
+	}
 	json_put_bool(reply, "has_object",
 		      host->is_foreign ||
 			      target_resolve(&host->image, cut->target, &entry, &why) == 0);

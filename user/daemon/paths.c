@@ -21,6 +21,11 @@ static char *join(const char *variable, const char *fallback, const char *instan
 	return asprintf(&path, "%s/%s%s", root, instance, suffix) < 0 ? NULL : path;
 }
 
+char *path_config(const char *name)
+{
+	return join("WEIR_CONFIG_DIR", "/etc/weir", name, "");
+}
+
 char *path_run(const char *instance, const char *suffix)
 {
 	return join("WEIR_RUN_DIR", "/run/weir", instance, suffix);

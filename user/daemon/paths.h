@@ -2,6 +2,8 @@
 /*
  * paths.h - where the files of an instance are.
  *
+ *	$WEIR_CONFIG_DIR/				(/etc/weir)
+ *		allowed_signers, revoked_signers	whose signed orders count
  *	$WEIR_RUN_DIR/INSTANCE.sock, INSTANCE.lock	(/run/weir)
  *	$WEIR_RUN_DIR/INSTANCE.without-guard		what stands in for the guard (stand_in.h)
  *	$WEIR_STATE_DIR/INSTANCE/			(/var/lib/weir)
@@ -10,6 +12,7 @@
  *		policies/	every one that was applied (store.h)
  *		trial.json	one that waits for `weir confirm`
  *		orders.json	cuts and exceptions; the same in orders.json.copy
+ *		orders/		signed orders that were accepted (user/order/archive.h)
  *		meters		what was charged (meters_file.h)
  *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed
@@ -20,6 +23,8 @@
 #ifndef WEIR_PATHS_H
 #define WEIR_PATHS_H
 
+/* "CONFIG_DIR/NAME"; malloc'd, NULL without memory. */
+char *path_config(const char *name);
 /* "RUN_DIR/INSTANCE" + suffix; malloc'd, NULL without memory. */
 char *path_run(const char *instance, const char *suffix);
 /* "STATE_DIR/INSTANCE" + suffix ("" or "/NAME"). */

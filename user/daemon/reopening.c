@@ -13,6 +13,7 @@
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/metering.h"
@@ -29,6 +30,7 @@ struct reopening {
 	uint64_t latch; /* --order of a latch */
 	struct journal_cut *done;
 	size_t done_count;
+	uint64_t signed_cut; /* one that covers a target, and that only a signed order takes back */
 };
 
 /* What is to be done. `order`: id of the exception that it makes. */
@@ -128,6 +130,10 @@ static int reopen_target(struct reopening *work, const char *text,
 		if (order->parent || (work->cut && order->id != work->cut))
 			continue;
 		cover = cover_of_order(work, order, text, target);
+		if (order_is_signed(order) && cover != COVER_NONE) {
+			work->signed_cut = order->id;
+			continue;
+		}
 		if (cover == COVER_SAME)
 			r = take_out(work, order->id);
 		else if (cover == COVER_WHOLE || (cover == COVER_PART && work->cut))
@@ -210,46 +216,12 @@ static void put_holding(struct reopening *work, const char *text,
 		json_put_text(work->reply, "target", order->target);
 		json_put_text(work->reply, "holds", text);
 		json_put_text(work->reply, "how", cover == COVER_PART ? "part" : "whole");
+		json_put_bool(work->reply, "signed", order_is_signed(order));
 		json_close(work->reply, '}');
 	}
 }
 
 /* ---- the order ------------------------------------------------------------------------------ */
-
-/* Disk, then kernel. A failure in the kernel leaves the cuts as they were; the disk is put back. */
-static int commit_orders(struct reopening *work, char **problem)
-{
-	struct host *host = work->host;
-	struct cut_table table = {0};
-	int r;
-
-	r = orders_compile_for(host, &work->orders, &table, problem);
-	if (r < 0)
-		return r;
-	r = orders_save_set(host, &work->orders);
-	if (r < 0) {
-		/* its file may be there all the same (file.h): a reboot must not find it */
-		orders_to_disk(host);
-		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
-			     strerror(-r));
-	} else {
-		r = guard_set_cuts(host->guard, &table);
-		if (r < 0) {
-			orders_to_disk(host);
-			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
-		}
-	}
-	free(table.entry);
-	if (r < 0)
-		return r;
-	r = orders_keep(host, &work->orders);
-	if (r < 0)
-		return tell_problem(problem, DONE_IN_PART,
-				    "it is reopened, but the orders' texts could not be kept in "
-				    "the kernel: %s",
-				    strerror(-r));
-	return 0;
-}
 
 static void tell_reopening(const struct reopening *work)
 {
@@ -271,6 +243,19 @@ static void tell_reopening(const struct reopening *work)
 	}
 }
 
+/* Whatever is local about a signed cut, its end is not. */
+static int refuse_signed(const struct reopening *work, uint64_t id, char **problem)
+{
+	const struct weir_order *order = orders_find(&work->orders, id);
+	char body[2 * sizeof(order->body) + 1];
+
+	hex_format(order->body, sizeof(order->body), body);
+	return tell_problem(problem, -EPERM,
+			    "c%" PRIu64 " (%s) came from a signed order, and takes a signed "
+			    "reopening: weir order write reopen --cut %s",
+			    id, order->target, body);
+}
+
 /* The cuts: each target, or all of the order that was named. */
 static int change_orders(struct reopening *work, struct weir_cut_entry *entry, char **problem)
 {
@@ -279,6 +264,8 @@ static int change_orders(struct reopening *work, struct weir_cut_entry *entry, c
 
 	if (work->cut && !orders_find(&work->orders, work->cut))
 		return tell_problem(problem, -ENOENT, "there is no cut c%" PRIu64, work->cut);
+	if (work->cut && order_is_signed(orders_find(&work->orders, work->cut)))
+		return refuse_signed(work, work->cut, problem);
 	if (work->cut && request->target_count == 0)
 		return take_out(work, work->cut);
 	for (size_t i = 0; i < request->target_count && r == 0 && !work->latch; i++)
@@ -357,6 +344,8 @@ static int nothing_done(const struct reopening *work, char **problem)
 	const struct order_request *request = work->request;
 	struct weir_cut_entry entry;
 
+	if (work->signed_cut)
+		return refuse_signed(work, work->signed_cut, problem);
 	for (size_t i = 0; i < request->target_count; i++) {
 		int r = target_resolve(&work->host->image, request->target[i], &entry, problem);
 
@@ -378,7 +367,7 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 	if (r == 0)
 		r = journal_reopening(work, problem);
 	if (r == 0 && cuts_done > 0)
-		r = commit_orders(work, problem);
+		r = orders_loosen(work->host, &work->orders, problem);
 	if (r == DONE_IN_PART)
 		in_part = r;
 	else if (r < 0)

@@ -19,6 +19,7 @@
 #include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/show.h"
+#include "user/daemon/signed_order.h"
 #include "user/daemon/status.h"
 #include "user/daemon/store.h"
 
@@ -434,6 +435,18 @@ static int do_order(struct call *call)
 	return r < 0 ? r : journaling_show(call->host, id, &call->reply, &call->problem);
 }
 
+/* It writes its own refusals: they are about what the text says. */
+static int do_order_apply(struct call *call)
+{
+	json_object *text;
+
+	if (!json_object_object_get_ex(call->request, "text", &text) ||
+	    !json_object_is_type(text, json_type_string))
+		return malformed(call, "text");
+	return host_take_order(call->host, json_object_get_string(text),
+			       json_object_get_string_len(text), &call->reply, &call->problem);
+}
+
 static const struct request {
 	const char *name;
 	int (*run)(struct call *call);
@@ -459,6 +472,7 @@ static const struct request {
 	{"difference", do_difference, false, false},
 	{"orders", do_orders, false, false},
 	{"order", do_order, false, false},
+	{"order-apply", do_order_apply, false, false},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
@@ -134,7 +135,7 @@ static void journal_policy(struct host *host, const char *kind, const char *by,
 					    .policy_name = image->name,
 					    .policy_digest = digest};
 
-	digest_format(image->head.digest, digest);
+	hex_format(image->head.digest, 32, digest);
 	journaling_after(host, &order, 1);
 }
 
@@ -216,7 +217,7 @@ static int load_new(struct host *host, const struct run_options *options, struct
 
 	if (r < 0)
 		return r;
-	r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
+	r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
 	entry = cuts.entry;
 	if (r < 0)
 		return r;
@@ -265,7 +266,7 @@ static int apply_anew(struct host *host, struct image *image, size_t *lost, char
 	int r = host_refresh_orders(host);
 
 	if (r == 0)
-		r = host_compile_orders(image, &host->orders, &cuts, lost, problem);
+		r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
 	entry = cuts.entry;
 	return r < 0 ? r : guard_apply(host->guard, image, &cuts, problem);
 }

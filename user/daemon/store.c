@@ -11,6 +11,7 @@
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/policy/difference.h"
 
 static const char directory_name[] = STORE_DIRECTORY;
@@ -47,7 +48,7 @@ int store_keep(const struct host *host, const struct applied *applied)
 		r = make_directory(host);
 	if (r < 0)
 		return r;
-	digest_format(bytes, digest);
+	hex_format(bytes, 32, digest);
 	path = path_of(host, digest);
 	kept.trial_until_ns = 0;
 	return path ? applied_save(path, &kept) : -ENOMEM;

@@ -7,6 +7,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/latches.h"
@@ -82,7 +83,7 @@ static int load_cuts(struct host *host, struct cut_table *cuts)
 	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
 
 	if (r == 0)
-		r = host_compile_orders(&host->image, &host->orders, cuts, &lost, &problem);
+		r = host_compile_orders(host, &host->image, &host->orders, cuts, &lost, &problem);
 	if (r == -ENOENT && !orders_are_missing(host))
 		return 0;
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
@@ -158,7 +159,7 @@ static int digest_of(const char *text, size_t length, char digest[DIGEST_TEXT])
 
 	if (!EVP_Digest(text, length, sha256, NULL, EVP_sha256(), NULL))
 		return -ENOMEM;
-	digest_format(sha256, digest);
+	hex_format(sha256, 32, digest);
 	return 0;
 }
 
@@ -443,7 +444,7 @@ int without_guard_save(struct host *host)
 
 	if (!host->config)
 		return 0;
-	r = path ? host_compile_orders(&host->image, &host->orders, &cuts, &lost, &problem)
+	r = path ? host_compile_orders(host, &host->image, &host->orders, &cuts, &lost, &problem)
 		 : -ENOMEM;
 	if (r == 0)
 		r = latches_read(host, &latches);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 
 enum { DEPTH = 8, FIRST_SIZE = 65536 };
@@ -28,19 +29,13 @@ struct chain_place chain_start(void)
 	return place;
 }
 
-void chain_hex(const uint8_t bytes[32], char digest[CHAIN_DIGEST])
-{
-	for (size_t i = 0; i < 32; i++)
-		sprintf(digest + 2 * i, "%02x", bytes[i]);
-}
-
 int chain_digest(const void *data, size_t length, char digest[CHAIN_DIGEST])
 {
 	uint8_t bytes[32];
 
 	if (!EVP_Digest(data, length, bytes, NULL, EVP_sha256(), NULL))
 		return -EIO;
-	chain_hex(bytes, digest);
+	hex_format(bytes, sizeof(bytes), digest);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
+ * where "body" stands only with what came from a signed order,
  * {"sha256":"..."}
  * The second is over the first and its end of line. A file of one line is from before there were
  * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
@@ -14,23 +15,23 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
 #include "user/order/orders.h"
 
-enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
+enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4, SEAL_TEXT = 96 };
 
 /* The line that says that what stands before it is whole. */
-static int seal_of(const char *text, size_t length, char seal[96])
+static int seal_of(const char *text, size_t length, char seal[SEAL_TEXT])
 {
 	uint8_t digest[32];
-	char *end = seal + sprintf(seal, "{\"sha256\":\"");
+	char digits[2 * sizeof(digest) + 1];
 
 	if (!EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL))
 		return -EIO;
-	for (size_t i = 0; i < sizeof(digest); i++)
-		end += sprintf(end, "%02x", digest[i]);
-	strcpy(end, "\"}\n");
+	hex_format(digest, sizeof(digest), digits);
+	snprintf(seal, SEAL_TEXT, "{\"sha256\":\"%s\"}\n", digits);
 	return 0;
 }
 
@@ -59,6 +60,12 @@ static void put_orders(FILE *out, const struct orders *orders)
 		json_put_text(&json, "target", order->target);
 		json_put_text(&json, "reason", order->reason);
 		json_put_text(&json, "by", order->by);
+		if (order_is_signed(order)) {
+			char body[2 * sizeof(order->body) + 1];
+
+			hex_format(order->body, sizeof(order->body), body);
+			json_put_text(&json, "body", body);
+		}
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
@@ -72,7 +79,7 @@ int orders_save(const struct orders *orders, const char *path)
 	_cleanup_free_ char *text = NULL, *copy = copy_of(path);
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
-	char seal[96];
+	char seal[SEAL_TEXT];
 	int r;
 
 	if (!out)
@@ -111,6 +118,20 @@ static int read_text(json_object *object, const char *key, char *text, size_t si
 	return 0;
 }
 
+/* Not there: a local order. */
+static int read_body(json_object *object, uint8_t body[32])
+{
+	json_object *value;
+	const char *text;
+
+	if (!json_object_object_get_ex(object, "body", &value))
+		return 0;
+	text = json_object_get_string(value);
+	if (!json_object_is_type(value, json_type_string) || !hex_parse(text, body, 32))
+		return -EBADMSG;
+	return 0;
+}
+
 static int read_order(json_object *object, struct weir_order *order)
 {
 	if (!json_object_is_type(object, json_type_object) ||
@@ -120,7 +141,8 @@ static int read_order(json_object *object, struct weir_order *order)
 	    read_number(object, "until_ns", &order->until_ns) < 0 ||
 	    read_text(object, "target", order->target, sizeof(order->target)) < 0 ||
 	    read_text(object, "reason", order->reason, sizeof(order->reason)) < 0 ||
-	    read_text(object, "by", order->by, sizeof(order->by)) < 0)
+	    read_text(object, "by", order->by, sizeof(order->by)) < 0 ||
+	    read_body(object, order->body) < 0)
 		return -EBADMSG;
 	return 0;
 }
@@ -156,7 +178,7 @@ static int check_seal(const char *text, size_t *length)
 {
 	const char *end = memchr(text, '\n', *length);
 	size_t first = end ? (size_t)(end + 1 - text) : *length, behind = *length - first;
-	char seal[96];
+	char seal[SEAL_TEXT];
 	int r = seal_of(text, first, seal);
 
 	if (r == 0 && behind && (behind != strlen(seal) || memcmp(text + first, seal, behind)))

@@ -18,6 +18,18 @@ void orders_free(struct orders *orders)
 	*orders = (struct orders){0};
 }
 
+bool order_is_of(const struct weir_order *order, const uint8_t body[32])
+{
+	return memcmp(order->body, body, sizeof(order->body)) == 0;
+}
+
+bool order_is_signed(const struct weir_order *order)
+{
+	static const uint8_t none[sizeof(order->body)];
+
+	return !order_is_of(order, none);
+}
+
 static int by_id(const void *left, const void *right)
 {
 	const struct weir_order *a = left, *b = right;
@@ -114,6 +126,8 @@ static int add(struct orders *orders, uint64_t parent, const struct order_text *
 	    copy_text(order.reason, sizeof(order.reason), text->reason, false) < 0 ||
 	    copy_text(order.by, sizeof(order.by), text->by, true) < 0)
 		return -EINVAL;
+	if (text->body)
+		memcpy(order.body, text->body, sizeof(order.body));
 	if (orders->count >= WEIR_MAX_ORDERS)
 		return -ENOSPC;
 	item = realloc(orders->item, (orders->count + 1) * sizeof(*item));

@@ -36,9 +36,15 @@ struct order_text {
 	const char *target;
 	const char *reason;
 	const char *by;
-	uint64_t since_ns; /* wall */
-	uint64_t until_ns; /* wall; 0: until somebody reopens */
+	uint64_t since_ns;   /* wall */
+	uint64_t until_ns;   /* wall; 0: until somebody reopens */
+	const uint8_t *body; /* 32 bytes: SHA-256 of the signed order's; NULL: a local one */
 };
+
+/* Whether it came from a signed order: then a signed order alone takes it back. */
+bool order_is_signed(const struct weir_order *order);
+/* Whether it came from the signed order with this digest. */
+bool order_is_of(const struct weir_order *order, const uint8_t body[32]);
 
 /*
  * 0, or: -EINVAL for a target or reason that is empty, too long for struct weir_order, or has

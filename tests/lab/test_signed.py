@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Orders as signed texts: one principal cuts, two let back, in whatever order and however often they come."""
+import json
+import os
+
+from case import NORD, PAYER, STRANGERS, SUED, LabCase
+from guard import grant, policy
+
+GRANTS = [grant("pour", "batch", "any", serves="tcp/7000-7999")]
+ALL = "cut@weir,reopen@weir"
+GROUP = "berlin"
+
+
+class Signing:
+    """People with keys, and the lists that say what these are good for."""
+
+    def __init__(self, guard):
+        self.guard, self.count = guard, 0
+        self.signers, self.lines = guard.lab.path("config", "allowed_signers"), []
+
+    def key(self, name):
+        path = self.guard.lab.path("key-" + name)
+        if not os.path.exists(path):
+            self.guard.lab.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path])
+        return path
+
+    def public(self, name):
+        with open(self.key(name) + ".pub", encoding="ascii") as file:
+            return " ".join(file.read().split()[:2])
+
+    def allow(self, principal, name=None, namespaces=ALL, more=""):
+        self.lines.append('%s namespaces="%s"%s %s' % (principal, namespaces, more, self.public(name or principal)))
+        with open(self.signers, "w", encoding="ascii") as file:
+            file.write("\n".join(self.lines) + "\n")
+
+    def order(self, kind, *words, by=()):
+        """An order signed by the keys of `by`: (its file, its id)."""
+        self.count += 1
+        path = self.guard.lab.path("order-%d" % self.count)
+        self.guard.must("order", "write", kind, *words, "--reason", "incident 4711", "--out", path)
+        for name in by:
+            self.guard.must("sign", path, "--key", self.key(name))
+        done = self.guard.weir("order", "verify", path)
+        return path, [word for word in done.stdout.split() if len(word) == 64][0]
+
+
+class Signed(LabCase):
+    policy = policy(GRANTS, STRANGERS)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.signing = signing = Signing(cls.guard)
+        for name in ("alice", "bob", "carol"):
+            signing.allow(name)
+        signing.allow("alice", "alice-two")
+        signing.allow("dora", namespaces="cut@weir")
+        signing.allow("late", more=',valid-before="20200101Z"')
+
+    def setUp(self):
+        if self.guard.process.poll() is not None:
+            self.guard.start()
+        self.cuts = []
+
+    def tearDown(self):
+        if self.guard.process.poll() is not None:
+            self.guard.start()
+        for cut in self.cuts:
+            self.take_order(self.reopening(cut))
+        self.assertEqual(self.guard.cuts(), [])
+
+    def take_order(self, path, code=0):
+        """Hands it over; the answer, or what was told of its refusal."""
+        done = self.guard.weir("order", "apply", path, "--json")
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    def cut(self, *targets, by=("alice",), words=()):
+        """Signs a cut that the test's end takes back."""
+        path, cut = self.signing.order("cut", *targets, *words, by=by)
+        self.cuts.append(cut)
+        return path, cut
+
+    def reopening(self, cut, *targets, by=("alice", "bob")):
+        return self.signing.order("reopen", *targets, "--cut", cut, by=by)[0]
+
+    def assert_cut(self, host, port):
+        self.assertEqual(self.take(host, port, seconds=0.7), 0)
+
+    def test_one_cuts_and_two_let_back(self):
+        port = self.pour()
+        path, cut = self.cut("partner:" + NORD)
+        answer = self.take_order(path)
+        self.assertEqual((answer["order"], answer["matched"], answer["known"]), (cut, 1, False))
+        self.assert_cut(NORD, port)
+        self.assert_passes(SUED, port)
+        told = self.guard.cuts()[0]
+        self.assertEqual((told["order"], told["by"], told["reason"]), (cut, "signed by alice", "incident 4711"))
+        done = self.guard.weir("reopen", "partner:" + NORD, "--reason", "I am root")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("takes a signed reopening: weir order write reopen --cut " + cut, done.stderr)
+        done = self.guard.weir("reopen", "--order", told["id"], "--reason", "I am root")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice",)), 1))
+        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "alice-two")), 1))
+        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "dora")), 1))
+        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "late")), 1))
+        self.assert_cut(NORD, port)
+        answer = self.take_order(self.reopening(cut))
+        self.assertEqual((answer["matched"], answer["reopened"][0]["how"]), (1, "whole"))
+        self.assert_passes(NORD, port)
+        answer = self.take_order(path)  # a retained message comes again
+        self.assertTrue(answer["known"])
+        self.assert_passes(NORD, port)
+
+    def test_order_of_arrival_makes_no_difference(self):
+        port = self.pour()
+        path, cut = self.cut("class:hospital", "partner:" + PAYER)
+        part, other = self.reopening(cut, "partner:" + NORD), self.reopening(cut, "partner:" + PAYER)
+        self.assertEqual(self.take_order(part)["matched"], 0)
+        self.take_order(path)
+        self.take_order(other)
+        for again in (path, part, other):
+            self.assertTrue(self.take_order(again)["known"])
+        self.assert_passes(NORD, port)
+        self.assert_passes(PAYER, port)
+        self.assert_cut(SUED, port)
+        self.assertEqual([cut["target"] for cut in self.guard.cuts()], ["class:hospital"])
+
+    def test_whole_reopening_before_its_cut(self):
+        port = self.pour()
+        path, cut = self.cut("all")
+        self.take_order(self.reopening(cut))
+        self.assertEqual(self.take_order(path)["matched"], 0)
+        self.assert_passes(NORD, port)
+        self.assertEqual(self.guard.cuts(), [])
+
+    def test_two_cuts_of_one_partner_take_two_reopenings(self):
+        port = self.pour()
+        first, second = self.cut("partner:" + NORD), self.cut("class:hospital", by=("bob",))
+        self.take_order(first[0])
+        self.take_order(second[0])
+        self.take_order(self.reopening(first[1]))
+        self.assert_cut(NORD, port)
+        self.take_order(self.reopening(second[1], "partner:" + NORD, by=("carol", "bob")))
+        self.assert_passes(NORD, port)
+        self.assert_cut(SUED, port)
+
+    def test_without_a_daemon_and_after_its_return(self):
+        port = self.pour()
+        self.guard.kill()
+        path, cut = self.cut("partner:" + NORD)
+        self.take_order(path)
+        self.assert_cut(NORD, port)
+        self.guard.start()
+        self.assert_cut(NORD, port)
+        self.assertEqual(self.guard.cuts()[0]["order"], cut)
+        self.assertTrue(self.take_order(path)["known"])
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.guard.start()  # from the disk alone
+        self.assertEqual(self.guard.cuts()[0]["order"], cut)
+        self.assert_cut(NORD, port)
+        self.guard.kill()
+        self.take_order(self.reopening(cut))
+        self.assert_passes(NORD, port)
+
+    def test_order_for_other_groups(self):
+        host = self.guard.lab.path("host.yaml")
+        with open(host, "w", encoding="ascii") as file:
+            file.write("weir: 1\ngroups: [%s]\n" % GROUP)
+        self.guard.stop()
+        self.guard.start(None, "--host", host)
+        port = self.pour()
+        path, _ = self.signing.order("cut", "all", "--hosts", "hamburg", by=("alice",))
+        self.assertFalse(self.take_order(path)["is_for_us"])
+        self.assert_passes(NORD, port)
+        path, _ = self.cut("partner:" + NORD, words=("--hosts", "hamburg", "--hosts", GROUP))
+        self.assertTrue(self.take_order(path)["is_for_us"])
+        self.assert_cut(NORD, port)
+
+    def test_name_that_is_not_here_is_cut_when_a_policy_brings_it(self):
+        port = self.pour()
+        path, _ = self.cut("partner:newcomer")
+        self.assertEqual(self.take_order(path)["matched"], 0)
+        self.guard.apply(policy(GRANTS, STRANGERS))
+        self.assert_passes(NORD, port)
+        named = policy(GRANTS, STRANGERS)
+        named["partners"]["newcomer"] = named["partners"].pop(NORD)
+        self.guard.apply(named)
+        self.assert_cut(NORD, port)
+        done = self.guard.weir("apply", self.guard.write_policy(policy(GRANTS, STRANGERS), "back.yaml"), "--yes")
+        self.assertEqual(done.returncode, 1, "the policy lost the object of a cut")
+        self.take_order(self.reopening(self.cuts[0]))
+        self.guard.apply(policy(GRANTS, STRANGERS))
+        self.assert_passes(NORD, port)
+
+    def test_what_is_not_signed_well_does_nothing(self):
+        port = self.pour()
+        path, _ = self.signing.order("cut", "partner:" + NORD, by=("stranger",))
+        self.assertIn("signed by 0 principals", self.take_order(path, 1))
+        path, _ = self.signing.order("cut", "partner:" + SUED, by=("alice",))
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace(SUED, NORD))
+        self.assertIn("signed by 0 principals", self.take_order(path, 1))
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace("kind: cut", "kind: kut"))
+        self.assertRegex(self.take_order(path, 1), r"order-\d+:2:\d+: ")
+        with open(self.guard.lab.path("config", "revoked_signers"), "w", encoding="ascii") as file:
+            file.write(self.signing.public("alice") + "\n")
+        path, _ = self.signing.order("cut", "partner:" + NORD, by=("alice",))
+        self.assertIn("signed by 0 principals", self.take_order(path, 1))
+        os.unlink(self.guard.lab.path("config", "revoked_signers"))
+        os.chmod(self.signing.signers, 0o666)
+        self.assertIn("could be changed by others", self.take_order(path, 1))
+        os.chmod(self.signing.signers, 0o644)
+        self.assert_passes(NORD, port)
+        self.assertEqual(self.guard.cuts(), [])
+
+    def test_journal_has_who_signed(self):
+        path, cut = self.cut("partner:" + NORD, by=("alice", "bob"))
+        self.take_order(path)
+        record = json.loads(self.guard.must("order", "list", "--json").stdout)[-1]["record"]
+        self.assertEqual((record["source"], record["body_sha256"]), ("signed", cut))
+        self.assertEqual([one["principal"] for one in record["signatures"]], ["alice", "bob"])
+        self.take_order(self.signing.order("reopen", "--cut", cut, by=("bob",))[0], 1)
+        record = json.loads(self.guard.must("order", "list", "--json").stdout)[-1]["record"]
+        self.assertEqual((record["kind"], record["result"], record["order"]), ("reopen", "refused", cut))

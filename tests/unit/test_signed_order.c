@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * test_signed_order.c - what is cut is a function of the set of signed orders, and neither a
+ * failure nor a lost state leaves the host more open than its answers said.
+ */
+#include "tests/unit/a_host.h"
+#include "tests/unit/signing.h"
+#include "user/order/document.h"
+
+enum { TEXT = 4096 };
+
+static unsigned int made;
+
+/* An order, signed by the keys that `by` names one behind the other ("ab"); malloc'd. */
+static char *order(const char *kind, const char *lines, const char *by)
+{
+	char *text = calloc(1, TEXT);
+	const char *in = strcmp(kind, "cut") == 0 ? "cut@weir" : "reopen@weir";
+	size_t body = snprintf(text, TEXT,
+			       "weir-order: 1\nkind: %s\nissued: 2026-11-26T15:04:05Z\n"
+			       "nonce: %032u\nreason: a test\n%s",
+			       kind, ++made, lines);
+
+	for (; *by; by++) {
+		char key[2] = {*by, '\0'}, *whole = strndup(text, body);
+		char *signature = sign_text(key, in, whole, "");
+
+		strcat(text, signature);
+		free(signature);
+		free(whole);
+	}
+	return text;
+}
+
+/* The id of an order; the last four stay. */
+static const char *id_of(const char *text)
+{
+	static char id[4][ORDER_ID_TEXT];
+	static int next;
+	struct document document;
+	struct order_fault fault;
+
+	next = (next + 1) % 4;
+	assert_int_equal(document_read(text, strlen(text), &document, &fault), 0);
+	strcpy(id[next], document.id);
+	document_free(&document);
+	return id[next];
+}
+
+static char *reopening(const char *cut, const char *target, const char *by)
+{
+	char lines[256];
+
+	snprintf(lines, sizeof(lines), "cut: %s\n%s%s%s", id_of(cut), target[0] ? "target: " : "",
+		 target, target[0] ? "\n" : "");
+	return order("reopen", lines, by);
+}
+
+static json_object *take(struct host *host, const char *text)
+{
+	json_object *request = json_object_new_object(), *answer;
+
+	json_object_object_add(request, "request", json_object_new_string("order-apply"));
+	json_object_object_add(request, "text", json_object_new_string(text));
+	answer = ask(host, json_object_to_json_string(request));
+	json_object_put(request);
+	return answer;
+}
+
+static void expect(struct host *host, const char *text, int code)
+{
+	json_object *answer = take(host, text);
+
+	expect_code(answer, code);
+	json_object_put(answer);
+}
+
+/* ---- a set ---------------------------------------------------------------------------------- */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What is in force, without the numbers that the order of arrival gives; malloc'd. */
+static char *in_force(struct host *host)
+{
+	char *lines[64], *all = calloc(64, 512);
+	size_t count;
+
+	assert_int_equal(host_refresh_orders(host), 0);
+	count = host->orders.count;
+	assert_in_range(count, 0, 63);
+	for (size_t i = 0; i < count; i++) {
+		const struct weir_order *one = &host->orders.item[i];
+		const struct weir_order *of =
+			one->parent ? orders_find(&host->orders, one->parent) : NULL;
+
+		assert_int_not_equal(asprintf(&lines[i], "%02x%02x%02x %s%s%s\n",
+					      (of ? of : one)->body[0], (of ? of : one)->body[1],
+					      (of ? of : one)->body[2],
+					      of ? of->target : one->target, of ? " but " : "",
+					      of ? one->target : ""),
+				     -1);
+	}
+	qsort(lines, count, sizeof(*lines), by_text);
+	for (size_t i = 0; i < count; i++) {
+		strcat(all, lines[i]);
+		free(lines[i]);
+	}
+	return all;
+}
+
+static void start_anew(struct host *host)
+{
+	char path[128];
+
+	fake.order_count = fake.cut_count = 0;
+	fake_raise();
+	snprintf(path, sizeof(path), "%s/unit/orders", state_root);
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(host_refresh_orders(host), 0);
+}
+
+static void any_order_of_arrival_gives_the_same(void **state)
+{
+	char *first = order("cut", "target: class:hospital\ntarget: partner:payer\n", "a");
+	char *second = order("cut", "target: all\n", "b");
+	char *third = order("cut", "target: partner:nord\ntarget: partner:nobody\n", "c");
+	char *orders[] = {first,
+			  second,
+			  third,
+			  reopening(first, "partner:nord", "ab"),
+			  reopening(first, "partner:payer", "ba"),
+			  reopening(second, "partner:sued", "ac"),
+			  reopening(second, "class:hospital", "bc"),
+			  reopening(third, "", "ab"),
+			  reopening(third, "partner:nord", "cb")};
+	char *expected = NULL;
+
+	srandom(20261126);
+	for (int round = 0; round < 60; round++) {
+		size_t taken = 0;
+		bool was[COUNT(orders)] = {false};
+
+		start_anew(*state);
+		for (size_t i = 0; i < 3 * COUNT(orders) || taken < COUNT(orders); i++) {
+			size_t pick = random() % COUNT(orders);
+
+			expect(*state, orders[pick], 0);
+			taken += !was[pick];
+			was[pick] = true;
+		}
+		{
+			char *now = in_force(*state);
+
+			if (!expected)
+				expected = strdup(now);
+			assert_string_equal(now, expected);
+			free(now);
+		}
+	}
+	/* class:hospital but nord; all but sued and the class */
+	assert_non_null(strstr(expected, " class:hospital but partner:nord\n"));
+	assert_non_null(strstr(expected, " all but partner:sued\n"));
+	assert_null(strstr(expected, "payer"));
+	assert_null(strstr(expected, "nobody"));
+	assert_int_equal(fake.cut_count, 5);
+	for (size_t i = 0; i < COUNT(orders); i++)
+		free(orders[i]);
+	free(expected);
+}
+
+/* ---- failures ------------------------------------------------------------------------------- */
+
+static void refused_by_the_kernel_it_is_taken_the_next_time(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *back = reopening(cut, "", "ab");
+
+	start_anew(*state);
+	fake.fail_set_cuts = -EIO;
+	expect(*state, cut, 1);
+	assert_int_equal(fake.order_count, 0);
+	fake.fail_set_cuts = 0;
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 1);
+	fake.fail_set_cuts = -EIO;
+	expect(*state, back, 1);
+	assert_int_equal(fake.cut_count, 1);
+	fake.fail_set_cuts = 0;
+	expect(*state, back, 0);
+	assert_int_equal(fake.cut_count, 0);
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 0);
+	free(cut);
+	free(back);
+}
+
+/* A file stands where the directory should be. */
+static void what_cannot_be_kept_cuts_and_lets_nothing_back(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *back = reopening(cut, "", "ab");
+	char path[128];
+
+	start_anew(*state);
+	snprintf(path, sizeof(path), "%s/unit/orders", state_root);
+	assert_int_equal(file_write_atomic(path, "", 0, 0640), 0);
+	expect(*state, cut, 1);
+	assert_int_equal(fake.cut_count, 1);
+	expect(*state, back, 1);
+	assert_int_equal(fake.cut_count, 1);
+	assert_int_equal(unlink(path), 0);
+	expect(*state, cut, 0); /* now it is kept */
+	expect(*state, back, 0);
+	assert_int_equal(fake.cut_count, 0);
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 0);
+	free(cut);
+	free(back);
+}
+
+static void known_cut_that_was_lost_is_carried_out_again(void **state)
+{
+	char *cut = order("cut", "target: class:hospital\n", "a");
+	char *back = reopening(cut, "partner:nord", "ab");
+
+	start_anew(*state);
+	expect(*state, cut, 0);
+	expect(*state, back, 0);
+	assert_int_equal(fake.cut_count, 2);
+	fake.order_count = fake.cut_count = 0;
+	fake_raise();
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 2);
+	assert_true(fake.cuts[1].is_exception);
+	free(cut);
+	free(back);
+}
+
+/* Judged once: neither its own time nor that of a key takes anything back; but a new one is. */
+static void what_was_taken_is_not_judged_again(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *other = order("cut", "target: all\n", "a");
+	char *signers = take_file("allowed_signers"), *text;
+
+	start_anew(*state);
+	expect(*state, cut, 0);
+	assert_int_not_equal(asprintf(&text, "b namespaces=\"cut@weir\" %s\n", public_of("b")), -1);
+	put_file("allowed_signers", text);
+	expect(*state, cut, 0);
+	expect(*state, other, 1);
+	put_file("allowed_signers", signers);
+	expect(*state, other, 0);
+	free(cut);
+	free(other);
+	free(signers);
+	free(text);
+}
+
+/* While nobody confirmed the clock, a cut is taken and nothing is let back. */
+static void unconfirmed_clock_lets_nothing_back(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *back = reopening(cut, "", "ab");
+
+	start_anew(*state);
+	fake.control.hours_closed = 1;
+	expect(*state, cut, 0);
+	expect(*state, back, 1);
+	assert_int_equal(fake.cut_count, 1);
+	fake.control.hours_closed = 0;
+	expect(*state, back, 0);
+	assert_int_equal(fake.cut_count, 0);
+	free(cut);
+	free(back);
+}
+
+static void local_reopening_leaves_a_signed_cut(void **state)
+{
+	char *cut = order("cut", "target: partner:nord\n", "a");
+	json_object *answer;
+
+	start_anew(*state);
+	expect(*state, cut, 0);
+	answer = ask(*state,
+		     "{\"request\":\"cut\",\"targets\":[\"partner:nord\"],\"reason\":\"x\"}");
+	expect_code(answer, 0);
+	json_object_put(answer);
+	assert_int_equal(fake.cut_count, 2);
+	answer = ask(*state,
+		     "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"x\"}");
+	expect_code(answer, 0); /* the local one */
+	assert_true(json_object_get_boolean(
+		member(json_object_array_get_idx(member(answer, "holding"), 0), "signed")));
+	json_object_put(answer);
+	assert_int_equal(fake.cut_count, 1);
+	answer = ask(*state, "{\"request\":\"reopen\",\"targets\":[\"all\"],\"reason\":\"x\"}");
+	expect_code(answer, 1);
+	json_object_put(answer);
+	assert_int_equal(fake.cut_count, 1);
+	free(cut);
+}
+
+static void kinds_that_are_not_taken_yet_are_refused(void **state)
+{
+	char *pause = order("pause", "for: 1h\n", "ab");
+
+	start_anew(*state);
+	expect(*state, pause, 1);
+	free(pause);
+}
+
+static int up(void **state)
+{
+	char text[2048];
+	size_t used = 0;
+
+	if (open_signing(state) < 0)
+		return -1;
+	for (const char *name = "abc"; *name; name++) {
+		char key[2] = {*name, '\0'}, *public;
+
+		make_key(key, "-t ed25519");
+		public = public_of(key);
+		used += snprintf(text + used, sizeof(text) - used,
+				 "%s namespaces=\"cut@weir,reopen@weir\" %s\n", key, public);
+		free(public);
+	}
+	put_file("allowed_signers", text);
+	setenv("WEIR_CONFIG_DIR", signing_directory, 1);
+	return host_up(state);
+}
+
+static int down(void **state)
+{
+	host_down(state);
+	return close_signing(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_order_of_arrival_gives_the_same),
+		cmocka_unit_test(refused_by_the_kernel_it_is_taken_the_next_time),
+		cmocka_unit_test(what_cannot_be_kept_cuts_and_lets_nothing_back),
+		cmocka_unit_test(known_cut_that_was_lost_is_carried_out_again),
+		cmocka_unit_test(what_was_taken_is_not_judged_again),
+		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
+		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
+		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, up, down);
+}

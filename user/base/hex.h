@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* hex.h - bytes as hexadecimal digits in small letters, and back. */
+#ifndef WEIR_HEX_H
+#define WEIR_HEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* `text` has room for 2 * count digits and a NUL. */
+void hex_format(const uint8_t *bytes, size_t count, char *text);
+
+/* False when `text` is not exactly 2 * count such digits; then `bytes` is undefined. */
+bool hex_parse(const char *text, uint8_t *bytes, size_t count);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* signed_order.c - takes an order as a signed text: judges it, and has it carried out. */
+#include "user/daemon/signed_order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/daemon/taking.h"
+#include "user/daemon/trust.h"
+#include "user/order/archive.h"
+#include "user/order/judge.h"
+
+/* ---- judging -------------------------------------------------------------------------------- */
+
+/* "signed by alice, bob", clipped. */
+static void note_signers(struct taking *taking, const struct judgement *judgement)
+{
+	size_t used = snprintf(taking->by, sizeof(taking->by), "signed by ");
+
+	for (size_t i = 0; i < taking->document.signatures; i++) {
+		const struct judged_signature *judged = &judgement->current.signature[i];
+
+		if (!judged->counts)
+			continue;
+		if (used < sizeof(taking->by))
+			used += snprintf(taking->by + used, sizeof(taking->by) - used, "%s%s",
+					 taking->signatures ? ", " : "", judged->principal);
+		taking->signature[taking->signatures++] =
+			(struct journal_signature){judged->principal, judged->fingerprint};
+	}
+}
+
+static int judge(struct taking *taking, const struct trust *trust, struct judgement *judgement)
+{
+	struct host *host = taking->host;
+	const struct judge_by by = {.signers = &trust->signers,
+				    .revoked = &trust->revoked,
+				    .now_ns = host_wall(host),
+				    .clock_is_trusted = !guard_control(host->guard).hours_closed};
+
+	judge_document(&taking->document, &by, judgement);
+	note_signers(taking, judgement);
+	/* It was accepted once: its time, or that of a key, may be over since. */
+	if (!judgement->is_accepted && !taking->is_known)
+		return tell_problem(taking->problem, -EPERM, "order %.12s is refused: %s",
+				    taking->document.id, judgement->why);
+	return 0;
+}
+
+/* Whether one of the groups that the order is for is this host's. A command does not know these: it
+ * takes a cut as meant. */
+static bool is_for_us(const struct taking *taking)
+{
+	const struct document_list *hosts = &taking->document.hosts;
+	const struct host_config *config = taking->host->config;
+
+	if (hosts->count == 0)
+		return true;
+	if (!config)
+		return taking->document.kind == ORDER_CUT;
+	for (size_t i = 0; i < hosts->count; i++) {
+		for (size_t j = 0; j < config->groups.count; j++) {
+			if (strcmp(hosts->item[i], config->groups.item[j].text) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+struct journal_order taking_line(const struct taking *taking)
+{
+	const struct document *document = &taking->document;
+
+	return (struct journal_order){.kind = kind_name(document->kind),
+				      .target = document->targets.item,
+				      .target_count = document->targets.count,
+				      .reason = document->reason,
+				      .since_ns = host_wall(taking->host),
+				      .order = document->cut,
+				      .body_sha256 = document->id,
+				      .signature = taking->signature,
+				      .signature_count = taking->signatures};
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+static int take_locked(struct taking *taking)
+{
+	int r = host_refresh_orders(taking->host);
+
+	if (r < 0)
+		return tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
+	json_put_bool(taking->reply, "known", taking->is_known);
+	switch (taking->document.kind) {
+	case ORDER_CUT:
+		return take_cut(taking);
+	case ORDER_REOPEN:
+		return take_reopening(taking);
+	default:
+		return tell_problem(taking->problem, -EOPNOTSUPP,
+				    "an order of kind %s is not taken by this version",
+				    kind_name(taking->document.kind));
+	}
+}
+
+static int take(struct taking *taking, const struct trust *trust)
+{
+	struct judgement judgement;
+	struct journal_order line;
+	bool is_ours;
+	int r = judge(taking, trust, &judgement);
+
+	if (r == 0 && taking->document.hosts.count && !taking->host->config &&
+	    taking->document.kind != ORDER_CUT)
+		r = tell_problem(taking->problem, -ESRCH,
+				 "no daemon answers, and it alone knows the groups of this host");
+	if (r == 0) {
+		is_ours = is_for_us(taking);
+		json_put_text(taking->reply, "order", taking->document.id);
+		json_put_text(taking->reply, "kind", kind_name(taking->document.kind));
+		json_put_bool(taking->reply, "is_for_us", is_ours);
+		if (!is_ours)
+			return 0;
+		r = guard_lock_told(taking->host->guard, taking->problem);
+	}
+	if (r == 0) {
+		r = take_locked(taking);
+		guard_unlock(taking->host->guard);
+	}
+	if (r < 0 && r != DONE_IN_PART) {
+		line = taking_line(taking);
+		journaling_refused(taking->host, &line,
+				   *taking->problem ? *taking->problem : strerror(-r));
+	}
+	return r;
+}
+
+int host_take_order(struct host *host, const char *text, size_t length, struct json_out *reply,
+		    char **problem)
+{
+	struct taking taking = {
+		.host = host, .text = text, .length = length, .reply = reply, .problem = problem};
+	struct order_fault fault;
+	struct trust trust = {0};
+	int r = document_read(text, length, &taking.document, &fault);
+
+	if (r == -EBADMSG)
+		return tell_problem(problem, -EINVAL, "order:%u:%u: %s", fault.line, fault.column,
+				    fault.text);
+	if (r < 0)
+		return r;
+	taking.archive = host->state_dir < 0 ? NULL : host_path(host, "orders");
+	taking.is_known = taking.archive && archive_has(taking.archive, &taking.document) > 0;
+	r = trust_read(&trust, problem);
+	if (r == 0)
+		r = take(&taking, &trust);
+	trust_free(&trust);
+	document_free(&taking.document);
+	free(taking.archive);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * taking.h - a signed order under way, shared by the files that take one: signed_order.c judges it,
+ * signed_cut.c and signed_reopening.c carry it out.
+ */
+#ifndef WEIR_TAKING_H
+#define WEIR_TAKING_H
+
+#include "user/base/json_out.h"
+#include "user/daemon/host.h"
+#include "user/order/document.h"
+
+struct taking {
+	struct host *host;
+	const char *text;
+	size_t length;
+	struct document document;
+	char *archive; /* path; NULL: nothing can be kept */
+	char by[sizeof(((struct weir_order *)0)->by)];
+	struct journal_signature signature[DOCUMENT_MAX_SIGNATURES]; /* those that count */
+	size_t signatures;
+	bool is_known;
+	struct json_out *reply;
+	char **problem;
+};
+
+/* The journal's line about it; it points into `taking`. */
+struct journal_order taking_line(const struct taking *taking);
+
+/* The caller holds guard_lock() and has read the orders anew. As host_take_order(). */
+int take_cut(struct taking *taking);
+int take_reopening(struct taking *taking);
+
+#endif
