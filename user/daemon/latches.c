@@ -90,6 +90,11 @@ int latches_load(const struct host *host, struct meters_read *read, bool *is_of_
 	return of_copy == 0 || of_copy == -ENOMEM || r == -ENOENT ? of_copy : r;
 }
 
+int latches_load_meters(const struct host *host, struct meters_read *read)
+{
+	return load_one(host, "meters", read);
+}
+
 static bool is_of_strangers(const struct latch *latch)
 {
 	return latch->account == WEIR_KEY_PEER || latch->grant_key == WEIR_KEY_STRANGERS ||

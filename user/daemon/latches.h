@@ -33,6 +33,9 @@ void latches_free(struct latches *latches);
  * neither can be read.
  */
 int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
+/* All meters, as the state directory has them, those that were latched among them: for where the
+ * file of the latches is gone. As latches_load(). */
+int latches_load_meters(const struct host *host, struct meters_read *read);
 
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);
