@@ -10,6 +10,7 @@
 #include "user/kernel/former.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "user/base/now.h"
 
@@ -294,6 +295,42 @@ static void end_stage(struct guard *guard)
 	pins_unstage(guard->instance);
 }
 
+struct staged {
+	const struct guard *guard;
+	const char *stage;
+	int fd;
+};
+
+static int drop_staged_edge(const char *name, void *data)
+{
+	const struct staged *staged = data;
+	_cleanup_free_ char *path = pin_path(staged->stage, name);
+	_cleanup_close_ int link = -1;
+
+	if (strncmp(name, PIN_EDGE, strlen(PIN_EDGE)) ||
+	    !faccessat(staged->guard->dir_fd, name, F_OK, 0))
+		return 0;
+	link = path ? bpf_obj_get(path) : -1;
+	if (link >= 0)
+		bpf_link_detach(link); /* at once, which unpinning is not */
+	unlinkat(staged->fd, name, 0);
+	return 0;
+}
+
+/* An uplink that a takeover attached before it was killed is pinned in its stage alone, and takes
+ * no second program: it would keep every later takeover from beginning. */
+static void free_edges(const struct guard *guard)
+{
+	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
+	_cleanup_free_ char *path = stage ? pin_path(stage, NULL) : NULL;
+	_cleanup_close_ int fd =
+		path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct staged staged = {guard, stage, fd};
+
+	if (fd >= 0)
+		pins_each(fd, drop_staged_edge, &staged);
+}
+
 /* Until the directories change places, the old pins count. */
 static int succeed(struct adoption *adoption, const struct before *before)
 {
@@ -332,8 +369,10 @@ static int succeed(struct adoption *adoption, const struct before *before)
 static int take_over(struct adoption *adoption)
 {
 	struct before before = {0};
-	int err = find_places(adoption);
+	int err;
 
+	free_edges(adoption->guard);
+	err = find_places(adoption);
 	if (!err)
 		err = before_open(adoption, &before);
 	if (!err)
