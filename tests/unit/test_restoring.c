@@ -263,6 +263,7 @@ static struct stand_in stand_in(struct host *host, char **rules)
 	char *problem = NULL;
 	size_t length;
 
+	orders_free(&host->orders);
 	assert_int_equal(without_guard_make(host, &config, &made, rules, &length, &problem), 0);
 	return made;
 }
