@@ -144,8 +144,9 @@ static void put_back(const struct adoption *adoption, const struct before *befor
 	}
 }
 
-/* All of them, or none. */
-static int update_running(struct adoption *adoption, const struct before *before)
+/* All of them, or none. -ETIME: it is until_ns (boot) already. An interface's link may wait for
+ * whatever else changes interfaces, and the programs that come after it would charge by then. */
+static int update_running(struct adoption *adoption, const struct before *before, uint64_t until_ns)
 {
 	for (size_t i = 0; i < adoption->running.count; i++) {
 		const struct link *link = &adoption->running.item[i];
@@ -154,6 +155,10 @@ static int update_running(struct adoption *adoption, const struct before *before
 			bpf_object__find_program_by_name(adoption->object, name);
 		int err;
 
+		if (boot_now() >= until_ns) {
+			put_back(adoption, before, i);
+			return -ETIME;
+		}
 		if (!bpf_link_update(link->fd, bpf_program__fd(program), NULL))
 			continue;
 		err = -errno;
@@ -208,7 +213,7 @@ static int replace(struct adoption *adoption, const struct before *before)
 {
 	int err = pin_fresh(adoption);
 
-	return err ?: update_running(adoption, before);
+	return err ?: update_running(adoption, before, UINT64_MAX);
 }
 
 /* ---- from another build's maps -------------------------------------------------------------- */
@@ -271,11 +276,14 @@ static int change_frozen(struct adoption *adoption, const struct before *before)
 		if (!err && !until_ns)
 			continue;
 		if (!err)
-			err = update_running(adoption, before);
+			err = update_running(adoption, before, until_ns);
+		if (err == -ETIME)
+			continue;
 		if (err)
 			return err;
 		if (boot_now() < until_ns)
 			return 0;
+		former_freeze(adoption->guard, boot_now() + CHANGE_NS);
 		put_back(adoption, before, adoption->running.count);
 	}
 	return problem_set(adoption->problem, -ETIME,
