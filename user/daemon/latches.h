@@ -12,7 +12,8 @@
 #define LATCHES_COPY "latches.copy"
 
 struct latch {
-	uint64_t account;    /* WEIR_KEY_PEER: the slots of all latched strangers, as one */
+	uint64_t account; /* of slots: what weir_meter_key() makes of WEIR_KEY_PEER and service */
+	bool is_of_slots; /* the latched strangers' slots of one service, as one */
 	uint64_t severed_ns; /* boot; of the first one */
 	uint64_t grant_key, service_key, partner_key;
 	size_t count;
@@ -26,6 +27,8 @@ struct latches {
 /* All that are latched now. 0 or -errno. */
 int latches_read(const struct host *host, struct latches *latches);
 void latches_free(struct latches *latches);
+/* NULL: there is none. */
+struct latch *latches_find(const struct latches *latches, uint64_t account);
 
 /*
  * The meters that were latched, as the state directory has them: the file, or else its copy; then
@@ -33,6 +36,9 @@ void latches_free(struct latches *latches);
  * neither can be read.
  */
 int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
+/* All meters, as the state directory has them, those that were latched among them: for where the
+ * file of the latches is gone. As latches_load(). */
+int latches_load_meters(const struct host *host, struct meters_read *read);
 
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);

@@ -97,6 +97,8 @@ static int load_latches(const struct host *host, struct latches *latches)
 	int r = latches_load(host, &read, &is_of_copy);
 
 	if (r == -ENOENT)
+		r = latches_load_meters(host, &read);
+	if (r == -ENOENT)
 		return 0;
 	for (size_t i = 0; r == 0 && i < read.count; i++)
 		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
