@@ -124,6 +124,13 @@ static void start_again(struct host *host)
 	journaling_found(host);
 }
 
+/* As if none had ever been there. */
+static void forget_journal(void)
+{
+	assert_int_equal(unlink(path_of(JOURNAL_FILE)), 0);
+	assert_int_equal(unlink(path_of(JOURNAL_BEGUN)), 0);
+}
+
 static void latch(size_t at, uint64_t severed_ns)
 {
 	struct weir_meter *meter = &fake.meters[at];
@@ -421,7 +428,7 @@ static void what_is_in_force_without_a_line_gets_one(void **state)
 
 	done(cut(host, "all"));
 	done(reopen(host, "partner:nord"));
-	unlink(path_of(JOURNAL_FILE));
+	forget_journal();
 	start_again(host);
 	assert_string_equal(digest_of_lines(host),
 			    "cut accepted c1 all; reopen accepted - partner:nord");
@@ -460,7 +467,7 @@ static void a_latch_has_its_line_and_each_new_one_too(void **state)
 	fake.meters[0].severed_ns = 0;
 	done(cut(host, "all"));
 	latch(0, 7);
-	unlink(path_of(JOURNAL_FILE)); /* latched while nobody looked */
+	forget_journal(); /* latched while nobody looked */
 	start_again(host);
 	snprintf(expected, sizeof(expected), "cut accepted c1 all; latch accepted %s grant:bills",
 		 id);
@@ -531,6 +538,33 @@ static void a_cut_over_a_damaged_journal_is_one(void **state)
 	assert_string_equal(digest_of_lines(host),
 			    "set-aside - - -; reopen accepted - partner:sued; "
 			    "cut accepted c1 partner:nord; cut accepted c2 partner:sued");
+}
+
+/* Taken away, or emptied, while no daemon ran. */
+static void a_journal_that_is_gone_is_told(void **state)
+{
+	struct host *host = *state;
+
+	for (int is_empty = 0; is_empty < 2; is_empty++) {
+		char *answer;
+
+		done(cut(host, "partner:nord"));
+		if (is_empty)
+			assert_int_equal(truncate(path_of(JOURNAL_FILE), 0), 0);
+		else
+			assert_int_equal(unlink(path_of(JOURNAL_FILE)), 0);
+		journaling_close(host);
+		assert_int_equal(journaling_open(host), 0);
+		answer = request_answer(host, &me, "{\"request\":\"orders\"}", 20);
+		assert_non_null(
+			strstr(answer, is_empty ? "the file is empty" : "the file is gone"));
+		free(answer);
+		start_again(host);
+		assert_non_null(strstr(digest_of_lines(host), "set-aside - - -; cut accepted c1"));
+		assert_true(is_told(is_empty ? "the file is empty" : "the file is gone"));
+		start_again(host); /* once */
+		assert_null(strstr(digest_of_lines(host) + 1, "set-aside"));
+	}
 }
 
 static bool is_there(struct host *host, const char *name)
@@ -660,6 +694,7 @@ int main(void)
 		on_a_host(a_latch_has_its_line_and_each_new_one_too),
 		on_a_host(a_damaged_journal_is_set_aside),
 		on_a_host(a_cut_over_a_damaged_journal_is_one),
+		on_a_host(a_journal_that_is_gone_is_told),
 		on_a_host(what_is_set_aside_stays),
 		on_a_host(a_list_tells_what_is_in_force),
 		on_a_host(an_order_is_shown_from_its_beginning_to_its_end),

@@ -37,6 +37,7 @@ void journal_close(struct journal *journal)
 void journal_forget(struct journal *journal)
 {
 	journal->known = chain_start();
+	journal->is_anew = true;
 }
 
 /* ---- the lock ------------------------------------------------------------------------------- */
@@ -78,6 +79,36 @@ static int open_file(const struct journal *journal, int flags, int *fd, uint64_t
 	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
 }
 
+static bool was_begun(const struct journal *journal)
+{
+	return faccessat(journal->directory, JOURNAL_BEGUN, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* After the first line and not before it: who ends between the two leaves no false alarm. */
+static void note_begun(const struct journal *journal)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (was_begun(journal))
+		return;
+	fd = openat(journal->directory, JOURNAL_BEGUN, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		fsync(journal->directory); /* without it a loss of the journal is not told */
+}
+
+/* `error` and `size` are what opening it gave. */
+static int check_gone(const struct journal *journal, int error, uint64_t size,
+		      struct chain_fault *fault)
+{
+	bool is_gone = error == -ENOENT || (error == 0 && size == 0);
+
+	if (!is_gone || journal->is_anew || (!journal->known.number && !was_begun(journal)))
+		return error;
+	*fault = (struct chain_fault){journal->known.number, 0,
+				      error ? "the file is gone" : "the file is empty"};
+	return -EBADMSG;
+}
+
 /* Behind what is known already, or else from the last line alone. */
 static int find_end(const struct journal *journal, int fd, uint64_t size, struct chain_place *place,
 		    struct chain_fault *fault)
@@ -96,6 +127,7 @@ int journal_check(struct journal *journal, chain_each each, void *data, struct c
 	uint64_t size;
 	int r = open_file(journal, O_RDONLY, &fd, &size);
 
+	r = check_gone(journal, r, size, fault);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0 && size > JOURNAL_CHECKED)
@@ -115,6 +147,7 @@ int journal_read(const struct journal *journal, chain_each each, void *data,
 	uint64_t size;
 	int r = open_file(journal, O_RDONLY, &fd, &size);
 
+	r = check_gone(journal, r, size, fault);
 	r = r == -ENOENT ? 0 : r < 0 ? r : chain_follow(fd, &place, each, data, fault);
 	if (end)
 		*end = place;
@@ -252,22 +285,27 @@ int journal_append(struct journal *journal, const struct journal_record *record,
 	struct chain_place place, last;
 	_cleanup_close_ int fd = -1;
 	uint64_t size;
-	int flags = O_RDWR | O_APPEND | (journal->known.number ? 0 : O_CREAT);
-	int r = open_file(journal, flags, &fd, &size);
+	bool may_make = journal->is_anew || (!journal->known.number && !was_begun(journal));
+	int r = open_file(journal, O_RDWR | O_APPEND | (may_make ? O_CREAT : 0), &fd, &size);
 
-	if (r == -ENOENT && journal->known.number) {
-		*fault = (struct chain_fault){journal->known.number, 0, "the file is gone"};
-		return -EBADMSG;
-	}
+	r = check_gone(journal, r, size, fault);
 	if (r == 0)
 		r = find_end(journal, fd, size, &place, fault);
 	if (r < 0)
 		return r;
 	r = size > place.end ? append_behind_torn(journal, &place, record, count, &last)
 			     : append_at_end(journal, fd, &place, record, count, &last);
-	if (r == 0)
-		journal->known = last;
-	return r;
+	if (r == -EFBIG) {
+		*fault = (struct chain_fault){place.number + 1, place.end,
+					      "there is too much behind the last whole line"};
+		return -EBADMSG;
+	}
+	if (r < 0)
+		return r;
+	journal->known = last;
+	journal->is_anew = false;
+	note_begun(journal);
+	return 0;
 }
 
 int journal_measure(const char *path, uint64_t *bytes, char digest[CHAIN_DIGEST])

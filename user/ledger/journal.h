@@ -20,6 +20,8 @@
 #include "user/ledger/chain.h"
 
 #define JOURNAL_FILE "journal.jsonl"
+/* Beside it from its first line on: where this is and the journal is not, somebody took it away. */
+#define JOURNAL_BEGUN "journal.begun"
 
 /* journal_check() reads no more than this of the end. */
 enum { JOURNAL_CHECKED = 64 << 20 };
@@ -28,6 +30,7 @@ struct journal {
 	int directory;		  /* that the file is in, borrowed; -1: there is none */
 	char *path;		  /* of the file */
 	struct chain_place known; /* what this process saw there last; number 0: nothing yet */
+	bool is_anew;		  /* journal_forget(): that it is not there is as it should be */
 };
 
 /* One line to be. */
@@ -49,7 +52,8 @@ void journal_unlock(struct journal *journal);
 
 /*
  * The three below are for who holds the lock. -EBADMSG with `fault`: what is there does not fit, or
- * is not any more what this process saw there (also when the file is gone); -errno.
+ * is not any more what this process saw there, or the file is gone or empty after it had lines;
+ * -errno.
  */
 
 /* Reads all that is there, or the last JOURNAL_CHECKED bytes of it; `each` as for chain_follow().
@@ -61,8 +65,8 @@ int journal_append(struct journal *journal, const struct journal_record *record,
 /* The file was taken away by its owner: the next line is the first. */
 void journal_forget(struct journal *journal);
 
-/* Reads all lines, also beside a writer; *end (may be NULL) is the last one that fits. 0, also
- * without a file; else as chain_follow(). */
+/* Reads all lines, also beside a writer; *end (may be NULL) is the last one that fits. 0, also when
+ * there never was a file; -EBADMSG when it is gone; else as chain_follow(). */
 int journal_read(const struct journal *journal, chain_each each, void *data,
 		 struct chain_place *end, struct chain_fault *fault);
 
