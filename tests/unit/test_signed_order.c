@@ -15,7 +15,9 @@ static unsigned int made;
 static char *order(const char *kind, const char *lines, const char *by)
 {
 	char *text = calloc(1, TEXT);
-	const char *in = strcmp(kind, "cut") == 0 ? "cut@weir" : "reopen@weir";
+	const char *in = strcmp(kind, "cut") == 0	? "cut@weir"
+			 : strcmp(kind, "signers") == 0 ? "signers@weir"
+							: "reopen@weir";
 	size_t body = snprintf(text, TEXT,
 			       "weir-order: 1\nkind: %s\nissued: 2026-11-26T15:04:05Z\n"
 			       "nonce: %032u\nreason: a test\n%s",
@@ -300,6 +302,76 @@ static void local_reopening_leaves_a_signed_cut(void **state)
 	free(cut);
 }
 
+/* "a b": an allowed_signers with these, who may also change it; malloc'd. */
+static char *list_of(const char *names)
+{
+	char *text = calloc(1, TEXT);
+
+	for (; *names; names++) {
+		char key[2] = {*names, '\0'}, *public = public_of(key);
+
+		sprintf(text + strlen(text),
+			"%s namespaces=\"cut@weir,reopen@weir,signers@weir\" %s\n", key, public);
+		free(public);
+	}
+	return text;
+}
+
+static char *signers(unsigned int version, const char *names, const char *by)
+{
+	char *list = list_of(names), *lines, *text;
+
+	assert_int_not_equal(asprintf(&lines, "version: %u\n\n%s", version, list), -1);
+	text = order("signers", lines, by);
+	free(list);
+	free(lines);
+	return text;
+}
+
+/* N + 1 by two of N and two of N + 1; from then on the old list says nothing, also after a restart
+ * and whatever comes again. */
+static void a_list_of_signers_follows_the_one_before(void **state)
+{
+	struct host *host = *state;
+	char *before = take_file("allowed_signers"), *list = list_of("abc");
+	char *first = signers(1, "bcd", "abc"), *few = signers(1, "bcd", "ab");
+	char *skips = signers(2, "bcd", "bcd"), *second = signers(2, "cd", "cdb");
+	char *cut = order("cut", "target: all\n", "a"), *other = order("cut", "target: all\n", "d");
+
+	start_anew(host);
+	put_file("allowed_signers", list);
+	expect(host, skips, 1);
+	expect(host, few, 1); /* b alone is in both */
+	expect(host, other, 1);
+	expect(host, first, 0);
+	expect(host, first, 0);
+	expect(host, cut, 1);
+	expect(host, other, 0);
+	expect(host, second, 0);
+	expect(host, first, 1);
+	put_file("allowed_signers", "");
+	expect(host, other, 0);
+	{
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/unit/signers.order", state_root);
+		assert_int_equal(truncate(path, 100), 0);
+		free(cut);
+		cut = order("cut", "target: all\n", "d");
+		expect(host, cut, 1); /* an older list would count who was taken out */
+		assert_int_equal(unlink(path), 0);
+	}
+	put_file("allowed_signers", before);
+	free(before);
+	free(list);
+	free(first);
+	free(few);
+	free(skips);
+	free(second);
+	free(cut);
+	free(other);
+}
+
 static void kinds_that_are_not_taken_yet_are_refused(void **state)
 {
 	char *pause = order("pause", "for: 1h\n", "ab");
@@ -316,6 +388,7 @@ static int up(void **state)
 
 	if (open_signing(state) < 0)
 		return -1;
+	make_key("d", "-t ed25519");
 	for (const char *name = "abc"; *name; name++) {
 		char key[2] = {*name, '\0'}, *public;
 
@@ -346,6 +419,7 @@ int main(void)
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
+		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
 	};
 

@@ -48,6 +48,9 @@ static void print_answer(const struct answer *answer)
 		puts("it is for other hosts: nothing was done");
 	else if (field_object(object, "cuts"))
 		print_cut(object);
+	else if (field_object(object, "version"))
+		printf("version %" PRIu64 "%s\n", field_number(object, "version"),
+		       field_is(object, "known") ? ": it was in force before" : " is in force");
 	else if (field_count(object, "reopened") || !field_is(object, "known"))
 		print_reopening(object);
 	else

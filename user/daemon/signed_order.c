@@ -2,6 +2,7 @@
 /* signed_order.c - takes an order as a signed text: judges it, and has it carried out. */
 #include "user/daemon/signed_order.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,11 +31,18 @@ static void note_signers(struct taking *taking, const struct judgement *judgemen
 	}
 }
 
+/* Of what is in force of the order's kind. */
+static uint64_t version_of(const struct taking *taking, const struct trust *trust)
+{
+	return taking->document.kind == ORDER_SIGNERS ? trust->order.version : 0;
+}
+
 static int judge(struct taking *taking, const struct trust *trust, struct judgement *judgement)
 {
 	struct host *host = taking->host;
-	const struct judge_by by = {.signers = &trust->signers,
+	const struct judge_by by = {.signers = trust->signers,
 				    .revoked = &trust->revoked,
+				    .version = version_of(taking, trust),
 				    .now_ns = host_wall(host),
 				    .clock_is_trusted = !guard_control(host->guard).hours_closed};
 
@@ -45,6 +53,14 @@ static int judge(struct taking *taking, const struct trust *trust, struct judgem
 		return tell_problem(taking->problem, -EPERM, "order %.12s is refused: %s",
 				    taking->document.id, judgement->why);
 	return 0;
+}
+
+/* Whether it was taken before. */
+static bool is_known(const struct taking *taking, const struct trust *trust)
+{
+	if (taking->document.kind == ORDER_SIGNERS)
+		return strcmp(taking->document.id, trust->order.id) == 0;
+	return taking->archive && archive_has(taking->archive, &taking->document) > 0;
 }
 
 /* Whether one of the groups that the order is for is this host's. A command does not know these: it
@@ -82,20 +98,56 @@ struct journal_order taking_line(const struct taking *taking)
 				      .signature_count = taking->signatures};
 }
 
+/* ---- signers -------------------------------------------------------------------------------- */
+
+/* The journal, then the list: from then on nobody else counts. */
+static int take_signers(struct taking *taking)
+{
+	const struct document *document = &taking->document;
+	struct journal_order line = taking_line(taking);
+	char version[24];
+	int r;
+
+	json_put_uint(taking->reply, "version", document->version);
+	if (taking->is_known)
+		return 0;
+	r = journaling_before(taking->host, &line, taking->problem);
+	if (r < 0)
+		return r;
+	r = trust_replace(taking->host, taking->text, taking->length);
+	if (r < 0)
+		return tell_problem(taking->problem, r,
+				    "cannot keep the list, so it does not count: %s", strerror(-r));
+	snprintf(version, sizeof(version), "%" PRIu64, document->version);
+	host_tell(taking->host, "signers", RECORD_HIGH,
+		  (struct record_field[]){{"order", document->id, 0},
+					  {"version", version, 0},
+					  {"order_reason", document->reason, 0},
+					  {"by", taking->by, 0}},
+		  4, "signers %s: %zu keys may sign from now on, %s: %s", version,
+		  document->signers.count, taking->by, document->reason);
+	return 0;
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
-static int take_locked(struct taking *taking)
+static int take_judged(struct taking *taking)
 {
-	int r = host_refresh_orders(taking->host);
+	bool is_ours = is_for_us(taking);
 
-	if (r < 0)
-		return tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
+	json_put_text(taking->reply, "order", taking->document.id);
+	json_put_text(taking->reply, "kind", kind_name(taking->document.kind));
+	json_put_bool(taking->reply, "is_for_us", is_ours);
 	json_put_bool(taking->reply, "known", taking->is_known);
+	if (!is_ours)
+		return 0;
 	switch (taking->document.kind) {
 	case ORDER_CUT:
 		return take_cut(taking);
 	case ORDER_REOPEN:
 		return take_reopening(taking);
+	case ORDER_SIGNERS:
+		return take_signers(taking);
 	default:
 		return tell_problem(taking->problem, -EOPNOTSUPP,
 				    "an order of kind %s is not taken by this version",
@@ -103,35 +155,44 @@ static int take_locked(struct taking *taking)
 	}
 }
 
-static int take(struct taking *taking, const struct trust *trust)
+/* Under the guard's lock: no other process may change the list between judging and carrying out. */
+static int take_locked(struct taking *taking, const struct trust *trust)
 {
 	struct judgement judgement;
 	struct journal_order line;
-	bool is_ours;
-	int r = judge(taking, trust, &judgement);
+	int r = host_refresh_orders(taking->host);
 
+	taking->is_known = is_known(taking, trust);
+	if (r < 0)
+		r = tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
+	else
+		r = judge(taking, trust, &judgement);
 	if (r == 0 && taking->document.hosts.count && !taking->host->config &&
 	    taking->document.kind != ORDER_CUT)
 		r = tell_problem(taking->problem, -ESRCH,
 				 "no daemon answers, and it alone knows the groups of this host");
-	if (r == 0) {
-		is_ours = is_for_us(taking);
-		json_put_text(taking->reply, "order", taking->document.id);
-		json_put_text(taking->reply, "kind", kind_name(taking->document.kind));
-		json_put_bool(taking->reply, "is_for_us", is_ours);
-		if (!is_ours)
-			return 0;
-		r = guard_lock_told(taking->host->guard, taking->problem);
-	}
-	if (r == 0) {
-		r = take_locked(taking);
-		guard_unlock(taking->host->guard);
-	}
+	if (r == 0)
+		r = take_judged(taking);
 	if (r < 0 && r != DONE_IN_PART) {
 		line = taking_line(taking);
 		journaling_refused(taking->host, &line,
 				   *taking->problem ? *taking->problem : strerror(-r));
 	}
+	return r;
+}
+
+static int take(struct taking *taking)
+{
+	struct trust trust;
+	int r = guard_lock_told(taking->host->guard, taking->problem);
+
+	if (r < 0)
+		return r;
+	r = trust_read(taking->host, &trust, taking->problem);
+	if (r == 0)
+		r = take_locked(taking, &trust);
+	trust_free(&trust);
+	guard_unlock(taking->host->guard);
 	return r;
 }
 
@@ -141,7 +202,6 @@ int host_take_order(struct host *host, const char *text, size_t length, struct j
 	struct taking taking = {
 		.host = host, .text = text, .length = length, .reply = reply, .problem = problem};
 	struct order_fault fault;
-	struct trust trust = {0};
 	int r = document_read(text, length, &taking.document, &fault);
 
 	if (r == -EBADMSG)
@@ -150,11 +210,7 @@ int host_take_order(struct host *host, const char *text, size_t length, struct j
 	if (r < 0)
 		return r;
 	taking.archive = host->state_dir < 0 ? NULL : host_path(host, "orders");
-	taking.is_known = taking.archive && archive_has(taking.archive, &taking.document) > 0;
-	r = trust_read(&trust, problem);
-	if (r == 0)
-		r = take(&taking, &trust);
-	trust_free(&trust);
+	r = take(&taking);
 	document_free(&taking.document);
 	free(taking.archive);
 	return r;

@@ -8,8 +8,9 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
-#include "user/daemon/host.h"
 #include "user/daemon/paths.h"
+
+static const char order_file[] = "signers.order";
 
 static int check_owner(int fd, const char *path, char **problem)
 {
@@ -62,8 +63,30 @@ static int read_signers(struct trust *trust, char **problem)
 	if (!text)
 		return tell_problem(problem, -ENOENT,
 				    "no signed order is taken here: there is no %s", path);
-	return tell_fault(signers_read(text, length, 1, &trust->signers, &fault), path, &fault,
+	trust->signers = &trust->of_host;
+	return tell_fault(signers_read(text, length, 1, &trust->of_host, &fault), path, &fault,
 			  problem);
+}
+
+/* 1: one is in force; 0: none is. */
+static int read_order(const struct host *host, struct trust *trust, char **problem)
+{
+	_cleanup_free_ char *path = host_path(host, order_file);
+	struct order_fault fault;
+	size_t length;
+	int r = path ? file_read(path, DOCUMENT_MAX_BYTES, &trust->text, &length) : -ENOMEM;
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = document_read(trust->text, length, &trust->order, &fault);
+	if (r < 0)
+		return tell_fault(r, path, &fault, problem);
+	if (trust->order.kind != ORDER_SIGNERS)
+		return tell_problem(problem, -EBADMSG, "%s is of kind %s", path,
+				    kind_name(trust->order.kind));
+	trust->signers = &trust->order.signers;
+	return 1;
 }
 
 static int read_revoked(struct trust *trust, char **problem)
@@ -79,18 +102,31 @@ static int read_revoked(struct trust *trust, char **problem)
 			  problem);
 }
 
-int trust_read(struct trust *trust, char **problem)
+int trust_read(const struct host *host, struct trust *trust, char **problem)
 {
 	int r;
 
 	*trust = (struct trust){0};
-	r = read_signers(trust, problem);
+	r = host->state_dir < 0 ? 0 : read_order(host, trust, problem);
+	if (r == 0)
+		r = read_signers(trust, problem);
 	return r < 0 ? r : read_revoked(trust, problem);
 }
 
 void trust_free(struct trust *trust)
 {
-	signers_free(&trust->signers);
+	signers_free(&trust->of_host);
+	document_free(&trust->order);
+	free(trust->text);
 	revoked_free(&trust->revoked);
 	*trust = (struct trust){0};
+}
+
+int trust_replace(const struct host *host, const char *text, size_t length)
+{
+	_cleanup_free_ char *path = host_path(host, order_file);
+
+	if (host->state_dir < 0)
+		return -ENOENT;
+	return path ? file_write_atomic(path, text, length, 0640) : -ENOMEM;
 }

@@ -1,24 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * trust.h - whose signed orders this host takes: allowed_signers and revoked_signers, read anew for
- * each order, so that a key taken back counts no more from that moment on.
+ * trust.h - whose signed orders this host takes, read anew for each, so that a key taken back
+ * counts no more from that moment on.
+ *
+ * It begins with allowed_signers (paths.h), version 0. From the first signed order of kind signers
+ * that is taken on, its list counts, and the file no more: STATE_DIR/INSTANCE/signers.order is that
+ * order. revoked_signers is the host's own, and only ever takes away.
  */
 #ifndef WEIR_TRUST_H
 #define WEIR_TRUST_H
 
-#include "user/order/signers.h"
+#include "user/daemon/host.h"
+#include "user/order/document.h"
 
 struct trust {
-	struct signers signers;
+	const struct signers *signers; /* one of the two below */
+	struct signers of_host;
+	struct document order; /* .version 0: none is in force */
+	char *text;	       /* the order's */
 	struct revoked revoked;
 };
 
 /*
- * 0; -errno with `problem`: then no signed order is taken. Either file must be root's, or the
- * reader's, and writable by nobody else; the list of keys taken back may be missing. To be freed in
- * each case.
+ * 0; -errno with `problem`: then no signed order is taken. Either file of the host must be root's,
+ * or the reader's, and writable by nobody else; the list of keys taken back may be missing. A
+ * damaged signers.order is an error: an older list would count people who were taken out. To be
+ * freed in each case.
  */
-int trust_read(struct trust *trust, char **problem);
+int trust_read(const struct host *host, struct trust *trust, char **problem);
 void trust_free(struct trust *trust);
+
+/* From now on this order's list counts: on disk when it returns 0. -errno. */
+int trust_replace(const struct host *host, const char *text, size_t length);
 
 #endif
