@@ -13,7 +13,6 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
-#include "user/daemon/fit.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/stand_in.h"
@@ -704,24 +703,6 @@ static void covers(void **state)
 	}
 }
 
-static void a_window_fits_when_its_oldest_slices_have_left(void **state)
-{
-	struct weir_window window = {.window_ns = 1600, .slice_ns = 100, .slice_start_ns = 5000};
-
-	(void)state;
-	window.head = 3;
-	window.slice[3] = 10; /* running */
-	window.slice[4] = 40; /* the oldest: leaves first, when the head comes to it */
-	window.slice[5] = 50;
-	assert_int_equal(window_fits_at(&window, 100, 0, 5010), 5010);
-	assert_int_equal(window_fits_at(&window, 100, 30, 5010), 5100);
-	assert_int_equal(window_fits_at(&window, 100, 41, 5010), 5200);
-	assert_int_equal(window_fits_at(&window, 100, 90, 5010), 5200);
-	assert_int_equal(window_fits_at(&window, 100, 91, 5010), 5000 + 17 * 100);
-	assert_true(window_fits_at(&window, 100, 101, 5010) == UINT64_MAX);
-	assert_int_equal(window_fits_at(&window, 100, 30, 5150), 5150);
-}
-
 #define on_a_host(test) cmocka_unit_test_setup_teardown(test, host_up, host_down)
 
 int main(void)
@@ -755,7 +736,6 @@ int main(void)
 		on_a_host(a_marker_that_is_not_whole_is_damaged),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
-		cmocka_unit_test(a_window_fits_when_its_oldest_slices_have_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
