@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * field.h - the fields of a JSON object, for who reads an answer.
+ * field.h - the fields of a JSON object, for who takes what is missing or of another type as none:
+ * of an answer, or a line of the journal.
  */
 #ifndef WEIR_FIELD_H
 #define WEIR_FIELD_H
