@@ -29,8 +29,8 @@ struct guard {
 	size_t strangers_put;
 	struct weir_forgive forgiven;
 	int locked;
-	char calls[4096];	       /* "set_cuts set_orders sever ..." */
-	int fail_set_cuts, fail_apply; /* -errno to give */
+	char calls[4096];			    /* "set_cuts set_orders sever ..." */
+	int fail_set_cuts, fail_apply, fail_meters; /* -errno to give */
 	struct sever_result sever;
 	struct weir_session sessions[4];
 	size_t session_count;
@@ -232,7 +232,7 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES])
 int guard_meters(struct guard *guard,
 		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data)
 {
-	int r = 0;
+	int r = guard->fail_meters;
 
 	for (size_t i = 0; i < guard->meter_count && r == 0; i++)
 		r = each(guard->meter_keys[i], &guard->meters[i], data);

@@ -6,6 +6,7 @@
 #include "tests/unit/a_host.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include "user/base/cleanup.h"
 #include "user/daemon/applying.h"
@@ -435,6 +436,40 @@ static void what_is_in_force_without_a_line_gets_one(void **state)
 			    "cut accepted c1 all; reopen accepted - partner:nord");
 }
 
+/* Whoever holds the lock keeps this one from looking, not for ever. */
+static void what_could_not_be_looked_for_is_looked_for_again(void **state)
+{
+	struct host *host = *state;
+	int lock = open(path_of("."), O_RDONLY | O_DIRECTORY);
+
+	done(cut(host, "all"));
+	unlink(path_of(JOURNAL_FILE));
+	journal_forget(&host->journaling.journal);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	journaling_found(host);
+	close(lock);
+	assert_string_equal(digest_of_lines(host), "");
+	journaling_catch_up(host);
+	assert_string_equal(digest_of_lines(host), "cut accepted c1 all");
+}
+
+static void a_latch_that_could_not_be_read_has_its_line_later(void **state)
+{
+	struct host *host = *state;
+	char id[24], expected[64];
+
+	latch(0, 5);
+	latch_format(fake.meter_keys[0], id, sizeof(id));
+	host->journaling.has_new_latch = true;
+	fake.fail_meters = -EIO;
+	journaling_latches(host);
+	assert_string_equal(digest_of_lines(host), "");
+	fake.fail_meters = 0;
+	journaling_latches(host);
+	snprintf(expected, sizeof(expected), "latch accepted %s grant:bills", id);
+	assert_string_equal(digest_of_lines(host), expected);
+}
+
 static void a_latch_has_its_line_and_each_new_one_too(void **state)
 {
 	struct host *host = *state;
@@ -629,6 +664,8 @@ int main(void)
 		on_a_host(an_order_that_fails_behind_its_line_says_so),
 		on_a_host(an_end_is_told_once),
 		on_a_host(what_is_in_force_without_a_line_gets_one),
+		on_a_host(what_could_not_be_looked_for_is_looked_for_again),
+		on_a_host(a_latch_that_could_not_be_read_has_its_line_later),
 		on_a_host(a_latch_has_its_line_and_each_new_one_too),
 		on_a_host(a_damaged_journal_is_set_aside),
 		on_a_host(a_cut_over_a_damaged_journal_is_one),

@@ -233,8 +233,10 @@ static void find_latches(struct host *host, bool is_found)
 	struct journaling *journaling = &host->journaling;
 	struct latches latches;
 
-	if (latches_read(host, &latches) < 0)
-		return; /* asked again at the next one */
+	if (latches_read(host, &latches) < 0) {
+		journaling->has_new_latch = true; /* asked again in a while */
+		return;
+	}
 	for (size_t i = 0; i < latches.count; i++) {
 		if (!has_latch(journaling, &latches.item[i]))
 			push_latch(host, &latches.item[i], is_found);
@@ -256,9 +258,11 @@ void journaling_found(struct host *host)
 {
 	struct journaling *journaling = &host->journaling;
 	struct lines lines = {0};
+	int r = read_lines(host, &lines);
 
-	journaling->wants_found = false;
-	if (read_lines(host, &lines) == 0) {
+	/* asked again in a while; one that does not fit is seen, and set aside, by the next line */
+	journaling->wants_found = r < 0 && r != -EBADMSG;
+	if (r == 0) {
 		find_orders(host, &lines);
 		free(journaling->latch);
 		journaling->latch = TAKE_PTR(lines.latch);
