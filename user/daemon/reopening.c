@@ -358,7 +358,7 @@ static int nothing_done(const struct reopening *work, char **problem)
 	struct weir_cut_entry entry;
 
 	for (size_t i = 0; i < request->target_count; i++) {
-		int r = target_resolve(&work->host->image, request->target[i], &entry, problem);
+		int r = host_resolve(work->host, request->target[i], &entry, problem);
 
 		if (r < 0)
 			return r;
