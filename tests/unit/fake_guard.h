@@ -29,8 +29,8 @@ struct guard {
 	size_t strangers_put;
 	struct weir_forgive forgiven;
 	int locked;
-	char calls[4096];			    /* "set_cuts set_orders sever ..." */
-	int fail_set_cuts, fail_apply, fail_meters; /* -errno to give */
+	char calls[4096]; /* "set_cuts set_orders sever ..." */
+	int fail_set_cuts, fail_apply, fail_meters, fail_clear; /* -errno to give */
 	struct sever_result sever;
 	struct weir_session sessions[4];
 	size_t session_count;
@@ -152,6 +152,8 @@ int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_clos
 int guard_clear_latch(struct guard *guard, uint64_t account)
 {
 	fake_note("clear_latch");
+	if (guard->fail_clear)
+		return guard->fail_clear;
 	for (size_t i = 0; i < guard->meter_count; i++) {
 		if (guard->meter_keys[i] == account && guard->meters[i].severed_ns) {
 			guard->meters[i].severed_ns = 0;

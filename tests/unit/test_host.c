@@ -237,6 +237,7 @@ static void by_its_number_a_part_is_let_back_too(void **state)
 
 static void a_reopening_that_cannot_be_saved_is_none(void **state)
 {
+	struct host *host = *state;
 	json_object *answer;
 
 	done(cut(*state, "partner:nord"));
@@ -247,6 +248,7 @@ static void a_reopening_that_cannot_be_saved_is_none(void **state)
 	assert_string_equal(fake.calls, "");
 	assert_int_equal(fake.cut_count, 1);
 	assert_int_equal(fake.order_count, 1);
+	assert_true(host->has_unsaved_orders); /* what the disk has now is not known */
 	json_object_put(answer);
 	block_saving(false);
 }
@@ -309,6 +311,26 @@ static void a_latch_opens_by_its_number_alone(void **state)
 	done(reopen(*state, NULL, id));
 	assert_int_not_equal(fake.meters[0].severed_ns, 0);
 	assert_int_equal(fake.meters[1].severed_ns, 0);
+}
+
+static void a_latch_that_does_not_open_is_told(void **state)
+{
+	json_object *answer;
+
+	latch(*state, "bills", "sftp", "payer");
+	fake.fail_clear = -EIO;
+	answer = reopen(*state, "partner:payer", NULL);
+	expect_code(answer, 1);
+	assert_non_null(strstr(json_object_get_string(member(answer, "problem")), strerror(EIO)));
+	json_object_put(answer);
+	done(cut(*state, "partner:payer"));
+	answer = reopen(*state, "partner:payer", NULL);
+	expect_code(answer, 1);
+	assert_int_equal(json_object_array_length(member(answer, "reopened")), 1);
+	json_object_put(answer);
+	fake.fail_clear = 0;
+	done(reopen(*state, "partner:payer", NULL));
+	assert_int_equal(fake.meters[0].severed_ns, 0);
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */
@@ -723,6 +745,7 @@ int main(void)
 		on_a_host(nothing_to_reopen_is_told),
 		on_a_host(a_latch_is_a_cut_of_the_guard),
 		on_a_host(a_latch_opens_by_its_number_alone),
+		on_a_host(a_latch_that_does_not_open_is_told),
 		on_a_host(nothing_is_counted_twice),
 		on_a_host(a_policy_that_drops_the_object_of_a_cut_is_refused),
 		on_a_host(cuts_are_compiled_against_the_new_policy),

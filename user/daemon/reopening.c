@@ -23,7 +23,7 @@ struct reopening {
 	struct host *host;
 	const struct order_request *request;
 	struct json_out *reply;
-	struct orders orders; /* as they will be */
+	struct orders orders; /* as they will be; when they are, `host` has them */
 	struct latches latches;
 	uint64_t cut;	/* --order: only this one; 0: each that covers the target */
 	uint64_t latch; /* --order of a latch */
@@ -164,42 +164,52 @@ static int choose_latches(struct reopening *work, const struct weir_cut_entry *t
 	return r;
 }
 
-/* One that is open already, since somebody else was faster, is not done. */
-static void clear_latches(struct reopening *work)
+/* One that is open already, since somebody else was faster, is not done. Of others that could not
+ * be opened the last -errno. */
+static int clear_latches(struct reopening *work)
 {
+	int error = 0;
+
 	for (size_t i = 0; i < work->done_count; i++) {
 		struct journal_cut *done = &work->done[i];
+		int r;
 
 		if (strcmp(done->how, "latch") != 0)
 			continue;
-		if (guard_clear_latch(work->host->guard, strtoull(done->id + 1, NULL, 16)) < 0)
+		r = guard_clear_latch(work->host->guard, strtoull(done->id + 1, NULL, 16));
+		if (r < 0)
 			done->how = NULL;
+		if (r < 0 && r != -ENOENT)
+			error = r;
 		work->host->has_stale_stand_in = true;
 		metering_hurry(work->host->metering);
 	}
+	return error;
 }
 
 /* ---- what still holds ----------------------------------------------------------------------- */
 
-static bool has_exception(const struct reopening *work, uint64_t cut, const char *target)
+static bool has_exception(const struct orders *orders, uint64_t cut, const char *target)
 {
-	for (size_t i = 0; i < work->orders.count; i++) {
-		if (work->orders.item[i].parent == cut &&
-		    strcmp(work->orders.item[i].target, target) == 0)
+	for (size_t i = 0; i < orders->count; i++) {
+		if (orders->item[i].parent == cut && strcmp(orders->item[i].target, target) == 0)
 			return true;
 	}
 	return false;
 }
 
+/* By the orders that are in force now. */
 static void put_holding(struct reopening *work, const char *text,
 			const struct weir_cut_entry *target)
 {
-	for (size_t i = 0; i < work->orders.count; i++) {
-		const struct weir_order *order = &work->orders.item[i];
+	const struct orders *orders = &work->host->orders;
+
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
 		enum cover cover;
 		char id[24];
 
-		if (order->parent || has_exception(work, order->id, text))
+		if (order->parent || has_exception(orders, order->id, text))
 			continue;
 		cover = cover_of_order(work, order, text, target);
 		if (cover == COVER_NONE)
@@ -216,6 +226,12 @@ static void put_holding(struct reopening *work, const char *text,
 
 /* ---- the order ------------------------------------------------------------------------------ */
 
+/* What holds still, onto the disk; when that fails, it is tried again in a while. */
+static void put_back(struct host *host)
+{
+	host->has_unsaved_orders = orders_to_disk(host) < 0;
+}
+
 /* Disk, then kernel. A failure in the kernel leaves the cuts as they were; the disk is put back. */
 static int commit_orders(struct reopening *work, char **problem)
 {
@@ -229,13 +245,13 @@ static int commit_orders(struct reopening *work, char **problem)
 	r = orders_save_set(host, &work->orders);
 	if (r < 0) {
 		/* its file may be there all the same (file.h): a reboot must not find it */
-		orders_to_disk(host);
+		put_back(host);
 		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
 			     strerror(-r));
 	} else {
 		r = guard_set_cuts(host->guard, &table);
 		if (r < 0) {
-			orders_to_disk(host);
+			put_back(host);
 			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
 		}
 	}
@@ -369,11 +385,17 @@ static int nothing_done(const struct reopening *work, char **problem)
 		request->target_count ? request->target[0] : request->order);
 }
 
+static int latches_problem(int error, int why, char **problem)
+{
+	return tell_problem(problem, error, "what the guard severed could not be let back: %s",
+			    strerror(-why));
+}
+
 static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, char **problem)
 {
 	const struct order_request *request = work->request;
 	size_t cuts_done = 0;
-	int r = plan(work, entry, &cuts_done, problem), in_part = 0;
+	int r = plan(work, entry, &cuts_done, problem), in_part = 0, latches;
 
 	if (r == 0)
 		r = journal_reopening(work, problem);
@@ -383,14 +405,13 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 		in_part = r;
 	else if (r < 0)
 		return r;
-	clear_latches(work);
+	latches = clear_latches(work);
 	if (put_done(work) == 0)
-		return nothing_done(work, problem);
+		return latches < 0 ? latches_problem(latches, latches, problem)
+				   : nothing_done(work, problem);
+	if (latches < 0 && in_part == 0)
+		in_part = latches_problem(DONE_IN_PART, latches, problem);
 	tell_reopening(work);
-	if (cuts_done > 0) { /* `host` has the new set now */
-		orders_free(&work->orders);
-		orders_copy(&work->host->orders, &work->orders);
-	}
 	json_open(work->reply, "holding", '[');
 	for (size_t i = 0; i < request->target_count; i++)
 		put_holding(work, request->target[i], &entry[i]);
@@ -411,8 +432,11 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 	r = read_order_id(&work, problem);
 	if (r == 0)
 		r = orders_begin(host, &work.orders, problem);
-	if (r == 0 && latches_read(host, &work.latches) < 0)
-		r = tell_problem(problem, -EIO, "cannot read the meters");
+	if (r == 0) {
+		r = latches_read(host, &work.latches);
+		if (r < 0)
+			tell_problem(problem, r, "cannot read the meters: %s", strerror(-r));
+	}
 	if (r == 0)
 		r = reopen_locked(&work, entry, problem);
 	guard_unlock(host->guard);
