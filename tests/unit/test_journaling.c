@@ -597,6 +597,37 @@ static void a_list_tells_what_is_in_force(void **state)
 	json_object_put(answer);
 }
 
+/* As the state directory has it: it holds again when a guard is loaded. */
+static void a_latch_without_a_guard_is_in_force(void **state)
+{
+	struct host *host = *state;
+	json_object *answer, *orders;
+
+	latch(0, 5);
+	host->journaling.has_new_latch = true;
+	journaling_latches(host);
+	host->is_daemon = false; /* a command saves, too */
+	done(ask(host, "{\"request\":\"meters-save\"}"));
+	fake.is_pinned = false;
+	host->guard = NULL;
+	for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
+		answer = ask(host, "{\"request\":\"orders\"}");
+		expect_code(answer, 0);
+		assert_false(json_object_get_boolean(member(answer, "guard")));
+		orders = member(answer, "orders");
+		assert_int_equal(json_object_array_length(orders), 1);
+		orders = json_object_array_get_idx(orders, 0);
+		if (is_damaged)
+			assert_false(json_object_object_get_ex(orders, "in_force", NULL));
+		else
+			assert_true(json_object_get_boolean(member(orders, "in_force")));
+		json_object_put(answer);
+		assert_int_equal(truncate(path_of("latches"), 50), 0);
+		assert_int_equal(truncate(path_of("latches.copy"), 50), 0);
+	}
+	host->guard = &fake;
+}
+
 static void an_order_is_shown_from_its_beginning_to_its_end(void **state)
 {
 	struct host *host = *state;
@@ -670,6 +701,7 @@ int main(void)
 		on_a_host(a_damaged_journal_is_set_aside),
 		on_a_host(a_cut_over_a_damaged_journal_is_one),
 		on_a_host(a_list_tells_what_is_in_force),
+		on_a_host(a_latch_without_a_guard_is_in_force),
 		on_a_host(an_order_is_shown_from_its_beginning_to_its_end),
 		on_a_host(a_signed_order_has_its_body_and_signers),
 	};

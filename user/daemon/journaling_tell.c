@@ -17,10 +17,11 @@
 
 enum { MOST_LISTED = 10000 };
 
-/* What is in force now. */
+/* What is in force now; without a guard what will be when one is loaded. */
 struct force {
 	struct orders orders;
 	struct latches latches;
+	bool knows_latches;   /* else neither the file of them nor its copy can be read */
 	uint64_t *latch_line; /* the last line of each latch */
 };
 
@@ -50,12 +51,21 @@ static int read_orders(struct host *host, struct orders *orders)
 	return r == -ENOENT ? 0 : r;
 }
 
+static int read_latches(const struct host *host, struct force *force)
+{
+	int r = host->guard ? latches_read(host, &force->latches)
+			    : latches_saved(host, &force->latches);
+
+	force->knows_latches = r == 0;
+	return r == -EBADMSG ? 0 : r;
+}
+
 static int force_read(struct host *host, struct force *force)
 {
 	int r = read_orders(host, &force->orders);
 
-	if (r == 0 && host->guard)
-		r = latches_read(host, &force->latches);
+	if (r == 0)
+		r = read_latches(host, force);
 	force->latch_line = calloc(force->latches.count + 1, sizeof(*force->latch_line));
 	return r == 0 && !force->latch_line ? -ENOMEM : r;
 }
@@ -114,12 +124,18 @@ static void put_line(struct telling *telling, const struct chain_line *line)
 	json_put_uint(reply, "at", field_number(line->object, "wall_ns") / NS_PER_SECOND);
 	if (strcmp(kind, "cut") == 0 && id[0])
 		json_put_bool(reply, "in_force", order_in_force(&telling->force, id) != NULL);
-	else if (strcmp(kind, "latch") == 0)
+	else if (strcmp(kind, "latch") == 0 && telling->force.knows_latches)
 		json_put_bool(reply, "in_force", is_latch_in_force(&telling->force, line->number));
 	fprintf(reply->out, ",\"record\":%s",
 		json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
 							       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_close(reply, '}');
+}
+
+/* Also one that cannot be opened, as it is of another build. */
+static bool has_guard(const struct host *host)
+{
+	return host->guard || guard_is_pinned(host->instance);
 }
 
 /* ---- the chain ------------------------------------------------------------------------------ */
@@ -180,7 +196,7 @@ int journaling_list(struct host *host, struct json_out *reply, char **problem)
 	if (r == 0)
 		r = read_journal(host, note_latch, &telling.force, &end, &fault);
 	telling.from = end.number > MOST_LISTED ? end.number - MOST_LISTED + 1 : 1;
-	json_put_bool(reply, "guard", host->guard != NULL);
+	json_put_bool(reply, "guard", has_guard(host));
 	json_put_uint(reply, "lines", end.number);
 	json_put_uint(reply, "unlisted", telling.from - 1);
 	json_open(reply, "orders", '[');
@@ -278,7 +294,7 @@ int journaling_show(struct host *host, const char *id, struct json_out *reply, c
 	r = force_read(host, &telling.force);
 	if (r == 0)
 		r = read_journal(host, note_latch, &telling.force, NULL, &fault);
-	json_put_bool(reply, "guard", host->guard != NULL);
+	json_put_bool(reply, "guard", has_guard(host));
 	json_put_text(reply, "id", id);
 	json_open(reply, "lines", '[');
 	if (r == 0)

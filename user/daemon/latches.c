@@ -90,6 +90,23 @@ int latches_load(const struct host *host, struct meters_read *read, bool *is_of_
 	return of_copy == 0 || of_copy == -ENOMEM || r == -ENOENT ? of_copy : r;
 }
 
+int latches_saved(const struct host *host, struct latches *latches)
+{
+	struct meters_read read = {0};
+	bool is_of_copy;
+	int r = latches_load(host, &read, &is_of_copy);
+
+	*latches = (struct latches){0};
+	if (r == -ENOENT)
+		return 0;
+	for (size_t i = 0; r == 0 && i < read.count; i++)
+		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
+	meters_read_free(&read);
+	if (r < 0)
+		latches_free(latches);
+	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
+}
+
 static bool is_of_strangers(const struct latch *latch)
 {
 	return latch->account == WEIR_KEY_PEER || latch->grant_key == WEIR_KEY_STRANGERS ||

@@ -34,6 +34,10 @@ void latches_free(struct latches *latches);
  */
 int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
 
+/* The same as latches, where no guard is: they hold again when one is loaded. 0, also without a
+ * file; -ENOMEM; -EBADMSG: neither the file nor its copy can be read. */
+int latches_saved(const struct host *host, struct latches *latches);
+
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);
 
