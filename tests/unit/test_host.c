@@ -3,7 +3,7 @@
  * test_host.c - cut, reopen, apply and the clock on a fake guard: what is done in which order, and
  * what holds when a step fails.
  */
-#include "tests/unit/a_host.h"
+#include "tests/unit/ordering.h"
 
 #include <fcntl.h>
 #include <time.h>
@@ -17,38 +17,6 @@
 #include "user/daemon/recovering.h"
 #include "user/daemon/stand_in.h"
 #include "user/policy/target.h"
-
-static json_object *cut(struct host *host, const char *target)
-{
-	char request[256];
-
-	snprintf(request, sizeof(request),
-		 "{\"request\":\"cut\",\"targets\":[\"%s\"],\"reason\":\"why\"}", target);
-	return ask(host, request);
-}
-
-static json_object *reopen(struct host *host, const char *target, const char *order)
-{
-	char request[256];
-
-	if (target && order)
-		snprintf(request, sizeof(request),
-			 "{\"request\":\"reopen\",\"targets\":[\"%s\"],\"order\":\"%s\","
-			 "\"reason\":\"why\"}",
-			 target, order);
-	else
-		snprintf(request, sizeof(request),
-			 "{\"request\":\"reopen\",%s\"%s\"%s,\"reason\":\"why\"}",
-			 target ? "\"targets\":[" : "\"order\":", target ? target : order,
-			 target ? "]" : "");
-	return ask(host, request);
-}
-
-static void done(json_object *answer)
-{
-	expect_code(answer, 0);
-	json_object_put(answer);
-}
 
 static bool is_saved(void)
 {
@@ -269,25 +237,12 @@ static void nothing_to_reopen_is_told(void **state)
 
 /* ---- latches -------------------------------------------------------------------------------- */
 
-static void latch(struct host *host, const char *grant, const char *service, const char *partner)
-{
-	struct weir_meter *meter = &fake.meters[fake.meter_count];
-
-	meter->grant_key = image_key("grant", grant);
-	meter->service_key = image_key("service", service);
-	meter->partner_key = image_key("partner", partner);
-	meter->severed_ns = boot_now();
-	fake.meter_keys[fake.meter_count++] =
-		weir_meter_key(meter->grant_key, meter->service_key, meter->partner_key);
-	(void)host;
-}
-
 static void a_latch_is_a_cut_of_the_guard(void **state)
 {
 	json_object *answer, *first;
 
-	latch(*state, "bills", "sftp", "payer");
-	latch(*state, "nightly", "sftp", "nord");
+	latch("bills", "sftp", "payer", boot_now());
+	latch("nightly", "sftp", "nord", boot_now());
 	answer = ask(*state, "{\"request\":\"status\"}");
 	expect_code(answer, 0);
 	assert_int_equal(json_object_array_length(member(answer, "cuts")), 2);
@@ -305,8 +260,8 @@ static void a_latch_opens_by_its_number_alone(void **state)
 {
 	char id[24];
 
-	latch(*state, "nightly", "sftp", "nord");
-	latch(*state, "nightly", "sftp", "sued");
+	latch("nightly", "sftp", "nord", boot_now());
+	latch("nightly", "sftp", "sued", boot_now());
 	latch_format(fake.meter_keys[1], id, sizeof(id));
 	done(reopen(*state, NULL, id));
 	assert_int_not_equal(fake.meters[0].severed_ns, 0);
@@ -317,7 +272,7 @@ static void a_latch_that_does_not_open_is_told(void **state)
 {
 	json_object *answer;
 
-	latch(*state, "bills", "sftp", "payer");
+	latch("bills", "sftp", "payer", boot_now());
 	fake.fail_clear = -EIO;
 	answer = reopen(*state, "partner:payer", NULL);
 	expect_code(answer, 1);
@@ -388,21 +343,6 @@ static void nothing_is_counted_twice(void **state)
 }
 
 /* ---- apply ---------------------------------------------------------------------------------- */
-
-static json_object *apply(struct host *host, const char *text, const char *more)
-{
-	json_object *request = json_tokener_parse(more);
-	json_object *files = json_object_new_array(), *file = json_object_new_object(), *answer;
-
-	json_object_object_add(request, "request", json_object_new_string("apply"));
-	json_object_object_add(file, "name", json_object_new_string("p.yaml"));
-	json_object_object_add(file, "text", json_object_new_string(text));
-	json_object_array_add(files, file);
-	json_object_object_add(request, "files", files);
-	answer = ask(host, json_object_to_json_string(request));
-	json_object_put(request);
-	return answer;
-}
 
 /* The policy without one partner. */
 static char *without(const char *name)
