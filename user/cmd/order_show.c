@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"
 
@@ -25,7 +26,7 @@ static void print_time(const char *name, json_object *record, const char *key)
 	char when[32];
 
 	if (ns)
-		printf("  %-12s %s\n", name, time_text(ns / 1000000000, when));
+		printf("  %-12s %s\n", name, time_text(ns / NS_PER_SECOND, when));
 }
 
 static void print_cuts(json_object *record)
