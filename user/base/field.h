@@ -15,7 +15,6 @@
 const char *field_text(json_object *object, const char *key);
 /* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */
 char *field_plain(json_object *object, const char *key);
-char *field_plain_item(json_object *object, const char *key, size_t index); /* of a list of texts */
 uint64_t field_number(json_object *object, const char *key);
 double field_real(json_object *object, const char *key);
 bool field_is(json_object *object, const char *key);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* text.c - names that are nearly right (edit distance), and texts that others chose. */
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "user/base/text.h"
@@ -97,6 +99,24 @@ void text_make_plain(char *text)
 	for (; *text; text++)
 		for (size_t length = control_length(text); length; length--)
 			text[length - 1] = '?';
+}
+
+void text_put_line(FILE *out, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+	int length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (length < 0) {
+		fputs("(out of memory)\n", out);
+		return;
+	}
+	text_make_plain(text);
+	fprintf(out, "%s\n", text);
+	free(text);
 }
 
 size_t text_sequence(const unsigned char *text)

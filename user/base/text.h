@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* The candidate nearest to a word, collected one after the other. */
 struct near {
@@ -25,6 +26,8 @@ const char *near_name(const char *word, char *const *names, size_t count);
  */
 bool text_is_plain(const char *text);
 void text_make_plain(char *text);
+/* One line of such a text on `out`, and its end. */
+void text_put_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes of the UTF-8 sequence that a text begins with, no more than stand before its NUL; 0: it is
  * none (RFC 3629: no overlong ones, no surrogates). */
