@@ -17,6 +17,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
 
@@ -36,8 +37,7 @@ void applied_free(struct applied *applied)
 
 void digest_format(const uint8_t digest[32], char text[DIGEST_TEXT])
 {
-	for (size_t i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	hex_format(digest, 32, text);
 }
 
 static void put_about(struct json_out *json, const struct applied *applied, const char *sha256)

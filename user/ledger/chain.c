@@ -8,12 +8,12 @@
 #include <json-c/json.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 
 enum { DEPTH = 8, FIRST_SIZE = 65536 };
@@ -28,19 +28,13 @@ struct chain_place chain_start(void)
 	return place;
 }
 
-void chain_hex(const uint8_t bytes[32], char digest[CHAIN_DIGEST])
-{
-	for (size_t i = 0; i < 32; i++)
-		sprintf(digest + 2 * i, "%02x", bytes[i]);
-}
-
 int chain_digest(const void *data, size_t length, char digest[CHAIN_DIGEST])
 {
 	uint8_t bytes[32];
 
 	if (!EVP_Digest(data, length, bytes, NULL, EVP_sha256(), NULL))
 		return -EIO;
-	chain_hex(bytes, digest);
+	hex_format(bytes, sizeof(bytes), digest);
 	return 0;
 }
 
@@ -124,7 +118,8 @@ static int take_line(const char *text, size_t length, struct chain_place *place,
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
-/* What was read and not yet taken: text[begin..used), which stands at `at` in the file. */
+/* text[begin..used) was read and is not taken yet; `at` is where in the file text[begin] stands
+ * when more is read. */
 struct window {
 	char *text;
 	size_t begin, used, size;

@@ -58,7 +58,6 @@ int chain_find(int fd, uint64_t size, struct chain_place *place, struct chain_fa
 /* Whether the line at `place` still is the one that it was. 0, -EBADMSG with `fault`, -errno. */
 int chain_recheck(int fd, const struct chain_place *place, struct chain_fault *fault);
 
-void chain_hex(const uint8_t bytes[32], char digest[CHAIN_DIGEST]);
 /* SHA-256. -EIO. */
 int chain_digest(const void *data, size_t length, char digest[CHAIN_DIGEST]);
 

@@ -15,6 +15,7 @@
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/flock.h"
+#include "user/base/hex.h"
 #include "user/base/json_out.h"
 
 enum { LONGEST_FILE = 1 << 30, LOCK_MOST_MS = 1000 };
@@ -273,7 +274,7 @@ int journal_measure(const char *path, uint64_t *bytes, char digest[CHAIN_DIGEST]
 	EVP_MD_CTX_free(context);
 	if (!is_good)
 		return -EIO;
-	chain_hex(sum, digest);
+	hex_format(sum, sizeof(sum), digest);
 	*bytes = size;
 	return 0;
 }

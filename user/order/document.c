@@ -3,10 +3,10 @@
 #include "user/order/document.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/hex.h"
 #include "user/order/document_keys.h"
 
 /* ---- body ----------------------------------------------------------------------------------- */
@@ -171,8 +171,7 @@ int document_read(const char *text, size_t length, struct document *document,
 		document_free(&found);
 		return r;
 	}
-	for (size_t i = 0; i < sizeof(found.digests.sha256); i++)
-		sprintf(found.id + 2 * i, "%02x", found.digests.sha256[i]);
+	hex_format(found.digests.sha256, sizeof(found.digests.sha256), found.id);
 	*document = found;
 	return 0;
 }

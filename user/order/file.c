@@ -14,6 +14,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
 #include "user/order/orders.h"
@@ -23,14 +24,12 @@ enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
 /* The line that says that what stands before it is whole. */
 static int seal_of(const char *text, size_t length, char seal[96])
 {
+	char text_of_digest[HEX_TEXT(32)];
 	uint8_t digest[32];
-	char *end = seal + sprintf(seal, "{\"sha256\":\"");
 
 	if (!EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL))
 		return -EIO;
-	for (size_t i = 0; i < sizeof(digest); i++)
-		end += sprintf(end, "%02x", digest[i]);
-	strcpy(end, "\"}\n");
+	sprintf(seal, "{\"sha256\":\"%s\"}\n", hex_format(digest, sizeof(digest), text_of_digest));
 	return 0;
 }
 
