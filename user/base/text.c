@@ -146,16 +146,23 @@ size_t text_sequence(const unsigned char *text)
 	return length;
 }
 
+size_t text_character(const unsigned char *at, const unsigned char *end)
+{
+	size_t length = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+
+	return length <= (size_t)(end - at) && text_sequence(at) == length ? length : 0;
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
 	const unsigned char *at = (const unsigned char *)text, *end = at + length;
 
 	while (at < end) {
-		size_t needed = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+		size_t step = text_character(at, end);
 
-		if (needed > (size_t)(end - at) || text_sequence(at) != needed)
+		if (step == 0)
 			return false;
-		at += needed;
+		at += step;
 	}
 	return true;
 }

@@ -32,6 +32,8 @@ void text_put_line(FILE *out, const char *format, ...) __attribute__((format(pri
 /* Bytes of the UTF-8 sequence that a text begins with, no more than stand before its NUL; 0: it is
  * none (RFC 3629: no overlong ones, no surrogates). */
 size_t text_sequence(const unsigned char *text);
+/* The same in a text that ends at `end`, where no NUL need stand; at < end. */
+size_t text_character(const unsigned char *at, const unsigned char *end);
 /* Whether all of it is; NULs are. */
 bool text_is_utf8(const char *text, size_t length);
 
