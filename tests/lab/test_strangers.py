@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Answers to who is not listed are bounded (S01, S02, S03, S11, S20); partners are not touched."""
-from case import B, HUB, KIB, MIB, NORD, PAYER, STRANGERS, LabCase, far
+from case import B, HUB, KIB, MIB, NORD, PAYER, STRANGERS, LabCase, far, wait_for
 from guard import grant, policy
 
 
@@ -150,3 +150,22 @@ class ServiceBudget(LabCase):
         self.assert_passes(NORD, other)
         self.assertGreater(got, 0)
         self.assert_bounded(got, 128 * KIB)
+
+
+class Severed(LabCase):
+    """A stranger's breach severs that one; letting one service's back lets back nobody else's."""
+    policy = policy([grant("any", "any", NORD, serves="tcp/7000-7999")], dict(STRANGERS, on_breach="sever"))
+
+    def is_severed(self, service):
+        return [cut for cut in self.guard.cuts() if cut["target"] == "strangers@service:" + service]
+
+    def test_one_service_is_let_back_alone(self):
+        source = {service: self.stranger() for service in ("batch", "portal")}
+        port = {service: self.pour(service) for service in source}
+        for service in source:
+            self.assert_bounded(self.take("stranger", port[service], source[service]))
+            wait_for(lambda: self.is_severed(service), 5, "the latch of " + service)
+        self.guard.must("reopen", "strangers@service:batch", "--reason", "back")
+        self.assertFalse(self.is_severed("batch"))
+        self.assertTrue(self.is_severed("portal"))
+        self.assertEqual(self.take("stranger", port["portal"], source["portal"]), 0)

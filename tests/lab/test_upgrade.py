@@ -224,6 +224,16 @@ class Upgrade(LabCase):
         self.assertGreaterEqual(self.guard.status()["lost"]["events-unread"], 1)
         self.assertFalse(os.path.exists(left))
 
+    def test_an_uplink_that_a_killed_takeover_attached_keeps_none_from_beginning(self):
+        """Killed before the pins changed places: its link is among its own alone."""
+        edge, left = ("/sys/fs/bpf/weir/%s%s" % (self.lab.instance, end) for end in ("/link_edge_uplink0", "+"))
+        self.guard.stop()
+        os.mkdir(left)
+        os.rename(edge, os.path.join(left, "link_edge_uplink0"))
+        self.guard.start()
+        self.assertTrue(os.path.exists(edge))
+        self.assertFalse(os.path.exists(left))
+
     def test_without_the_right_to_look_it_is_left_alone(self):
         """CAP_SYS_ADMIN is what is missing, and `weir unload` no advice to give."""
         words = ["setpriv", "--bounding-set=-sys_admin", "--", *self.guard.run_words("--policy", self.guard.policy_file)]

@@ -525,7 +525,7 @@ static void test_clock_and_observe(void **state)
 	assert_int_equal(control.observe, 1);
 	assert_int_equal(weir_generation(control.active), 3);
 	assert_int_equal(guard_clear_latch(guard, 4242), -ENOENT);
-	assert_int_equal(guard_clear_latch(guard, WEIR_KEY_PEER), -ENOENT);
+	assert_int_equal(guard_clear_strangers(guard, 7), -ENOENT);
 	guard_close(guard);
 	unload();
 }

@@ -163,6 +163,25 @@ int guard_clear_latch(struct guard *guard, uint64_t account)
 	return -ENOENT;
 }
 
+int guard_clear_strangers(struct guard *guard, uint64_t service_key)
+{
+	int r = -ENOENT;
+
+	fake_note("clear_strangers");
+	if (guard->fail_clear)
+		return guard->fail_clear;
+	for (size_t i = 0; i < guard->meter_count; i++) {
+		struct weir_meter *meter = &guard->meters[i];
+
+		if (guard->meter_keys[i] == WEIR_KEY_PEER && meter->service_key == service_key &&
+		    meter->severed_ns) {
+			meter->severed_ns = 0;
+			r = 0;
+		}
+	}
+	return r;
+}
+
 int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count)
 {
 	*ret = malloc(sizeof(guard->orders));

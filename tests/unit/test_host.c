@@ -256,6 +256,46 @@ static void a_latch_is_a_cut_of_the_guard(void **state)
 	assert_string_equal(fake.calls, "clear_latch");
 }
 
+static struct weir_meter *latch_slot(uint64_t service_key)
+{
+	struct weir_meter *meter = &fake.meters[fake.meter_count];
+
+	meter->grant_key = service_key ? WEIR_KEY_PEER : 0;
+	meter->service_key = service_key;
+	meter->severed_ns = boot_now();
+	fake.meter_keys[fake.meter_count++] = WEIR_KEY_PEER;
+	return meter;
+}
+
+static void strangers_of_one_service_are_let_back_alone(void **state)
+{
+	const struct weir_meter *sftp = latch_slot(image_key("service", "sftp"));
+	const struct weir_meter *portal = latch_slot(image_key("service", "portal"));
+	const struct weir_meter *unknown = latch_slot(0); /* severed since nobody knew who was */
+	json_object *answer = ask(*state, "{\"request\":\"status\"}"), *cuts;
+	char id[24];
+
+	cuts = member(answer, "cuts");
+	assert_int_equal(json_object_array_length(cuts), 3);
+	for (size_t i = 0; i < 3; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(json_object_get_string(member(
+							json_object_array_get_idx(cuts, i), "id")),
+						json_object_get_string(member(
+							json_object_array_get_idx(cuts, j), "id")));
+	json_object_put(answer);
+	done(reopen(*state, "strangers@service:sftp", NULL));
+	assert_int_equal(sftp->severed_ns, 0);
+	assert_int_not_equal(portal->severed_ns, 0);
+	assert_int_not_equal(unknown->severed_ns, 0);
+	latch_format(weir_meter_key(WEIR_KEY_PEER, portal->service_key, 0), id, sizeof(id));
+	done(reopen(*state, NULL, id));
+	assert_int_equal(portal->severed_ns, 0);
+	assert_int_not_equal(unknown->severed_ns, 0);
+	done(reopen(*state, "strangers", NULL));
+	assert_int_equal(unknown->severed_ns, 0);
+}
+
 static void a_latch_opens_by_its_number_alone(void **state)
 {
 	char id[24];
@@ -684,6 +724,7 @@ int main(void)
 		on_a_host(a_reopening_that_cannot_be_saved_is_none),
 		on_a_host(nothing_to_reopen_is_told),
 		on_a_host(a_latch_is_a_cut_of_the_guard),
+		on_a_host(strangers_of_one_service_are_let_back_alone),
 		on_a_host(a_latch_opens_by_its_number_alone),
 		on_a_host(a_latch_that_does_not_open_is_told),
 		on_a_host(nothing_is_counted_twice),

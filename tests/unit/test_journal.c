@@ -330,6 +330,34 @@ static void the_first_line_may_be_torn(void **state)
 	assert_int_equal(check(), 0);
 }
 
+/* What a file system left behind may be anything, and long: it must not keep a line from being
+ * written. */
+static void what_is_torn_may_be_long(void **state)
+{
+	const size_t length = 1 << 20;
+	char *torn = malloc(length), digest[CHAIN_DIGEST];
+	json_object *root, *told;
+	FILE *file;
+
+	(void)state;
+	append("first");
+	memset(torn, 1, length); /* six bytes each in JSON */
+	file = fopen(path, "a");
+	assert_int_equal(fwrite(torn, 1, length, file), length);
+	fclose(file);
+	append("second");
+	assert_string_equal(read_kinds(), "first second");
+	told = last_line(&root);
+	assert_int_equal(json_object_get_int(json_object_object_get(told, "bytes")), length);
+	assert_int_equal(chain_digest(torn, length, digest), 0);
+	assert_string_equal(json_object_get_string(json_object_object_get(told, "sha256")), digest);
+	assert_int_equal(strlen(json_object_get_string(json_object_object_get(told, "text"))),
+			 65536);
+	json_object_put(root);
+	free(torn);
+	assert_int_equal(check(), 0);
+}
+
 /* ---- full ----------------------------------------------------------------------------------- */
 
 static void a_full_disk_takes_all_lines_or_none(void **state)
@@ -461,6 +489,7 @@ int main(void)
 		in_a_directory(what_is_no_line_is_not_appended_to),
 		in_a_directory(a_line_torn_at_any_byte_is_told_by_the_next),
 		in_a_directory(the_first_line_may_be_torn),
+		in_a_directory(what_is_torn_may_be_long),
 		in_a_directory(a_full_disk_takes_all_lines_or_none),
 		in_a_directory(what_is_not_surely_on_the_disk_is_taken_back),
 		in_a_directory(a_full_disk_leaves_what_was_torn),

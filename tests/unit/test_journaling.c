@@ -502,6 +502,34 @@ static void a_cut_over_a_damaged_journal_is_one(void **state)
 			    "cut accepted c1 partner:nord; cut accepted c2 partner:sued");
 }
 
+static bool is_there(struct host *host, const char *name)
+{
+	return faccessat(host->state_dir, name, F_OK, 0) == 0;
+}
+
+/* However many there are, and whatever the clock said when they were set aside. */
+static void what_is_set_aside_stays(void **state)
+{
+	static const char *const before[] = {"journal.jsonl.damaged-99999999999999999997",
+					     "journal.jsonl.damaged-99999999999999999998",
+					     "journal.jsonl.damaged-99999999999999999999"};
+	struct host *host = *state;
+	json_object *list;
+
+	for (size_t i = 0; i < 3; i++)
+		close(openat(host->state_dir, before[i], O_WRONLY | O_CREAT, 0600));
+	done(cut(host, "partner:nord"));
+	done(cut(host, "partner:sued"));
+	flip(300);
+	start_again(host);
+	list = lines(host);
+	assert_int_equal(access(json_object_get_string(member(record_of(list, 0), "file")), F_OK),
+			 0);
+	json_object_put(list);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(is_there(host, before[i]));
+}
+
 /* ---- list, show ----------------------------------------------------------------------------- */
 
 static void a_list_tells_what_is_in_force(void **state)
@@ -634,6 +662,7 @@ int main(void)
 		on_a_host(a_latch_has_its_line_and_each_new_one_too),
 		on_a_host(a_damaged_journal_is_set_aside),
 		on_a_host(a_cut_over_a_damaged_journal_is_one),
+		on_a_host(what_is_set_aside_stays),
 		on_a_host(a_list_tells_what_is_in_force),
 		on_a_host(a_latch_without_a_guard_is_in_force),
 		on_a_host(an_order_is_shown_from_its_beginning_to_its_end),

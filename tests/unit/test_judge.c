@@ -6,6 +6,7 @@
 #include "tests/unit/signing.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 
 #include "user/base/units.h"
 #include "user/order/instant.h"
@@ -315,6 +316,100 @@ static void revoked_keys_do_not_count(void **state)
 	end(&trial);
 }
 
+/* ---- a key in another form ------------------------------------------------------------------ */
+
+#define SK_TYPE	    "sk-ssh-ed25519@openssh.com"
+#define APPLICATION "ssh:"
+
+/* "ssh-ed25519" or, with an application, a security key's; its length. */
+static size_t put_key(uint8_t *to, const char *type, EVP_PKEY *secret, const char *application)
+{
+	uint8_t *at = wire_put_string(to, type, strlen(type)), raw[32];
+	size_t length = sizeof(raw);
+
+	assert_int_equal(EVP_PKEY_get_raw_public_key(secret, raw, &length), 1);
+	at = wire_put_string(at, raw, length);
+	if (application)
+		at = wire_put_string(at, application, strlen(application));
+	return at - to;
+}
+
+/* What a security key would sign for a body: PROTOCOL.sshsig, PROTOCOL.u2f. Its length. */
+static size_t attest(uint8_t *to, const char *body, const char *in)
+{
+	struct sshsig_digests digests;
+	uint8_t message[256], *at = message + 6;
+
+	assert_int_equal(sshsig_digest(body, strlen(body), &digests), 0);
+	memcpy(message, "SSHSIG", 6);
+	at = wire_put_string(at, in, strlen(in));
+	at = wire_put_string(at, "", 0);
+	at = wire_put_string(at, "sha512", 6);
+	at = wire_put_string(at, digests.sha512, sizeof(digests.sha512));
+	EVP_Digest(APPLICATION, strlen(APPLICATION), to, NULL, EVP_sha256(), NULL);
+	to[32] = 1; /* touched */
+	wire_put_uint32(to + 33, 0);
+	EVP_Digest(message, at - message, to + 37, NULL, EVP_sha256(), NULL);
+	return 37 + 32;
+}
+
+/* The body, signed by a secret as if it were a security key's. malloc'd. */
+static char *sign_as_token(EVP_PKEY *secret, const char *body, const char *in)
+{
+	uint8_t attested[80], raw[64], key[128], signature[256], blob[1024], *at;
+	size_t length = sizeof(raw), key_length = put_key(key, SK_TYPE, secret, APPLICATION);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	char base64[2048], *text = NULL;
+
+	assert_int_equal(EVP_DigestSignInit(context, NULL, NULL, NULL, secret), 1);
+	assert_int_equal(
+		EVP_DigestSign(context, raw, &length, attested, attest(attested, body, in)), 1);
+	EVP_MD_CTX_free(context);
+	at = wire_put_string(signature, SK_TYPE, strlen(SK_TYPE));
+	at = wire_put_string(at, raw, length);
+	*at++ = 1;
+	length = wire_put_uint32(at, 0) - signature;
+	memcpy(blob, "SSHSIG", 6);
+	at = wire_put_uint32(blob + 6, 1);
+	at = wire_put_string(at, key, key_length);
+	at = wire_put_string(at, in, strlen(in));
+	at = wire_put_string(at, "", 0);
+	at = wire_put_string(at, "sha512", 6);
+	at = wire_put_string(at, signature, length);
+	EVP_EncodeBlock((unsigned char *)base64, blob, at - blob);
+	text = malloc(4096);
+	length = sprintf(text, "%s" SSHSIG_BEGIN "\n", body);
+	for (const char *from = base64; *from; from += strnlen(from, 70))
+		length += sprintf(text + length, "%.70s\n", from);
+	sprintf(text + length, SSHSIG_END "\n");
+	return text;
+}
+
+/* A key that was stolen, and is revoked by its fingerprint, has another one as a security key's. */
+static void a_revoked_key_does_not_count_in_another_form(void **state)
+{
+	EVP_PKEY *secret = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	char base64[128], list[512], line[SSH_FINGERPRINT_TEXT + 1], *text;
+	struct order_fault fault;
+	struct trial trial;
+	uint8_t blob[128];
+
+	(void)state;
+	EVP_EncodeBlock((unsigned char *)base64, blob, put_key(blob, "ssh-ed25519", secret, NULL));
+	snprintf(list, sizeof(list), "dave %s ssh-ed25519 %s\n", ALL_NS, base64);
+	begin(&trial, strdup(list));
+	ssh_key_fingerprint(&trial.signers.item[0].key, line);
+	strcat(line, "\n");
+	assert_int_equal(revoked_read(line, strlen(line), &trial.revoked, &fault), 0);
+	text = sign_as_token(secret, CUT, "cut@weir");
+	judge_text(&trial, text);
+	expect_refused(&trial, "signed by 0 principals");
+	expect_not_counted(&trial, 0, "another form");
+	free(text);
+	end(&trial);
+	EVP_PKEY_free(secret);
+}
+
 /* Of a text with a good signature, not one bit can change. */
 static void no_bit_of_a_signed_order_can_change(void **state)
 {
@@ -515,6 +610,7 @@ int main(void)
 		cmocka_unit_test(a_signature_is_of_one_text),
 		cmocka_unit_test(times_of_keys_are_held_against_now),
 		cmocka_unit_test(revoked_keys_do_not_count),
+		cmocka_unit_test(a_revoked_key_does_not_count_in_another_form),
 		cmocka_unit_test(no_bit_of_a_signed_order_can_change),
 		cmocka_unit_test(openssh_agrees),
 		cmocka_unit_test(an_order_has_its_time),

@@ -527,6 +527,17 @@ static void what_ran_out_before_the_save_is_gone(void **state)
 	assert_int_equal(kept.meter.window[1].used_bytes, 0);
 }
 
+/* A meter of the kernel's is read while a packet may be making its window. */
+static void window_that_is_just_being_made(void **state)
+{
+	struct kept_meter kept = a_meter(1000, 10, 1000 * SECOND);
+
+	(void)state;
+	kept.meter.window[0].slice_ns = 0;
+	meter_carry(&kept, &two, &a_reboot);
+	assert_int_equal(kept.meter.window[1].used_bytes, 20);
+}
+
 static void windows_of_another_length(void **state)
 {
 	const struct weir_limits longer = {.window = {{1000, 320 * SECOND}}};
@@ -623,6 +634,7 @@ int main(void)
 		cmocka_unit_test(carried_with_its_age),
 		cmocka_unit_test(start_before_the_boot),
 		cmocka_unit_test(what_ran_out_before_the_save_is_gone),
+		cmocka_unit_test(window_that_is_just_being_made),
 		cmocka_unit_test(windows_of_another_length),
 		cmocka_unit_test(assumes_the_room),
 		cmocka_unit_test(damage_fills_the_shortest_alone),

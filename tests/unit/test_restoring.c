@@ -9,7 +9,9 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/daemon/orders_change.h"
 #include "user/daemon/restoring.h"
+#include "user/daemon/without_guard.h"
 
 #define MIB UINT64_C(1048576)
 
@@ -238,6 +240,59 @@ static void strangers_too_where_they_are_severed(void **state)
 	assert_int_not_equal(fake.last_stranger.severed_ns, 0);
 }
 
+/* ---- what stands in without a guard --------------------------------------------------------- */
+
+static void apply(struct host *host)
+{
+	struct source source = {
+		.name = (char *)"policy.yaml", .text = (char *)text, .length = strlen(text)};
+	const struct applied applied = {.sources = {&source, 1}, .applied_ns = 1};
+	_cleanup_free_ char *path = host_path(host, "applied.json");
+
+	assert_int_equal(applied_save(path, &applied), 0);
+	assert_int_equal(orders_to_disk(host), 0);
+	/* what is made of it has its own */
+	image_free(&host->image);
+	names_free(&host->names);
+}
+
+static struct stand_in stand_in(struct host *host, char **rules)
+{
+	const struct host_config config = {.without_guard = WITHOUT_GUARD_FALLBACK};
+	struct stand_in made;
+	char *problem = NULL;
+	size_t length;
+
+	orders_free(&host->orders);
+	assert_int_equal(without_guard_make(host, &config, &made, rules, &length, &problem), 0);
+	return made;
+}
+
+/* Also when the latches' file and its copy are gone: the meters have them too. */
+static void stand_in_refuses_what_was_severed(void **state)
+{
+	_cleanup_free_ char *nothing = NULL, *latches = NULL, *meters = NULL, *closed = NULL;
+	struct host *host = *state;
+	struct meters_group open = a_file(host, false), severed = a_file(host, true);
+	_cleanup_free_ char *path = host_path(host, "latches");
+
+	apply(host);
+	write_state(host, "meters", open.data, open.length);
+	write_state(host, "latches", open.data, open.length);
+	assert_int_equal(stand_in(host, &nothing).mode, STAND_IN_FALLBACK);
+	write_state(host, "latches", severed.data, severed.length);
+	assert_int_equal(stand_in(host, &latches).mode, STAND_IN_FALLBACK);
+	assert_string_not_equal(latches, nothing);
+	assert_int_equal(unlink(path), 0);
+	write_state(host, "meters", severed.data, severed.length);
+	assert_int_equal(stand_in(host, &meters).mode, STAND_IN_FALLBACK);
+	assert_string_equal(meters, latches);
+	damage(host, "meters");
+	assert_int_equal(stand_in(host, &closed).mode, STAND_IN_CLOSED);
+	free(open.data);
+	free(severed.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +302,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(copy_has_the_latches, up, host_down),
 		cmocka_unit_test_setup_teardown(file_counts_before_its_copy, up, host_down),
 		cmocka_unit_test_setup_teardown(all_is_severed_that_can_be, up, host_down),
+		cmocka_unit_test_setup_teardown(stand_in_refuses_what_was_severed, up, host_down),
 		cmocka_unit_test_setup_teardown(strangers_too_where_they_are_severed, up,
 						host_down),
 	};

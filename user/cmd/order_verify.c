@@ -156,6 +156,14 @@ static int tell_meeting(const struct arguments *arguments, const struct document
 	return code;
 }
 
+/* A key in another form may need no touch any more. */
+static bool is_same_signer(const struct signer *a, const struct signer *b)
+{
+	return strcmp(a->principal, b->principal) == 0 && a->namespaces == b->namespaces &&
+	       a->after_ns == b->after_ns && a->before_ns == b->before_ns &&
+	       bytes_equal(a->key.blob, b->key.blob);
+}
+
 /* Who comes and who goes with a new list. */
 static void tell_changes(const struct signers *before, const struct signers *after)
 {
@@ -163,9 +171,7 @@ static void tell_changes(const struct signers *before, const struct signers *aft
 		const struct signer *old = &before->item[i];
 		const struct signer *new = signers_find(after, &old->key);
 
-		if (new &&strcmp(new->principal, old->principal) == 0 &&
-		    new->namespaces == old->namespaces &&new->after_ns ==
-			    old->after_ns &&new->before_ns == old->before_ns)
+		if (new &&is_same_signer(old, new))
 			continue;
 		fputs(new ? "  changed: it was " : "  goes: ", stdout);
 		signer_tell(old, stdout);

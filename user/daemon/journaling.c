@@ -116,7 +116,7 @@ static int begin_anew(struct host *host, const struct chain_fault *fault)
 
 	if (r == -ENOENT)
 		r = 0; /* somebody took it away */
-	else if (r == 0 && !(aside = state_set_aside(host, JOURNAL_FILE)))
+	else if (r == 0 && !(aside = state_keep_aside(host, JOURNAL_FILE)))
 		r = -EIO;
 	if (r < 0)
 		return r;

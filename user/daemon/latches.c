@@ -17,12 +17,10 @@ void latches_free(struct latches *latches)
 	*latches = (struct latches){0};
 }
 
-/* The strangers' slots of one service count as one latch. */
-static struct latch *find_peer(struct latches *latches, uint64_t service_key)
+struct latch *latches_find(const struct latches *latches, uint64_t account)
 {
 	for (size_t i = 0; i < latches->count; i++) {
-		if (latches->item[i].account == WEIR_KEY_PEER &&
-		    latches->item[i].service_key == service_key)
+		if (latches->item[i].account == account)
 			return &latches->item[i];
 	}
 	return NULL;
@@ -30,18 +28,22 @@ static struct latch *find_peer(struct latches *latches, uint64_t service_key)
 
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter)
 {
+	bool is_of_slots = key == WEIR_KEY_PEER;
 	struct latch *latch = NULL;
 
 	if (!meter->severed_ns)
 		return 0;
-	if (key == WEIR_KEY_PEER)
-		latch = find_peer(latches, meter->service_key);
+	if (is_of_slots) {
+		key = weir_meter_key(WEIR_KEY_PEER, meter->service_key, 0);
+		latch = latches_find(latches, key);
+	}
 	if (!latch) {
 		latch = ARRAY_ADD(latches->item, latches->count);
 		if (!latch)
 			return -ENOMEM;
 		latches->count++;
 		*latch = (struct latch){.account = key,
+					.is_of_slots = is_of_slots,
 					.severed_ns = meter->severed_ns,
 					.grant_key = meter->grant_key,
 					.service_key = meter->service_key,
@@ -98,6 +100,8 @@ int latches_saved(const struct host *host, struct latches *latches)
 
 	*latches = (struct latches){0};
 	if (r == -ENOENT)
+		r = load_one(host, "meters", &read); /* those that were latched are among them */
+	if (r == -ENOENT)
 		return 0;
 	for (size_t i = 0; r == 0 && i < read.count; i++)
 		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
@@ -109,7 +113,7 @@ int latches_saved(const struct host *host, struct latches *latches)
 
 static bool is_of_strangers(const struct latch *latch)
 {
-	return latch->account == WEIR_KEY_PEER || latch->grant_key == WEIR_KEY_STRANGERS ||
+	return latch->is_of_slots || latch->grant_key == WEIR_KEY_STRANGERS ||
 	       latch->grant_key == WEIR_KEY_TOTAL;
 }
 
@@ -131,7 +135,9 @@ char *latch_target(const struct host *host, const struct latch *latch)
 	char *text;
 	int r;
 
-	if (is_of_strangers(latch))
+	if (latch->is_of_slots && !latch->service_key) /* whose they are is not known */
+		r = asprintf(&text, "strangers");
+	else if (is_of_strangers(latch))
 		r = asprintf(&text, "strangers@service:%s", service ? service : "?");
 	else
 		r = asprintf(&text, "grant:%s", grant ? grant : "?");

@@ -12,7 +12,8 @@
 #define LATCHES_COPY "latches.copy"
 
 struct latch {
-	uint64_t account;    /* WEIR_KEY_PEER: the slots of all latched strangers, as one */
+	uint64_t account; /* of slots: what weir_meter_key() makes of WEIR_KEY_PEER and service */
+	bool is_of_slots; /* the latched strangers' slots of one service, as one */
 	uint64_t severed_ns; /* boot; of the first one */
 	uint64_t grant_key, service_key, partner_key;
 	size_t count;
@@ -26,6 +27,8 @@ struct latches {
 /* All that are latched now. 0 or -errno. */
 int latches_read(const struct host *host, struct latches *latches);
 void latches_free(struct latches *latches);
+/* NULL: there is none. */
+struct latch *latches_find(const struct latches *latches, uint64_t account);
 
 /*
  * The meters that were latched, as the state directory has them: the file, or else its copy; then
@@ -34,8 +37,8 @@ void latches_free(struct latches *latches);
  */
 int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
 
-/* The same as latches, where no guard is: they hold again when one is loaded. 0, also without a
- * file; -ENOMEM; -EBADMSG: neither the file nor its copy can be read. */
+/* The same as latches, or else those among the meters: for where no guard is, and they hold again
+ * when one is loaded. 0, also without a file; -ENOMEM; -EBADMSG: none of the files can be read. */
 int latches_saved(const struct host *host, struct latches *latches);
 
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */

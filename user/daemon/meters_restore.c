@@ -48,7 +48,7 @@ static uint64_t moved(uint64_t until_ns, const struct meters_times *times)
 static void window_move(struct weir_window *w, struct kept_part *part,
 			const struct meters_times *times)
 {
-	if (!w->window_ns)
+	if (!w->window_ns || !w->slice_ns) /* none, or one that a packet is just making */
 		return;
 	window_settle(w, part, times->saved_boot_ns);
 	w->slice_start_ns += times->now_boot_ns - times->saved_boot_ns;

@@ -46,20 +46,28 @@ static unsigned count_aside(const struct host *host, const char *prefix, char ol
 	return count;
 }
 
-char *state_set_aside(const struct host *host, const char *name)
+char *state_keep_aside(const struct host *host, const char *name)
 {
-	char prefix[64], aside[96], oldest[NAME_MAX + 1];
+	char aside[96];
 
-	snprintf(prefix, sizeof(prefix), "%s.damaged-", name);
-	snprintf(aside, sizeof(aside), "%s%020" PRIu64, prefix, wall_now());
+	snprintf(aside, sizeof(aside), "%s.damaged-%020" PRIu64, name, wall_now());
 	if (renameat(host->state_dir, name, host->state_dir, aside) < 0)
 		return NULL;
+	return host_path(host, aside);
+}
+
+char *state_set_aside(const struct host *host, const char *name)
+{
+	char prefix[64], oldest[NAME_MAX + 1];
+	char *aside = state_keep_aside(host, name);
+
+	snprintf(prefix, sizeof(prefix), "%s.damaged-", name);
 	/* A disk that damages files must not fill up with them. */
-	while (count_aside(host, prefix, oldest) > KEPT_ASIDE) {
+	while (aside && count_aside(host, prefix, oldest) > KEPT_ASIDE) {
 		if (unlinkat(host->state_dir, oldest, 0) < 0)
 			break;
 	}
-	return host_path(host, aside);
+	return aside;
 }
 
 /* ---- half-made ------------------------------------------------------------------------------ */

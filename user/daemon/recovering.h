@@ -19,6 +19,8 @@
  * (malloc'd), or NULL when it could not be moved, or without memory.
  */
 char *state_set_aside(const struct host *host, const char *name);
+/* The same for what is evidence: none of that name goes. */
+char *state_keep_aside(const struct host *host, const char *name);
 
 /* NAME is damaged or missing: sets it aside, and tells what is so `then`. */
 void state_damaged(struct host *host, const char *name, const char *then);

@@ -164,6 +164,12 @@ static int choose_latches(struct reopening *work, const struct weir_cut_entry *t
 	return r;
 }
 
+static int clear_latch(struct guard *guard, const struct latch *latch)
+{
+	return latch->is_of_slots ? guard_clear_strangers(guard, latch->service_key)
+				  : guard_clear_latch(guard, latch->account);
+}
+
 /* One that is open already, since somebody else was faster, is not done. Of others that could not
  * be opened the last -errno. */
 static int clear_latches(struct reopening *work)
@@ -172,11 +178,13 @@ static int clear_latches(struct reopening *work)
 
 	for (size_t i = 0; i < work->done_count; i++) {
 		struct journal_cut *done = &work->done[i];
+		const struct latch *latch;
 		int r;
 
 		if (strcmp(done->how, "latch") != 0)
 			continue;
-		r = guard_clear_latch(work->host->guard, strtoull(done->id + 1, NULL, 16));
+		latch = latches_find(&work->latches, strtoull(done->id + 1, NULL, 16));
+		r = latch ? clear_latch(work->host->guard, latch) : -ENOENT;
 		if (r < 0)
 			done->how = NULL;
 		if (r < 0 && r != -ENOENT)

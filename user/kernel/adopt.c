@@ -10,6 +10,7 @@
 #include "user/kernel/former.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "user/base/now.h"
 
@@ -143,8 +144,9 @@ static void put_back(const struct adoption *adoption, const struct before *befor
 	}
 }
 
-/* All of them, or none. */
-static int update_running(struct adoption *adoption, const struct before *before)
+/* All of them, or none. -ETIME: it is until_ns (boot) already. An interface's link may wait for
+ * whatever else changes interfaces, and the programs that come after it would charge by then. */
+static int update_running(struct adoption *adoption, const struct before *before, uint64_t until_ns)
 {
 	for (size_t i = 0; i < adoption->running.count; i++) {
 		const struct link *link = &adoption->running.item[i];
@@ -153,6 +155,10 @@ static int update_running(struct adoption *adoption, const struct before *before
 			bpf_object__find_program_by_name(adoption->object, name);
 		int err;
 
+		if (boot_now() >= until_ns) {
+			put_back(adoption, before, i);
+			return -ETIME;
+		}
 		if (!bpf_link_update(link->fd, bpf_program__fd(program), NULL))
 			continue;
 		err = -errno;
@@ -207,7 +213,7 @@ static int replace(struct adoption *adoption, const struct before *before)
 {
 	int err = pin_fresh(adoption);
 
-	return err ?: update_running(adoption, before);
+	return err ?: update_running(adoption, before, UINT64_MAX);
 }
 
 /* ---- from another build's maps -------------------------------------------------------------- */
@@ -270,11 +276,14 @@ static int change_frozen(struct adoption *adoption, const struct before *before)
 		if (!err && !until_ns)
 			continue;
 		if (!err)
-			err = update_running(adoption, before);
+			err = update_running(adoption, before, until_ns);
+		if (err == -ETIME)
+			continue;
 		if (err)
 			return err;
 		if (boot_now() < until_ns)
 			return 0;
+		former_freeze(adoption->guard, boot_now() + CHANGE_NS);
 		put_back(adoption, before, adoption->running.count);
 	}
 	return problem_set(adoption->problem, -ETIME,
@@ -292,6 +301,42 @@ static void end_stage(struct guard *guard)
 	if (ring_fd >= 0)
 		events_give_up(guard, ring_fd);
 	pins_unstage(guard->instance);
+}
+
+struct staged {
+	const struct guard *guard;
+	const char *stage;
+	int fd;
+};
+
+static int drop_staged_edge(const char *name, void *data)
+{
+	const struct staged *staged = data;
+	_cleanup_free_ char *path = pin_path(staged->stage, name);
+	_cleanup_close_ int link = -1;
+
+	if (strncmp(name, PIN_EDGE, strlen(PIN_EDGE)) ||
+	    !faccessat(staged->guard->dir_fd, name, F_OK, 0))
+		return 0;
+	link = path ? bpf_obj_get(path) : -1;
+	if (link >= 0)
+		bpf_link_detach(link); /* at once, which unpinning is not */
+	unlinkat(staged->fd, name, 0);
+	return 0;
+}
+
+/* An uplink that a takeover attached before it was killed is pinned in its stage alone, and takes
+ * no second program: it would keep every later takeover from beginning. */
+static void free_edges(const struct guard *guard)
+{
+	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
+	_cleanup_free_ char *path = stage ? pin_path(stage, NULL) : NULL;
+	_cleanup_close_ int fd =
+		path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct staged staged = {guard, stage, fd};
+
+	if (fd >= 0)
+		pins_each(fd, drop_staged_edge, &staged);
 }
 
 /* Until the directories change places, the old pins count. */
@@ -332,8 +377,10 @@ static int succeed(struct adoption *adoption, const struct before *before)
 static int take_over(struct adoption *adoption)
 {
 	struct before before = {0};
-	int err = find_places(adoption);
+	int err;
 
+	free_edges(adoption->guard);
+	err = find_places(adoption);
 	if (!err)
 		err = before_open(adoption, &before);
 	if (!err)

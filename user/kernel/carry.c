@@ -107,16 +107,13 @@ static int by_key(const void *a, const void *b)
 	return left->key < right->key ? -1 : left->key > right->key;
 }
 
+/* Not among those that the walk under way has added: it meets no key twice. */
 static struct snapshot_entry *find_entry(const struct carried *carried, uint64_t key)
 {
 	struct snapshot_entry wanted = {.key = key}, *found = NULL;
 
 	if (carried->sorted)
 		found = bsearch(&wanted, carried->entry, carried->sorted, sizeof(wanted), by_key);
-	for (size_t i = carried->sorted; !found && i < carried->count; i++) {
-		if (carried->entry[i].key == key)
-			found = &carried->entry[i];
-	}
 	return found;
 }
 
@@ -162,15 +159,22 @@ static struct map_walk walk_of(struct carried *carried,
 				 .data = carried};
 }
 
+/* After each walk: a flood of new addresses must not make the next one search all of them for each,
+ * while the guard is frozen. */
+static void sort_entries(struct carried *carried)
+{
+	if (carried->sorted == carried->count)
+		return;
+	qsort(carried->entry, carried->count, sizeof(*carried->entry), by_key);
+	carried->sorted = carried->count;
+}
+
 static int carry_all(struct carried *carried, int (*each)(const void *, const void *, void *))
 {
 	const struct map_walk walk = walk_of(carried, each);
 	int err = map_walk(&walk);
 
-	if (carried->count && !carried->sorted) {
-		qsort(carried->entry, carried->count, sizeof(*carried->entry), by_key);
-		carried->sorted = carried->count;
-	}
+	sort_entries(carried);
 	return err;
 }
 
@@ -179,10 +183,12 @@ static int carry_met(struct former *former)
 {
 	const struct map_walk walk = walk_of(&former->strangers, carry_one);
 	uint64_t since_ns = former->copied_ns;
+	int err;
 
 	former->copied_ns = boot_now();
-	return former->met_ns ? slots_since(&walk, former->met_ns, since_ns)
-			      : carry_all(&former->strangers, carry_one);
+	err = former->met_ns ? slots_since(&walk, former->met_ns, since_ns) : map_walk(&walk);
+	sort_entries(&former->strangers);
+	return err;
 }
 
 static int carry_first(struct guard *guard, enum guard_map which, struct carried *carried,

@@ -29,7 +29,7 @@ struct carried {
 	struct conversion conversion;
 	char *raw; /* one value, aligned */
 	struct snapshot_entry *entry;
-	size_t count, sorted;	   /* the first `sorted` by key */
+	size_t count, sorted;	   /* the first `sorted` by key; all, between two walks */
 	struct carry_bpf *carrier; /* adds to what runs already; borrowed */
 	const char *unknown;	   /* a field in use that this build does not have */
 };

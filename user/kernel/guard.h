@@ -102,9 +102,11 @@ int guard_raise(struct guard *guard);
 /* Wall clock and hours: offset = wall - boot. Raises the generation. */
 int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_closed);
 int guard_set_observe(struct guard *guard, bool observe);
-/* Opens a latch again; WEIR_KEY_PEER: those of all strangers' slots. -ENOENT: no such account, or
- * not latched. */
+/* Opens a latch again. -ENOENT: no such account, or not latched. */
 int guard_clear_latch(struct guard *guard, uint64_t account);
+/* Opens those strangers' slots again that are of this service; 0: of none that is known. -ENOENT:
+ * none of them is latched. */
+int guard_clear_strangers(struct guard *guard, uint64_t service_key);
 
 /* Orders' texts: all that are in use, in order of id; malloc'd. */
 int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count);
@@ -156,7 +158,7 @@ int guard_policy_head(struct guard *guard, struct weir_policy_head *head);
 int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES]);
 
 /* Every account, keyed; `each` returning non-zero ends the walk with that value. Strangers' slots
- * that are in use come with key = WEIR_KEY_PEER. */
+ * that are in use, or latched, come with key = WEIR_KEY_PEER. */
 int guard_meters(struct guard *guard,
 		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data);
 /* The same for one kind alone; strangers' slots that nobody uses are left out. A value may be

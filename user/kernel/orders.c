@@ -133,19 +133,23 @@ static int clear_one(int fd, const void *key)
 	return bpf_map_update_elem(fd, key, &meter, BPF_EXIST) ? -errno : 0;
 }
 
-static int clear_strangers(struct guard *guard)
+struct clearing {
+	int fd;
+	uint64_t service_key;
+	bool is_done; /* at least one */
+};
+
+/* A slot is of the service that met it last: of two that share one, the other's latch too. */
+static int clear_slot(uint32_t slot, const struct weir_meter *meter, void *data)
 {
-	int fd = guard->map_fd[MAP_STRANGERS], err = -ENOENT;
+	struct clearing *clearing = data;
+	int err;
 
-	for (uint32_t slot = 0; slot < WEIR_STRANGER_SLOTS; slot++) {
-		int one = clear_one(fd, &slot);
-
-		if (one && one != -ENOENT)
-			return one;
-		if (!one)
-			err = 0;
-	}
-	return err;
+	if (!meter->severed_ns || meter->service_key != clearing->service_key)
+		return 0;
+	err = clear_one(clearing->fd, &slot);
+	clearing->is_done |= !err;
+	return err == -ENOENT ? 0 : err;
 }
 
 int guard_clear_latch(struct guard *guard, uint64_t account)
@@ -154,12 +158,25 @@ int guard_clear_latch(struct guard *guard, uint64_t account)
 
 	if (err)
 		return err;
-	err = account == WEIR_KEY_PEER ? clear_strangers(guard)
-				       : clear_one(guard->map_fd[MAP_METERS], &account);
+	err = clear_one(guard->map_fd[MAP_METERS], &account);
 	if (!err)
 		err = guard_raise(guard);
 	guard_unlock(guard);
 	return err;
+}
+
+int guard_clear_strangers(struct guard *guard, uint64_t service_key)
+{
+	struct clearing clearing = {.fd = guard->map_fd[MAP_STRANGERS], .service_key = service_key};
+	int err = guard_lock(guard);
+
+	if (err)
+		return err;
+	err = guard_strangers(guard, clear_slot, &clearing);
+	if (clearing.is_done && guard_raise(guard) && !err)
+		err = -EIO;
+	guard_unlock(guard);
+	return err ?: clearing.is_done ? 0 : -ENOENT;
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */

@@ -200,7 +200,9 @@ static int each_peer(uint32_t slot, const struct weir_meter *meter, void *data)
 	struct meter_walk *walk = data;
 
 	(void)slot;
-	return meter->service_key ? walk->each(WEIR_KEY_PEER, meter, walk->data) : 0;
+	return meter->service_key || meter->severed_ns
+		       ? walk->each(WEIR_KEY_PEER, meter, walk->data)
+		       : 0;
 }
 
 int guard_meters(struct guard *guard,

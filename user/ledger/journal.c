@@ -18,7 +18,8 @@
 #include "user/base/hex.h"
 #include "user/base/json_out.h"
 
-enum { LONGEST_FILE = 1 << 30, LOCK_MOST_MS = 1000 };
+/* TORN_TEXT: a line with it stays far below CHAIN_LONGEST, whatever the bytes become in JSON. */
+enum { LONGEST_FILE = 1 << 30, TORN_TEXT = 65536, LOCK_MOST_MS = 1000 };
 
 int journal_open(struct journal *journal, int directory, const char *path)
 {
@@ -113,15 +114,18 @@ int journal_read(const struct journal *journal, chain_each each, void *data,
 
 static int put_torn(struct json_out *json, const char *torn, size_t length)
 {
+	_cleanup_free_ char *text = strndup(torn, length < TORN_TEXT ? length : TORN_TEXT);
 	char digest[CHAIN_DIGEST];
-	int r = chain_digest(torn, length, digest);
+	int r = text ? chain_digest(torn, length, digest) : -ENOMEM;
 
+	if (r < 0)
+		return r;
 	json_open(json, "torn", '{');
 	json_put_uint(json, "bytes", length);
 	json_put_text(json, "sha256", digest);
-	json_put_text(json, "text", torn); /* up to its first NUL, if there is one */
+	json_put_text(json, "text", text); /* up to its first NUL, if there is one */
 	json_close(json, '}');
-	return r;
+	return 0;
 }
 
 /* One line behind `place`, which it becomes. */

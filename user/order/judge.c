@@ -65,7 +65,9 @@ static bool allows(const struct signer *signer, const struct document *document,
 	return true;
 }
 
-/* The signature of a key that was read. */
+/* The signature of a key that was read. It has to be in the form that the list has: in another one
+ * (as a security key's, an RSA key with another exponent) the same secret has another fingerprint,
+ * by which nobody has revoked it, and no touch may be needed. */
 static void judge_key(const struct document *document, const struct sshsig *sig,
 		      const struct signers *signers, const struct judge_by *by,
 		      struct judged_signature *judged)
@@ -77,6 +79,9 @@ static void judge_key(const struct document *document, const struct sshsig *sig,
 		judged->principal = signer->principal;
 	if (!signer)
 		does_not_count(judged, "no principal has this key");
+	else if (!bytes_equal(signer->key.blob, sig->key.blob))
+		does_not_count(judged, "the list has this key in another form: %s",
+			       ssh_key_type_name(&signer->key));
 	else if (by->revoked && revoked_has(by->revoked, &sig->key))
 		does_not_count(judged, "this key is revoked");
 	else if (!bytes_are(sig->in, in))
