@@ -3,21 +3,22 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 
 from case import NORD, STRANGERS, SUED, LabCase
 from guard import grant, policy
+from lab import TOP
 
 GRANTS = [grant("pour", "batch", "any", serves="tcp/7000-7999")]
-# weir-journal(5), "BY HAND"
-BY_HAND = r"""
-prev=$(printf %064d 0)
-while IFS= read -r line; do
-	[ "$(printf '%s\n' "$line" | jq -r .prev)" = "$prev" ] || exit 1
-	prev=$(printf '%s\n' "$line" | sha256sum | cut -d ' ' -f 1)
-done < "$1"
-echo "$prev"
-"""
+
+
+def by_hand_of_page():
+    """The first example under "BY HAND" in weir-journal(5), as a reader types it."""
+    with open(os.path.join(TOP, "user", "man", "weir-journal.5"), encoding="utf-8") as file:
+        page = file.read()
+    text = re.search(r"^\.Sh BY HAND$.*?^\.Bd -literal.*?\n(.*?)^\.Ed$", page, re.M | re.S).group(1)
+    return text.replace("\\e", "\\")
 
 
 class Journal(LabCase):
@@ -34,7 +35,8 @@ class Journal(LabCase):
 
     def by_hand(self):
         """The hash of the last line, or None when a line does not fit: with sha256sum and jq, and with hashlib."""
-        done = subprocess.run(["sh", "-c", BY_HAND, "sh", self.path], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(["sh", "-c", by_hand_of_page()], cwd=os.path.dirname(self.path), stdout=subprocess.PIPE,
+                              text=True, check=False)
         prev = "0" * 64
         with open(self.path, "rb") as file:
             for number, line in enumerate(file, 1):

@@ -86,6 +86,7 @@ __attribute__((unused)) static int host_down(void **state)
 {
 	char path[96];
 
+	assert_int_equal(fake.locked, 0);
 	host_close(*state);
 	snprintf(path, sizeof(path), "%s/unit", state_root);
 	chmod(path, 0700);

@@ -29,8 +29,8 @@ struct guard {
 	size_t strangers_put;
 	struct weir_forgive forgiven;
 	int locked;
-	char calls[4096];	       /* "set_cuts set_orders sever ..." */
-	int fail_set_cuts, fail_apply; /* -errno to give */
+	char calls[4096]; /* "set_cuts set_orders sever ..." */
+	int fail_set_cuts, fail_apply, fail_meters, fail_clear; /* -errno to give */
 	struct sever_result sever;
 	struct weir_session sessions[4];
 	size_t session_count;
@@ -152,6 +152,8 @@ int guard_set_clock(struct guard *guard, int64_t wall_offset_ns, bool hours_clos
 int guard_clear_latch(struct guard *guard, uint64_t account)
 {
 	fake_note("clear_latch");
+	if (guard->fail_clear)
+		return guard->fail_clear;
 	for (size_t i = 0; i < guard->meter_count; i++) {
 		if (guard->meter_keys[i] == account && guard->meters[i].severed_ns) {
 			guard->meters[i].severed_ns = 0;
@@ -166,6 +168,8 @@ int guard_clear_strangers(struct guard *guard, uint64_t service_key)
 	int r = -ENOENT;
 
 	fake_note("clear_strangers");
+	if (guard->fail_clear)
+		return guard->fail_clear;
 	for (size_t i = 0; i < guard->meter_count; i++) {
 		struct weir_meter *meter = &guard->meters[i];
 
@@ -249,7 +253,7 @@ int guard_losses(struct guard *guard, uint64_t losses[WEIR_LOSSES])
 int guard_meters(struct guard *guard,
 		 int (*each)(uint64_t key, const struct weir_meter *meter, void *data), void *data)
 {
-	int r = 0;
+	int r = guard->fail_meters;
 
 	for (size_t i = 0; i < guard->meter_count && r == 0; i++)
 		r = each(guard->meter_keys[i], &guard->meters[i], data);

@@ -8,7 +8,7 @@
  * Each life is a process of its own. What would be in the kernel is the fake guard; it is handed
  * from life to life through shared memory, or is gone, as after a loss of power.
  */
-#include "tests/unit/a_host.h"
+#include "tests/unit/ordering.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -179,34 +179,6 @@ int guard_set_observe(struct guard *guard, bool observe)
 
 static char policy_path[96];
 
-/* Two policies that differ by their name. */
-static char *policy_named(const char *name)
-{
-	char *text = strdup(a_policy);
-
-	memcpy(strstr(text, "name: test") + 6, name, 4);
-	return text;
-}
-
-static json_object *apply(struct host *host, const char *name, int confirm_seconds)
-{
-	json_object *request = json_object_new_object();
-	json_object *files = json_object_new_array(), *file = json_object_new_object(), *answer;
-	_cleanup_free_ char *text = policy_named(name);
-
-	json_object_object_add(request, "request", json_object_new_string("apply"));
-	if (confirm_seconds)
-		json_object_object_add(request, "confirm_seconds",
-				       json_object_new_int(confirm_seconds));
-	json_object_object_add(file, "name", json_object_new_string("p.yaml"));
-	json_object_object_add(file, "text", json_object_new_string(text));
-	json_object_array_add(files, file);
-	json_object_object_add(request, "files", files);
-	answer = ask(host, json_object_to_json_string(request));
-	json_object_put(request);
-	return answer;
-}
-
 static json_object *nothing(struct host *host)
 {
 	(void)host;
@@ -215,17 +187,17 @@ static json_object *nothing(struct host *host)
 
 static json_object *apply_other(struct host *host)
 {
-	return apply(host, "next", 0);
+	return apply_named(host, "next", 0);
 }
 
 static json_object *apply_third(struct host *host)
 {
-	return apply(host, "last", 0);
+	return apply_named(host, "last", 0);
 }
 
 static json_object *try_other(struct host *host)
 {
-	return apply(host, "next", 600);
+	return apply_named(host, "next", 600);
 }
 
 static json_object *confirm(struct host *host)
@@ -240,18 +212,17 @@ static json_object *rollback(struct host *host)
 
 static json_object *cut_sued(struct host *host)
 {
-	return ask(host, "{\"request\":\"cut\",\"targets\":[\"partner:sued\"],\"reason\":\"why\"}");
+	return cut(host, "partner:sued");
 }
 
 static json_object *reopen_nord(struct host *host)
 {
-	return ask(host,
-		   "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"why\"}");
+	return reopen(host, "partner:nord", NULL);
 }
 
 static json_object *cut_nord(struct host *host)
 {
-	return ask(host, "{\"request\":\"cut\",\"targets\":[\"partner:nord\"],\"reason\":\"why\"}");
+	return cut(host, "partner:nord");
 }
 
 static json_object *save_meters(struct host *host)

@@ -3,7 +3,7 @@
  * test_host.c - cut, reopen, apply and the clock on a fake guard: what is done in which order, and
  * what holds when a step fails.
  */
-#include "tests/unit/a_host.h"
+#include "tests/unit/ordering.h"
 
 #include <fcntl.h>
 #include <time.h>
@@ -13,43 +13,10 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
-#include "user/daemon/fit.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/stand_in.h"
 #include "user/policy/target.h"
-
-static json_object *cut(struct host *host, const char *target)
-{
-	char request[256];
-
-	snprintf(request, sizeof(request),
-		 "{\"request\":\"cut\",\"targets\":[\"%s\"],\"reason\":\"why\"}", target);
-	return ask(host, request);
-}
-
-static json_object *reopen(struct host *host, const char *target, const char *order)
-{
-	char request[256];
-
-	if (target && order)
-		snprintf(request, sizeof(request),
-			 "{\"request\":\"reopen\",\"targets\":[\"%s\"],\"order\":\"%s\","
-			 "\"reason\":\"why\"}",
-			 target, order);
-	else
-		snprintf(request, sizeof(request),
-			 "{\"request\":\"reopen\",%s\"%s\"%s,\"reason\":\"why\"}",
-			 target ? "\"targets\":[" : "\"order\":", target ? target : order,
-			 target ? "]" : "");
-	return ask(host, request);
-}
-
-static void done(json_object *answer)
-{
-	expect_code(answer, 0);
-	json_object_put(answer);
-}
 
 static bool is_saved(void)
 {
@@ -238,6 +205,7 @@ static void by_its_number_a_part_is_let_back_too(void **state)
 
 static void a_reopening_that_cannot_be_saved_is_none(void **state)
 {
+	struct host *host = *state;
 	json_object *answer;
 
 	done(cut(*state, "partner:nord"));
@@ -248,6 +216,7 @@ static void a_reopening_that_cannot_be_saved_is_none(void **state)
 	assert_string_equal(fake.calls, "");
 	assert_int_equal(fake.cut_count, 1);
 	assert_int_equal(fake.order_count, 1);
+	assert_true(host->has_unsaved_orders); /* what the disk has now is not known */
 	json_object_put(answer);
 	block_saving(false);
 }
@@ -268,25 +237,12 @@ static void nothing_to_reopen_is_told(void **state)
 
 /* ---- latches -------------------------------------------------------------------------------- */
 
-static void latch(struct host *host, const char *grant, const char *service, const char *partner)
-{
-	struct weir_meter *meter = &fake.meters[fake.meter_count];
-
-	meter->grant_key = image_key("grant", grant);
-	meter->service_key = image_key("service", service);
-	meter->partner_key = image_key("partner", partner);
-	meter->severed_ns = boot_now();
-	fake.meter_keys[fake.meter_count++] =
-		weir_meter_key(meter->grant_key, meter->service_key, meter->partner_key);
-	(void)host;
-}
-
 static void a_latch_is_a_cut_of_the_guard(void **state)
 {
 	json_object *answer, *first;
 
-	latch(*state, "bills", "sftp", "payer");
-	latch(*state, "nightly", "sftp", "nord");
+	latch("bills", "sftp", "payer", boot_now());
+	latch("nightly", "sftp", "nord", boot_now());
 	answer = ask(*state, "{\"request\":\"status\"}");
 	expect_code(answer, 0);
 	assert_int_equal(json_object_array_length(member(answer, "cuts")), 2);
@@ -344,12 +300,32 @@ static void a_latch_opens_by_its_number_alone(void **state)
 {
 	char id[24];
 
-	latch(*state, "nightly", "sftp", "nord");
-	latch(*state, "nightly", "sftp", "sued");
+	latch("nightly", "sftp", "nord", boot_now());
+	latch("nightly", "sftp", "sued", boot_now());
 	latch_format(fake.meter_keys[1], id, sizeof(id));
 	done(reopen(*state, NULL, id));
 	assert_int_not_equal(fake.meters[0].severed_ns, 0);
 	assert_int_equal(fake.meters[1].severed_ns, 0);
+}
+
+static void a_latch_that_does_not_open_is_told(void **state)
+{
+	json_object *answer;
+
+	latch("bills", "sftp", "payer", boot_now());
+	fake.fail_clear = -EIO;
+	answer = reopen(*state, "partner:payer", NULL);
+	expect_code(answer, 1);
+	assert_non_null(strstr(json_object_get_string(member(answer, "problem")), strerror(EIO)));
+	json_object_put(answer);
+	done(cut(*state, "partner:payer"));
+	answer = reopen(*state, "partner:payer", NULL);
+	expect_code(answer, 1);
+	assert_int_equal(json_object_array_length(member(answer, "reopened")), 1);
+	json_object_put(answer);
+	fake.fail_clear = 0;
+	done(reopen(*state, "partner:payer", NULL));
+	assert_int_equal(fake.meters[0].severed_ns, 0);
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */
@@ -407,21 +383,6 @@ static void nothing_is_counted_twice(void **state)
 }
 
 /* ---- apply ---------------------------------------------------------------------------------- */
-
-static json_object *apply(struct host *host, const char *text, const char *more)
-{
-	json_object *request = json_tokener_parse(more);
-	json_object *files = json_object_new_array(), *file = json_object_new_object(), *answer;
-
-	json_object_object_add(request, "request", json_object_new_string("apply"));
-	json_object_object_add(file, "name", json_object_new_string("p.yaml"));
-	json_object_object_add(file, "text", json_object_new_string(text));
-	json_object_array_add(files, file);
-	json_object_object_add(request, "files", files);
-	answer = ask(host, json_object_to_json_string(request));
-	json_object_put(request);
-	return answer;
-}
 
 /* The policy without one partner. */
 static char *without(const char *name)
@@ -744,24 +705,6 @@ static void covers(void **state)
 	}
 }
 
-static void a_window_fits_when_its_oldest_slices_have_left(void **state)
-{
-	struct weir_window window = {.window_ns = 1600, .slice_ns = 100, .slice_start_ns = 5000};
-
-	(void)state;
-	window.head = 3;
-	window.slice[3] = 10; /* running */
-	window.slice[4] = 40; /* the oldest: leaves first, when the head comes to it */
-	window.slice[5] = 50;
-	assert_int_equal(window_fits_at(&window, 100, 0, 5010), 5010);
-	assert_int_equal(window_fits_at(&window, 100, 30, 5010), 5100);
-	assert_int_equal(window_fits_at(&window, 100, 41, 5010), 5200);
-	assert_int_equal(window_fits_at(&window, 100, 90, 5010), 5200);
-	assert_int_equal(window_fits_at(&window, 100, 91, 5010), 5000 + 17 * 100);
-	assert_true(window_fits_at(&window, 100, 101, 5010) == UINT64_MAX);
-	assert_int_equal(window_fits_at(&window, 100, 30, 5150), 5150);
-}
-
 #define on_a_host(test) cmocka_unit_test_setup_teardown(test, host_up, host_down)
 
 int main(void)
@@ -783,6 +726,7 @@ int main(void)
 		on_a_host(a_latch_is_a_cut_of_the_guard),
 		on_a_host(strangers_of_one_service_are_let_back_alone),
 		on_a_host(a_latch_opens_by_its_number_alone),
+		on_a_host(a_latch_that_does_not_open_is_told),
 		on_a_host(nothing_is_counted_twice),
 		on_a_host(a_policy_that_drops_the_object_of_a_cut_is_refused),
 		on_a_host(cuts_are_compiled_against_the_new_policy),
@@ -796,7 +740,6 @@ int main(void)
 		on_a_host(a_marker_that_is_not_whole_is_damaged),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
-		cmocka_unit_test(a_window_fits_when_its_oldest_slices_have_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

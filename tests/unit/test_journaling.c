@@ -3,47 +3,16 @@
  * test_journaling.c - what the journal says of orders on a fake guard, and what happens to an order
  * whose line cannot be written.
  */
-#include "tests/unit/a_host.h"
+#include "tests/unit/ordering.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include "user/base/cleanup.h"
 #include "user/daemon/applying.h"
 #include "user/daemon/cutting.h"
 
 /* ---- what there is -------------------------------------------------------------------------- */
-
-static json_object *cut(struct host *host, const char *target)
-{
-	char request[256];
-
-	snprintf(request, sizeof(request),
-		 "{\"request\":\"cut\",\"targets\":[\"%s\"],\"reason\":\"why\"}", target);
-	return ask(host, request);
-}
-
-static json_object *reopen(struct host *host, const char *target)
-{
-	char request[256];
-
-	snprintf(request, sizeof(request),
-		 "{\"request\":\"reopen\",\"targets\":[\"%s\"],\"reason\":\"why\"}", target);
-	return ask(host, request);
-}
-
-static void done(json_object *answer)
-{
-	expect_code(answer, 0);
-	json_object_put(answer);
-}
-
-static void refused(json_object *answer, const char *why)
-{
-	expect_code(answer, 1);
-	if (!strstr(json_object_get_string(member(answer, "problem")), why))
-		fail_msg("%s", json_object_to_json_string(answer));
-	json_object_put(answer);
-}
 
 static const char *path_of(const char *name)
 {
@@ -131,20 +100,6 @@ static void forget_journal(void)
 	assert_int_equal(unlink(path_of(JOURNAL_BEGUN)), 0);
 }
 
-static void latch(size_t at, uint64_t severed_ns)
-{
-	struct weir_meter *meter = &fake.meters[at];
-
-	meter->grant_key = image_key("grant", "bills");
-	meter->service_key = image_key("service", "sftp");
-	meter->partner_key = image_key("partner", "payer");
-	meter->severed_ns = severed_ns;
-	fake.meter_keys[at] =
-		weir_meter_key(meter->grant_key, meter->service_key, meter->partner_key);
-	if (fake.meter_count <= at)
-		fake.meter_count = at + 1;
-}
-
 /* ---- each order has its line ---------------------------------------------------------------- */
 
 static void orders_have_their_lines(void **state)
@@ -155,8 +110,8 @@ static void orders_have_their_lines(void **state)
 	fake.sever.ended = 3;
 	done(ask(host, "{\"request\":\"cut\",\"targets\":[\"class:hospital\",\"service:sftp\"],"
 		       "\"reason\":\"incident\",\"for_seconds\":60}"));
-	done(reopen(host, "partner:nord"));
-	done(reopen(host, "service:sftp"));
+	done(reopen(host, "partner:nord", NULL));
+	done(reopen(host, "service:sftp", NULL));
 	assert_string_equal(digest_of_lines(host),
 			    "cut accepted c1 class:hospital; cut accepted c2 service:sftp; "
 			    "reopen accepted - partner:nord; reopen accepted - service:sftp");
@@ -213,7 +168,7 @@ static void a_refusal_says_why(void **state)
 	json_object *list, *record;
 
 	refused(cut(*state, "partner:nort"), "nord");
-	refused(reopen(*state, "partner:nord"), "nothing to reopen");
+	refused(reopen(*state, "partner:nord", NULL), "nothing to reopen");
 	list = lines(*state);
 	assert_int_equal(json_object_array_length(list), 2);
 	record = record_of(list, 0);
@@ -258,50 +213,30 @@ static void what_loosens_is_not_done_without_its_line(void **state)
 	const int64_t offset = fake.control.wall_offset_ns;
 
 	done(cut(host, "all"));
-	latch(0, 5);
+	latch("bills", "sftp", "payer", 5);
 	fake.calls[0] = '\0';
 	block(true);
-	refused(reopen(host, "all"), "journal");
-	refused(reopen(host, "partner:payer"), "journal");
+	refused(reopen(host, "all", NULL), "journal");
+	refused(reopen(host, "partner:payer", NULL), "journal");
 	refused(ask(host, "{\"request\":\"confirm-clock\",\"reason\":\"NTP\"}"), "journal");
 	assert_string_equal(fake.calls, "");
 	assert_true(offset == fake.control.wall_offset_ns);
 	assert_int_equal(fake.order_count, 1);
 	block(false);
-	done(reopen(host, "all"));
+	done(reopen(host, "all", NULL));
 	assert_int_equal(fake.order_count, 0);
-}
-
-static json_object *apply(struct host *host, const char *name, int confirm_seconds)
-{
-	json_object *request = json_object_new_object(), *answer;
-	json_object *files = json_object_new_array(), *file = json_object_new_object();
-	_cleanup_free_ char *text = strdup(a_policy);
-
-	memcpy(strstr(text, "name: test") + 6, name, 4);
-	json_object_object_add(request, "request", json_object_new_string("apply"));
-	if (confirm_seconds)
-		json_object_object_add(request, "confirm_seconds",
-				       json_object_new_int(confirm_seconds));
-	json_object_object_add(file, "name", json_object_new_string("p.yaml"));
-	json_object_object_add(file, "text", json_object_new_string(text));
-	json_object_array_add(files, file);
-	json_object_object_add(request, "files", files);
-	answer = ask(host, json_object_to_json_string(request));
-	json_object_put(request);
-	return answer;
 }
 
 static void no_policy_comes_without_its_line(void **state)
 {
 	struct host *host = *state;
 
-	done(apply(host, "good", 0));
+	done(apply_named(host, "good", 0));
 	block(true);
-	refused(apply(host, "next", 0), "journal");
+	refused(apply_named(host, "next", 0), "journal");
 	assert_string_equal(host->image.name, "good");
 	block(false);
-	done(apply(host, "next", 60));
+	done(apply_named(host, "next", 60));
 	block(true);
 	refused(ask(host, "{\"request\":\"confirm\"}"), "journal");
 	refused(ask(host, "{\"request\":\"rollback\"}"), "journal");
@@ -325,8 +260,8 @@ static void a_trial_ends_also_without_its_line(void **state)
 	size_t length;
 	struct json_out reply = {.out = open_memstream(&text, &length)};
 
-	done(apply(host, "good", 0));
-	done(apply(host, "next", 60));
+	done(apply_named(host, "good", 0));
+	done(apply_named(host, "next", 60));
 	block(true);
 	assert_int_equal(host_rollback(host, "guard", NULL, &reply, &problem), 0);
 	fclose(reply.out);
@@ -393,7 +328,7 @@ static void an_order_that_fails_behind_its_line_says_so(void **state)
 
 	done(cut(host, "all"));
 	fake.fail_set_cuts = -EIO;
-	refused(reopen(host, "all"), "kernel");
+	refused(reopen(host, "all", NULL), "kernel");
 	fake.fail_set_cuts = 0;
 	assert_string_equal(digest_of_lines(host),
 			    "cut accepted c1 all; reopen accepted - all; reopen failed - all");
@@ -427,7 +362,7 @@ static void what_is_in_force_without_a_line_gets_one(void **state)
 	json_object *list;
 
 	done(cut(host, "all"));
-	done(reopen(host, "partner:nord"));
+	done(reopen(host, "partner:nord", NULL));
 	forget_journal();
 	start_again(host);
 	assert_string_equal(digest_of_lines(host),
@@ -442,20 +377,54 @@ static void what_is_in_force_without_a_line_gets_one(void **state)
 			    "cut accepted c1 all; reopen accepted - partner:nord");
 }
 
+/* Whoever holds the lock keeps this one from looking, not for ever. */
+static void what_could_not_be_looked_for_is_looked_for_again(void **state)
+{
+	struct host *host = *state;
+	int lock = open(path_of("."), O_RDONLY | O_DIRECTORY);
+
+	done(cut(host, "all"));
+	unlink(path_of(JOURNAL_FILE));
+	journal_forget(&host->journaling.journal);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	journaling_found(host);
+	close(lock);
+	assert_string_equal(digest_of_lines(host), "");
+	journaling_catch_up(host);
+	assert_string_equal(digest_of_lines(host), "cut accepted c1 all");
+}
+
+static void a_latch_that_could_not_be_read_has_its_line_later(void **state)
+{
+	struct host *host = *state;
+	char id[24], expected[64];
+
+	latch("bills", "sftp", "payer", 5);
+	latch_format(fake.meter_keys[0], id, sizeof(id));
+	host->journaling.has_new_latch = true;
+	fake.fail_meters = -EIO;
+	journaling_latches(host);
+	assert_string_equal(digest_of_lines(host), "");
+	fake.fail_meters = 0;
+	journaling_latches(host);
+	snprintf(expected, sizeof(expected), "latch accepted %s grant:bills", id);
+	assert_string_equal(digest_of_lines(host), expected);
+}
+
 static void a_latch_has_its_line_and_each_new_one_too(void **state)
 {
 	struct host *host = *state;
 	char id[24], expected[256];
 
-	latch(0, 5);
+	latch("bills", "sftp", "payer", 5);
 	latch_format(fake.meter_keys[0], id, sizeof(id));
 	host->journaling.has_new_latch = true;
 	journaling_latches(host);
 	journaling_latches(host); /* nothing new */
 	host->journaling.has_new_latch = true;
 	journaling_latches(host); /* something new, but not this one */
-	done(reopen(host, "partner:payer"));
-	latch(0, 6);
+	done(reopen(host, "partner:payer", NULL));
+	latch("bills", "sftp", "payer", 6);
 	host->journaling.has_new_latch = true;
 	journaling_latches(host);
 	start_again(host);
@@ -466,7 +435,7 @@ static void a_latch_has_its_line_and_each_new_one_too(void **state)
 	assert_string_equal(digest_of_lines(host), expected);
 	fake.meters[0].severed_ns = 0;
 	done(cut(host, "all"));
-	latch(0, 7);
+	latch("bills", "sftp", "payer", 7);
 	forget_journal(); /* latched while nobody looked */
 	start_again(host);
 	snprintf(expected, sizeof(expected), "cut accepted c1 all; latch accepted %s grant:bills",
@@ -534,7 +503,7 @@ static void a_cut_over_a_damaged_journal_is_one(void **state)
 	assert_string_equal(digest_of_lines(host), "set-aside - - -; cut accepted c2 partner:sued; "
 						   "cut accepted c1 partner:nord");
 	unlink(path_of(JOURNAL_FILE));
-	done(reopen(host, "partner:sued"));
+	done(reopen(host, "partner:sued", NULL));
 	assert_string_equal(digest_of_lines(host),
 			    "set-aside - - -; reopen accepted - partner:sued; "
 			    "cut accepted c1 partner:nord; cut accepted c2 partner:sued");
@@ -604,7 +573,7 @@ static void a_list_tells_what_is_in_force(void **state)
 
 	done(cut(host, "partner:nord"));
 	done(cut(host, "all"));
-	done(reopen(host, "partner:nord"));
+	done(reopen(host, "partner:nord", NULL));
 	answer = ask(host, "{\"request\":\"orders\"}");
 	expect_code(answer, 0);
 	orders = member(answer, "orders");
@@ -624,6 +593,37 @@ static void a_list_tells_what_is_in_force(void **state)
 	json_object_put(answer);
 }
 
+/* As the state directory has it: it holds again when a guard is loaded. */
+static void a_latch_without_a_guard_is_in_force(void **state)
+{
+	struct host *host = *state;
+	json_object *answer, *orders;
+
+	latch("bills", "sftp", "payer", 5);
+	host->journaling.has_new_latch = true;
+	journaling_latches(host);
+	host->is_daemon = false; /* a command saves, too */
+	done(ask(host, "{\"request\":\"meters-save\"}"));
+	fake.is_pinned = false;
+	host->guard = NULL;
+	for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
+		answer = ask(host, "{\"request\":\"orders\"}");
+		expect_code(answer, 0);
+		assert_false(json_object_get_boolean(member(answer, "guard")));
+		orders = member(answer, "orders");
+		assert_int_equal(json_object_array_length(orders), 1);
+		orders = json_object_array_get_idx(orders, 0);
+		if (is_damaged)
+			assert_false(json_object_object_get_ex(orders, "in_force", NULL));
+		else
+			assert_true(json_object_get_boolean(member(orders, "in_force")));
+		json_object_put(answer);
+		assert_int_equal(truncate(path_of("latches"), 50), 0);
+		assert_int_equal(truncate(path_of("latches.copy"), 50), 0);
+	}
+	host->guard = &fake;
+}
+
 static void an_order_is_shown_from_its_beginning_to_its_end(void **state)
 {
 	struct host *host = *state;
@@ -631,14 +631,14 @@ static void an_order_is_shown_from_its_beginning_to_its_end(void **state)
 
 	done(cut(host, "class:hospital"));
 	done(cut(host, "strangers"));
-	done(reopen(host, "partner:nord"));
+	done(reopen(host, "partner:nord", NULL));
 	answer = ask(host, "{\"request\":\"order\",\"id\":\"c1\"}");
 	expect_code(answer, 0);
 	assert_int_equal(json_object_array_length(member(answer, "lines")), 2);
 	assert_int_equal(json_object_array_length(member(answer, "except")), 1);
 	json_object_put(answer);
 	fake.fail_set_cuts = -EIO;
-	refused(reopen(host, "class:hospital"), "kernel");
+	refused(reopen(host, "class:hospital", NULL), "kernel");
 	fake.fail_set_cuts = 0;
 	answer = ask(host, "{\"request\":\"order\",\"id\":\"c1\"}");
 	assert_int_equal(json_object_array_length(member(answer, "lines")), 4);
@@ -691,12 +691,15 @@ int main(void)
 		on_a_host(an_order_that_fails_behind_its_line_says_so),
 		on_a_host(an_end_is_told_once),
 		on_a_host(what_is_in_force_without_a_line_gets_one),
+		on_a_host(what_could_not_be_looked_for_is_looked_for_again),
+		on_a_host(a_latch_that_could_not_be_read_has_its_line_later),
 		on_a_host(a_latch_has_its_line_and_each_new_one_too),
 		on_a_host(a_damaged_journal_is_set_aside),
 		on_a_host(a_cut_over_a_damaged_journal_is_one),
 		on_a_host(a_journal_that_is_gone_is_told),
 		on_a_host(what_is_set_aside_stays),
 		on_a_host(a_list_tells_what_is_in_force),
+		on_a_host(a_latch_without_a_guard_is_in_force),
 		on_a_host(an_order_is_shown_from_its_beginning_to_its_end),
 		on_a_host(a_signed_order_has_its_body_and_signers),
 	};

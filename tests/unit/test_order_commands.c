@@ -444,6 +444,31 @@ static int close_keys(void **state)
 	return close_signing(state);
 }
 
+/* ---- what was ordered here ------------------------------------------------------------------ */
+
+/* Who may ask wrote some of it, and who could write the file all of it. */
+static void nothing_in_the_journal_steers_a_terminal(void **state)
+{
+	static const char line[] =
+		"{\"n\":1,\"prev\":\"%064d\",\"wall_ns\":1,\"record\":{\"kind\":\"%s\",\"result\":"
+		"\"%s\",\"targets\":[\"%s\"],\"policy\":{\"name\":\"%s\",\"digest\":\"%s\"},"
+		"\"cuts\":"
+		"[{\"id\":\"%s\",\"target\":\"%s\",\"how\":\"%s\",\"exception\":\"%s\"}]}}\n";
+	const char *bad = "\\u001b[2J";
+	char text[1024];
+
+	(void)state;
+	snprintf(text, sizeof(text), line, 0, bad, bad, bad, bad, bad, bad, bad, bad, bad);
+	assert_int_equal(shell("mkdir -p state/unit"), 0);
+	put_file("state/unit/journal.jsonl", text);
+	setenv("WEIR_STATE_DIR", path_of("state"), 1);
+	setenv("WEIR_RUN_DIR", path_of("state"), 1);
+	expect(CMD_DONE, ORDER, "list --instance unit", "policy ?[2J");
+	assert_null(strchr(said, '\033'));
+	expect(CMD_DONE, ORDER, "show j1 --instance unit", "digest       ?[2J");
+	assert_null(strchr(said, '\033'));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +485,7 @@ int main(void)
 		cmocka_unit_test(a_change_meanwhile_is_seen),
 		cmocka_unit_test(a_signal_leaves_nothing_behind),
 		cmocka_unit_test(an_agent_signs),
+		cmocka_unit_test(nothing_in_the_journal_steers_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, open_keys, close_keys);

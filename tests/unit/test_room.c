@@ -118,11 +118,30 @@ static void a_window_that_is_not_in_use_has_room(void **state)
 	assert_int_equal(room_at(&unused, LIMIT, 1, 9), 9);
 }
 
+static void it_comes_when_the_oldest_slices_have_left(void **state)
+{
+	struct weir_window w = {.window_ns = 1600, .slice_ns = 100, .slice_start_ns = 5000};
+
+	(void)state;
+	w.head = 3;
+	w.slice[3] = 10; /* running */
+	w.slice[4] = 40; /* the oldest: leaves first, when the head comes to it */
+	w.slice[5] = 50;
+	w.used_bytes = 100;
+	assert_int_equal(room_at(&w, 100, 0, 5010), 5010);
+	assert_int_equal(room_at(&w, 100, 30, 5010), 5100);
+	assert_int_equal(room_at(&w, 100, 41, 5010), 5200);
+	assert_int_equal(room_at(&w, 100, 90, 5010), 5200);
+	assert_int_equal(room_at(&w, 100, 91, 5010), 5000 + 17 * 100);
+	assert_int_equal(room_at(&w, 100, 30, 5150), 5150);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_the_first_moment),
 		cmocka_unit_test(it_is_so_over_a_reboot),
+		cmocka_unit_test(it_comes_when_the_oldest_slices_have_left),
 		cmocka_unit_test(what_is_larger_than_the_limit_never_fits),
 		cmocka_unit_test(a_window_that_is_not_in_use_has_room),
 	};

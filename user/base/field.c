@@ -23,23 +23,13 @@ const char *field_text(json_object *object, const char *key)
 	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 }
 
-static char *make_plain(const char *from)
+char *field_plain(json_object *object, const char *key)
 {
-	char *text = strdup(from ? from : "");
+	char *text = strdup(field_text(object, key));
 
 	if (text)
 		text_make_plain(text);
 	return text;
-}
-
-char *field_plain(json_object *object, const char *key)
-{
-	return make_plain(field_text(object, key));
-}
-
-char *field_plain_item(json_object *object, const char *key, size_t index)
-{
-	return make_plain(json_object_get_string(field_item(object, key, index)));
 }
 
 uint64_t field_number(json_object *object, const char *key)

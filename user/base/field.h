@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * field.h - the fields of a JSON object, for who reads an answer.
+ * field.h - the fields of a JSON object, for who takes what is missing or of another type as none:
+ * of an answer, or a line of the journal.
  */
 #ifndef WEIR_FIELD_H
 #define WEIR_FIELD_H
@@ -14,7 +15,6 @@
 const char *field_text(json_object *object, const char *key);
 /* For a terminal, whoever chose the text: without control characters. malloc'd; NULL: no memory. */
 char *field_plain(json_object *object, const char *key);
-char *field_plain_item(json_object *object, const char *key, size_t index); /* of a list of texts */
 uint64_t field_number(json_object *object, const char *key);
 double field_real(json_object *object, const char *key);
 bool field_is(json_object *object, const char *key);

@@ -6,13 +6,14 @@
 
 static const char digits[] = "0123456789abcdef";
 
-void hex_format(const uint8_t *bytes, size_t count, char *text)
+const char *hex_format(const uint8_t *bytes, size_t count, char *text)
 {
 	for (size_t i = 0; i < count; i++) {
-		*text++ = digits[bytes[i] >> 4];
-		*text++ = digits[bytes[i] & 15];
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
 	}
-	*text = '\0';
+	text[2 * count] = '\0';
+	return text;
 }
 
 static int value_of(char digit)

@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `text` has room for 2 * count digits and a NUL. */
-void hex_format(const uint8_t *bytes, size_t count, char *text);
+#define HEX_TEXT(bytes) (2 * (bytes) + 1) /* room for so many, and the NUL */
+
+/* `text` holds HEX_TEXT(count). Returns it. */
+const char *hex_format(const uint8_t *bytes, size_t count, char *text);
 
 /* False when `text` is not exactly 2 * count such digits; then `bytes` is undefined. */
 bool hex_parse(const char *text, uint8_t *bytes, size_t count);

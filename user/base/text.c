@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* text.c - names that are nearly right (edit distance), and texts that others chose. */
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "user/base/text.h"
@@ -99,6 +101,24 @@ void text_make_plain(char *text)
 			text[length - 1] = '?';
 }
 
+void text_put_line(FILE *out, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+	int length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (length < 0) {
+		fputs("(out of memory)\n", out);
+		return;
+	}
+	text_make_plain(text);
+	fprintf(out, "%s\n", text);
+	free(text);
+}
+
 size_t text_sequence(const unsigned char *text)
 {
 	unsigned char low = 0x80, high = 0xbf;
@@ -126,16 +146,23 @@ size_t text_sequence(const unsigned char *text)
 	return length;
 }
 
+size_t text_character(const unsigned char *at, const unsigned char *end)
+{
+	size_t length = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+
+	return length <= (size_t)(end - at) && text_sequence(at) == length ? length : 0;
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
 	const unsigned char *at = (const unsigned char *)text, *end = at + length;
 
 	while (at < end) {
-		size_t needed = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+		size_t step = text_character(at, end);
 
-		if (needed > (size_t)(end - at) || text_sequence(at) != needed)
+		if (step == 0)
 			return false;
-		at += needed;
+		at += step;
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* The candidate nearest to a word, collected one after the other. */
 struct near {
@@ -25,10 +26,14 @@ const char *near_name(const char *word, char *const *names, size_t count);
  */
 bool text_is_plain(const char *text);
 void text_make_plain(char *text);
+/* One line of such a text on `out`, and its end. */
+void text_put_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes of the UTF-8 sequence that a text begins with, no more than stand before its NUL; 0: it is
  * none (RFC 3629: no overlong ones, no surrogates). */
 size_t text_sequence(const unsigned char *text);
+/* The same in a text that ends at `end`, where no NUL need stand; at < end. */
+size_t text_character(const unsigned char *at, const unsigned char *end);
 /* Whether all of it is; NULs are. */
 bool text_is_utf8(const char *text, size_t length);
 

@@ -3,12 +3,12 @@
  * call.c - a command's request and its answer.
  */
 #include "user/cmd/call.h"
-#include "user/policy/policy.h"
 
 #include <string.h>
 
 #include "user/base/cleanup.h"
 #include "user/daemon/ask.h"
+#include "user/policy/policy.h"
 
 json_object *call_new(const char *name)
 {
@@ -35,14 +35,9 @@ void call_put_targets(json_object *request, const struct arguments *arguments)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-static bool is_absent(int error)
-{
-	return error == -ECONNREFUSED || error == -ETIMEDOUT || error == -ECONNRESET;
-}
-
 static int no_answer(const struct arguments *arguments, int error)
 {
-	if (is_absent(error)) {
+	if (ask_found_nobody(error)) {
 		command_refuse(arguments, "no daemon answers for instance %s", arguments->instance);
 		return CMD_NO_DAEMON;
 	}
@@ -61,7 +56,7 @@ static int ask(const struct arguments *arguments, const char *request, stand_in 
 	*by_daemon = r == 0;
 	if (r == 0)
 		return CMD_DONE;
-	if (!is_absent(r) || !without)
+	if (!ask_found_nobody(r) || !without)
 		return no_answer(arguments, r);
 	r = without(arguments->instance, request, text, &problem);
 	if (r == 0)

@@ -3,6 +3,7 @@
  * check.c - `weir check FILE`: every fault with its place, or one line that sums the policy up.
  * Needs neither a daemon nor root.
  */
+#include "user/base/hex.h"
 #include "user/base/now.h"
 #include "user/cmd/host_file.h"
 #include "user/cmd/policy_file.h"
@@ -17,16 +18,15 @@ static void print_summary(const char *path, const struct image *image)
 {
 	size_t services = image->head.services - WEIR_SERVICE_NAMED;
 	size_t partners = image->head.partners - 1, grants = image->head.grants - 1;
+	char digest[HEX_TEXT(8)];
 
 	printf("%s: good: %s, %s: %zu service%s, %zu partner%s with %zu prefix%s, %zu grant%s in "
-	       "%u rule%s, %zu lifeline prefix%s; digest ",
+	       "%u rule%s, %zu lifeline prefix%s; digest %s\n",
 	       path, image->name, mode_name(image->head.mode), services, plural(services), partners,
 	       plural(partners), image->prefix_count, image->prefix_count == 1 ? "" : "es", grants,
 	       plural(grants), image->head.rules, plural(image->head.rules),
-	       image->lifeline_prefix_count, image->lifeline_prefix_count == 1 ? "" : "es");
-	for (int i = 0; i < 8; i++)
-		printf("%02x", image->head.digest[i]);
-	putchar('\n');
+	       image->lifeline_prefix_count, image->lifeline_prefix_count == 1 ? "" : "es",
+	       hex_format(image->head.digest, 8, digest));
 }
 
 static int check_host(const struct arguments *arguments, const char *path)

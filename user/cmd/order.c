@@ -56,8 +56,7 @@ static int run(const struct arguments *arguments)
 const struct command command_order = {
 	.name = "order",
 	.arguments = "verify FILE | write KIND [TARGET]... | apply FILE | list | show ID",
-	.help = "Write orders to be signed, tell who signed one, carry it out, list what was "
-		"ordered here",
+	.help = "Write, check and carry out signed orders; list what was ordered here",
 	.least = 1,
 	.most = CMD_MANY,
 	.options =

@@ -3,9 +3,10 @@
  * order_list.c - `weir order list`: the journal's lines, one for each order, the newest last.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "user/base/cleanup.h"
+#include "user/base/text.h"
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"
 
@@ -16,48 +17,57 @@ static const char *state_of(json_object *order)
 	return field_text(field_object(order, "record"), "result");
 }
 
-static void print_plain(const char *before, json_object *object, const char *key)
+static void put_some(FILE *out, const char *before, json_object *object, const char *key)
 {
-	char *text = field_plain(object, key);
+	const char *text = field_text(object, key);
 
-	if (text && *text)
-		printf("%s%s", before, text);
-	free(text);
+	if (*text)
+		fprintf(out, "%s%s", before, text);
 }
 
 /* Its targets, or else those of what it let back, or the policy. */
-static void print_what(json_object *record)
+static void put_what(json_object *record, FILE *out)
 {
 	json_object *policy = field_object(record, "policy");
 	size_t count = field_count(record, "targets");
 
-	for (size_t i = 0; i < count; i++) {
-		char *target = field_plain_item(record, "targets", i);
-
-		printf("%s%s", i ? " " : "  ", target ? target : "");
-		free(target);
-	}
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%s%s", i ? " " : "  ",
+			json_object_get_string(field_item(record, "targets", i)));
 	for (size_t i = 0; count == 0 && i < field_count(record, "cuts"); i++)
-		print_plain(i ? " " : "  ", field_item(record, "cuts", i), "id");
+		put_some(out, i ? " " : "  ", field_item(record, "cuts", i), "id");
 	if (policy) {
-		print_plain("  policy ", policy, "name");
-		printf(" (%.12s)", field_text(policy, "digest"));
+		put_some(out, "  policy ", policy, "name");
+		fprintf(out, " (%.12s)", field_text(policy, "digest"));
 	}
 }
 
-static void print_order(json_object *order)
+static void put_order(json_object *order, FILE *out)
 {
 	json_object *record = field_object(order, "record");
 	char when[32];
 
-	printf("%-17s  %s  %-13s  %-8s", field_text(order, "id"),
-	       time_text(field_number(order, "at"), when), field_text(record, "kind"),
-	       state_of(order));
-	print_what(record);
-	print_plain(", by ", field_object(record, "by"), "text");
-	print_plain(": ", record, "reason");
-	print_plain("; ", record, "why");
-	putchar('\n');
+	fprintf(out, "%-17s  %s  %-13s  %-8s", field_text(order, "id"),
+		time_text(field_number(order, "at"), when), field_text(record, "kind"),
+		state_of(order));
+	put_what(record, out);
+	put_some(out, ", by ", field_object(record, "by"), "text");
+	put_some(out, ": ", record, "reason");
+	put_some(out, "; ", record, "why");
+}
+
+/* The journal holds what callers wrote, and may hold what nobody meant to: nothing of it steers the
+ * terminal. */
+static void print_order(json_object *order)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out)
+		return;
+	put_order(order, out);
+	text_put_line(stdout, "%s", fclose(out) == 0 ? text : "(out of memory)");
 }
 
 static void print_list(const struct answer *answer)

@@ -4,19 +4,18 @@
  * its end.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "user/base/text.h"
+#include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"
 
+/* Nothing of what callers wrote steers the terminal. */
 static void print_text(const char *name, json_object *object, const char *key)
 {
-	char *text = field_plain(object, key);
-
-	if (text && *text)
-		printf("  %-12s %s\n", name, text);
-	free(text);
+	if (field_text(object, key)[0])
+		text_put_line(stdout, "  %-12s %s", name, field_text(object, key));
 }
 
 static void print_time(const char *name, json_object *record, const char *key)
@@ -25,20 +24,18 @@ static void print_time(const char *name, json_object *record, const char *key)
 	char when[32];
 
 	if (ns)
-		printf("  %-12s %s\n", name, time_text(ns / 1000000000, when));
+		printf("  %-12s %s\n", name, time_text(ns / NS_PER_SECOND, when));
 }
 
 static void print_cuts(json_object *record)
 {
 	for (size_t i = 0; i < field_count(record, "cuts"); i++) {
 		json_object *cut = field_item(record, "cuts", i);
-		char *target = field_plain(cut, "target");
 		const char *exception = field_text(cut, "exception");
 
-		printf("  %-12s %s %s, %s%s%s\n", "lets back", field_text(cut, "id"),
-		       target ? target : "", field_text(cut, "how"), exception[0] ? " " : "",
-		       exception);
-		free(target);
+		text_put_line(stdout, "  %-12s %s %s, %s%s%s", "lets back", field_text(cut, "id"),
+			      field_text(cut, "target"), field_text(cut, "how"),
+			      exception[0] ? " " : "", exception);
 	}
 }
 
@@ -59,19 +56,16 @@ static void print_line(json_object *line)
 	json_object *policy = field_object(record, "policy");
 	char when[32];
 
-	printf("line %" PRIu64 ", %s: %s %s%s\n", field_number(line, "line"),
-	       time_text(field_number(line, "at"), when), field_text(record, "kind"),
-	       field_text(record, "result"),
-	       field_is(record, "found") ? ", found in force without a line" : "");
+	text_put_line(stdout, "line %" PRIu64 ", %s: %s %s%s", field_number(line, "line"),
+		      time_text(field_number(line, "at"), when), field_text(record, "kind"),
+		      field_text(record, "result"),
+		      field_is(record, "found") ? ", found in force without a line" : "");
 	if (field_number(record, "of"))
 		printf("  %-12s line %" PRIu64 "\n", "of", field_number(record, "of"));
 	print_text("why", record, "why");
-	for (size_t i = 0; i < field_count(record, "targets"); i++) {
-		char *target = field_plain_item(record, "targets", i);
-
-		printf("  %-12s %s\n", "target", target ? target : "");
-		free(target);
-	}
+	for (size_t i = 0; i < field_count(record, "targets"); i++)
+		text_put_line(stdout, "  %-12s %s", "target",
+			      json_object_get_string(field_item(record, "targets", i)));
 	print_text("reason", record, "reason");
 	print_text("by", field_object(record, "by"), "text");
 	print_time("since", record, "since_ns");
@@ -90,10 +84,9 @@ static void print_exceptions(json_object *answer)
 {
 	for (size_t i = 0; i < field_count(answer, "except"); i++) {
 		json_object *exception = field_item(answer, "except", i);
-		char *target = field_plain(exception, "target");
 
-		printf("but not %s (%s)\n", target ? target : "", field_text(exception, "id"));
-		free(target);
+		text_put_line(stdout, "but not %s (%s)", field_text(exception, "target"),
+			      field_text(exception, "id"));
 	}
 }
 

@@ -10,6 +10,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/hex.h"
 #include "user/base/now.h"
 #include "user/base/text.h"
 #include "user/cmd/order.h"
@@ -27,14 +28,12 @@ static const struct {
 
 static void put_nonce(FILE *out)
 {
+	char text[HEX_TEXT(16)];
 	uint8_t nonce[16];
 
 	if (getrandom(nonce, sizeof(nonce), 0) != sizeof(nonce))
 		return; /* the line is missing then, which is told */
-	fputs("nonce: ", out);
-	for (size_t i = 0; i < sizeof(nonce); i++)
-		fprintf(out, "%02x", nonce[i]);
-	fputc('\n', out);
+	fprintf(out, "nonce: %s\n", hex_format(nonce, sizeof(nonce), text));
 }
 
 /* A value with an end of line in it would be several lines. */

@@ -2,7 +2,6 @@
 /*
  * unload.c - `weir unload`: takes the guard off.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "user/base/cleanup.h"
@@ -30,7 +29,9 @@ static int tell_answer(const struct arguments *arguments, const char *answer)
 	json_object *object = json_tokener_parse(answer);
 	int code = field_number(object, "code");
 
-	if (code != CMD_DONE)
+	if (!field_object(object, "code"))
+		code = command_refuse(arguments, "the daemon's answer cannot be read");
+	else if (code != CMD_DONE)
 		command_refuse(arguments, "%s", field_text(object, "problem"));
 	json_object_put(object);
 	return code;
@@ -59,13 +60,9 @@ static int run(const struct arguments *arguments)
 		return command_refuse(arguments,
 				      "not done: it takes the guard off; --yes if it shall");
 	r = ask_daemon(arguments->instance, "{\"request\":\"unload\"}", &answer);
-	if (r < 0 && r != -ECONNREFUSED && r != -ETIMEDOUT && r != -ECONNRESET)
+	if (r < 0 && !ask_found_nobody(r))
 		return command_refuse(arguments, "cannot ask the daemon: %s", strerror(-r));
-	if (r < 0) {
-		code = without_daemon(arguments);
-	} else {
-		code = tell_answer(arguments, answer);
-	}
+	code = r < 0 ? without_daemon(arguments) : tell_answer(arguments, answer);
 	if (code == CMD_DONE)
 		puts("the guard is off");
 	return code;

@@ -4,8 +4,6 @@
  */
 #include "user/daemon/about.h"
 
-#include <string.h>
-
 #include "user/base/address.h"
 #include "user/base/units.h"
 #include "user/policy/question.h"
@@ -136,27 +134,11 @@ static bool is_same_family(const struct image_prefix *prefix, const uint8_t addr
 	return is_v4 == address_is_v4(address);
 }
 
-/* The first prefix that begins behind the address. */
-static size_t place_of(const struct image *image, const uint8_t address[16])
-{
-	size_t low = 0, high = image->prefix_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (memcmp(image->prefixes[middle].address, address, 16) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Before it stand the prefixes that hold it, and those that end before it: a nested one of these
- * may be nearer than what is around that. */
+/* In front of the first prefix behind the address stand those that hold it, and those that end
+ * before it: a nested one of these may be nearer than what is around that. */
 static void put_near(const struct image *image, const uint8_t address[16], struct json_out *reply)
 {
-	size_t behind = place_of(image, address), before = behind;
+	size_t behind = image_prefix_behind(image, address), before = behind;
 
 	while (before > 0 && prefix_covers(image->prefixes[before - 1].address,
 					   image->prefixes[before - 1].bits, address))

@@ -119,6 +119,11 @@ int ask_daemon(const char *instance, const char *request, char **answer)
 	return r;
 }
 
+bool ask_found_nobody(int error)
+{
+	return error == -ECONNREFUSED || error == -ETIMEDOUT || error == -ECONNRESET;
+}
+
 static int answer_self(struct host *host, const char *request, char **answer)
 {
 	struct caller caller;

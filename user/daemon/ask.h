@@ -15,6 +15,9 @@
  */
 int ask_daemon(const char *instance, const char *request, char **answer);
 
+/* Whether an error of ask_daemon() means that no daemon answers, not that it could not be asked. */
+bool ask_found_nobody(int error);
+
 /* Answers the request on the pinned state, in this process. -errno with `problem` when there is no
  * guard. */
 int ask_pinned(const char *instance, const char *request, char **answer, char **problem);

@@ -157,16 +157,20 @@ static int add_rules(struct search *search, uint32_t partner)
 	return r;
 }
 
+static struct budget_use of_service(enum budget_kind kind, uint32_t service)
+{
+	return (struct budget_use){
+		.kind = kind, .service = service, .partner = WEIR_ANY, .grant = WEIR_ANY};
+}
+
 static int add_ceilings(struct search *search)
 {
 	const struct image *image = &search->host->image;
 	int r = 0;
 
 	for (uint32_t i = 0; i < image->head.services && r == 0; i++) {
-		const struct budget_use ceiling = {BUDGET_SERVICE, i, WEIR_ANY, WEIR_ANY,
-						   .used = 0};
-		const struct budget_use strangers = {BUDGET_STRANGERS, i, WEIR_ANY, WEIR_ANY,
-						     .used = 0};
+		const struct budget_use ceiling = of_service(BUDGET_SERVICE, i);
+		const struct budget_use strangers = of_service(BUDGET_STRANGERS, i);
 
 		if (search->services[i] || search->budgets->as_stranger[i])
 			r = add(search, &ceiling);
@@ -174,8 +178,10 @@ static int add_ceilings(struct search *search)
 			r = add(search, &strangers);
 	}
 	for (uint32_t i = 1; i < image->head.partners && r == 0; i++) {
-		const struct budget_use ceiling = {BUDGET_PARTNER, WEIR_ANY, i, WEIR_ANY,
-						   .used = 0};
+		const struct budget_use ceiling = {.kind = BUDGET_PARTNER,
+						   .service = WEIR_ANY,
+						   .partner = i,
+						   .grant = WEIR_ANY};
 
 		if (search->partners[i])
 			r = add(search, &ceiling);
@@ -191,7 +197,7 @@ static int add_stranger(struct search *search)
 
 	for (uint32_t i = 0; i < image->head.services && r == 0; i++) {
 		const struct weir_strangers *strangers = &image->services[i].strangers;
-		struct budget_use budget = {BUDGET_STRANGER, i, WEIR_ANY, WEIR_ANY, .used = 0};
+		struct budget_use budget = of_service(BUDGET_STRANGER, i);
 
 		if ((search->target->service != WEIR_ANY && search->target->service != i) ||
 		    i == WEIR_SERVICE_STACK || i == WEIR_SERVICE_FORWARDED)

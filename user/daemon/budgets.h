@@ -49,6 +49,8 @@ int budgets_read(struct host *host, const struct weir_cut_entry *target, const u
 		 struct budgets *budgets);
 void budgets_free(struct budgets *budgets);
 
+/* ---- for people ------------------------------------------------------------------------------ */
+
 /* "budgets": the fullest of them; "budget_count"; "assumed_bytes": of the listed ones. The
  * metering, if there is one, knows which bytes were only assumed. Returns those. */
 uint64_t budgets_put(struct host *host, const struct budgets *budgets, struct json_out *reply);

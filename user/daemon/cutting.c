@@ -11,7 +11,6 @@
 #include "user/daemon/dry_run.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
-#include "user/policy/target.h"
 
 void order_format(uint64_t id, char *text, size_t size)
 {
@@ -32,19 +31,12 @@ static int check_targets(const struct host *host, const struct order_request *re
 {
 	for (size_t i = 0; i < request->target_count; i++) {
 		struct weir_cut_entry entry;
-		int r = target_resolve(&host->image, request->target[i], &entry, problem);
+		int r = host_resolve(host, request->target[i], &entry, problem);
 
 		*matched += r == 0;
 		if (r == -ENOENT && request->origin) {
 			free(TAKE_PTR(*problem));
 			continue;
-		}
-		if (r == -ENOENT && host->is_foreign) {
-			free(*problem);
-			return tell_problem(
-				problem, r,
-				"the policy of the pinned guard is not on disk: of it no "
-				"name is known, only all, strangers and addr:PREFIX");
 		}
 		if (r < 0)
 			return r;

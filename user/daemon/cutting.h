@@ -49,6 +49,9 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
  * none does. */
 uint64_t host_end_cuts(struct host *host);
 
+/* What ending the sockets of a cut came to, or would. */
+void cut_put_result(struct json_out *reply, const struct sever_result *result);
+
 /* "c12"; 24 bytes are enough. */
 void order_format(uint64_t id, char *text, size_t size);
 /* Id of a latch: "g" and the account in hexadecimal. */

@@ -10,7 +10,6 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/sessions.h"
 #include "user/daemon/touch.h"
-#include "user/policy/target.h"
 
 enum { MOST_LISTED = 1000, MOST_PARTNERS = 100 };
 
@@ -164,7 +163,7 @@ static int resolve(const struct host *host, const struct order_request *request,
 	int r = 0;
 
 	for (size_t i = 0; i < request->target_count && r == 0; i++)
-		r = target_resolve(&host->image, request->target[i], &target[i], problem);
+		r = host_resolve(host, request->target[i], &target[i], problem);
 	return r;
 }
 

@@ -15,7 +15,4 @@
 int cut_dry_run(struct host *host, const struct order_request *request,
 		const struct cut_table *table, struct json_out *reply, char **problem);
 
-/* What ending the sockets of a cut came to. */
-void cut_put_result(struct json_out *reply, const struct sever_result *result); /* cutting.c */
-
 #endif

@@ -62,7 +62,7 @@ static int end_cut(struct host *host, uint64_t id)
 
 uint64_t host_end_cuts(struct host *host)
 {
-	uint64_t id, next = 0;
+	uint64_t id, next;
 	int r = guard_lock(host->guard);
 
 	if (r < 0)
@@ -71,7 +71,7 @@ uint64_t host_end_cuts(struct host *host)
 	while (r == 0 && (id = orders_expired(&host->orders, host_wall(host))) != 0)
 		r = end_cut(host, id);
 	/* What could not be ended (a full disk) is tried again later: it only holds longer. */
-	next = r < 0 ? host_wall(host) + 10 * UINT64_C(1000000000) : orders_next_end(&host->orders);
+	next = r < 0 ? host_wall(host) + 10 * NS_PER_SECOND : orders_next_end(&host->orders);
 	guard_unlock(host->guard);
 	return next;
 }

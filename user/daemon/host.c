@@ -225,6 +225,19 @@ int host_refresh_orders(struct host *host)
 	return 0;
 }
 
+int host_resolve(const struct host *host, const char *target, struct weir_cut_entry *entry,
+		 char **problem)
+{
+	int r = target_resolve(&host->image, target, entry, problem);
+
+	if (r != -ENOENT || !host->is_foreign)
+		return r;
+	free(*problem);
+	return tell_problem(problem, r,
+			    "the policy of the pinned guard is not on disk: of it no name is "
+			    "known, only all, strangers and addr:PREFIX");
+}
+
 struct resolving {
 	const struct host *host;
 	const struct image *image;

@@ -103,6 +103,10 @@ int host_compile_orders(const struct host *host, const struct image *image,
 			const struct orders *orders, struct cut_table *table, size_t *lost,
 			char **problem);
 
+/* target_resolve() against the policy in force; -ENOENT also tells when its names are not known. */
+int host_resolve(const struct host *host, const char *target, struct weir_cut_entry *entry,
+		 char **problem);
+
 char *host_path(const struct host *host, const char *name); /* in the state directory */
 
 /* ---- time ----------------------------------------------------------------------------------- */

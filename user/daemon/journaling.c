@@ -264,11 +264,14 @@ static int write_orders(struct host *host, const struct journal_order *order, si
 
 /* ---- orders --------------------------------------------------------------------------------- */
 
-/* A journal that was set aside took what is in force with it. */
+/* A journal that was set aside took what is in force with it. Not every order comes here with the
+ * guard's lock: it nests. */
 static void find_again(struct host *host)
 {
-	if (host->journaling.wants_found && host->guard)
-		journaling_found(host);
+	if (!host->journaling.wants_found || !host->guard || guard_lock(host->guard) < 0)
+		return;
+	journaling_found(host);
+	guard_unlock(host->guard);
 }
 
 int journaling_before(struct host *host, const struct journal_order *order, char **problem)

@@ -5,11 +5,11 @@
  */
 #include "user/daemon/journaling.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/field.h"
 #include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/host.h"
@@ -35,16 +35,6 @@ static void lines_free(struct lines *lines)
 }
 
 /* ---- reading the journal -------------------------------------------------------------------- */
-
-static const char *text_of(json_object *object, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) &&
-			       json_object_is_type(value, json_type_string)
-		       ? json_object_get_string(value)
-		       : "";
-}
 
 static int note_order(struct lines *lines, const char *id)
 {
@@ -84,29 +74,25 @@ static void forget_latch(struct lines *lines, const char *id)
 /* What a reopening did: exceptions have ids of their own, latches are open. */
 static int note_cuts(struct lines *lines, json_object *record)
 {
-	json_object *cuts;
 	int r = 0;
 
-	if (!json_object_object_get_ex(record, "cuts", &cuts) ||
-	    !json_object_is_type(cuts, json_type_array))
-		return 0;
-	for (size_t i = 0; i < json_object_array_length(cuts) && r == 0; i++) {
-		json_object *cut = json_object_array_get_idx(cuts, i);
+	for (size_t i = 0; i < field_count(record, "cuts") && r == 0; i++) {
+		json_object *cut = field_item(record, "cuts", i);
 
-		if (strcmp(text_of(cut, "how"), "latch") == 0)
-			forget_latch(lines, text_of(cut, "id"));
+		if (strcmp(field_text(cut, "how"), "latch") == 0)
+			forget_latch(lines, field_text(cut, "id"));
 		else
-			r = note_order(lines, text_of(cut, "exception"));
+			r = note_order(lines, field_text(cut, "exception"));
 	}
 	return r;
 }
 
 static int note_line(const struct chain_line *line, void *data)
 {
-	json_object *record = json_object_object_get(line->object, "record");
-	const char *kind = text_of(record, "kind"), *id = text_of(record, "id");
+	json_object *record = field_object(line->object, "record");
+	const char *kind = field_text(record, "kind"), *id = field_text(record, "id");
 
-	if (strcmp(text_of(record, "result"), "accepted") != 0)
+	if (strcmp(field_text(record, "result"), "accepted") != 0)
 		return 0;
 	if (strcmp(kind, "latch") == 0)
 		return note_latch(data, id);
@@ -167,7 +153,7 @@ static void find_order(struct host *host, const struct weir_order *order)
 				      .since_ns = order->since_ns,
 				      .until_ns = order->until_ns,
 				      .is_found = true};
-	char id[24], body[2 * sizeof(order->body) + 1];
+	char id[24], body[HEX_TEXT(sizeof(order->body))];
 
 	if (order_is_signed(order)) {
 		hex_format(order->body, sizeof(order->body), body);
@@ -252,8 +238,10 @@ static void find_latches(struct host *host, bool is_found)
 	struct journaling *journaling = &host->journaling;
 	struct latches latches;
 
-	if (latches_read(host, &latches) < 0)
-		return; /* asked again at the next one */
+	if (latches_read(host, &latches) < 0) {
+		journaling->has_new_latch = true; /* asked again in a while */
+		return;
+	}
 	for (size_t i = 0; i < latches.count; i++) {
 		if (!has_latch(journaling, &latches.item[i]))
 			push_latch(host, &latches.item[i], is_found);
@@ -275,9 +263,11 @@ void journaling_found(struct host *host)
 {
 	struct journaling *journaling = &host->journaling;
 	struct lines lines = {0};
+	int r = read_lines(host, &lines);
 
-	journaling->wants_found = false;
-	if (read_lines(host, &lines) == 0) {
+	/* asked again in a while; one that does not fit is seen, and set aside, by the next line */
+	journaling->wants_found = r < 0 && r != -EBADMSG;
+	if (r == 0) {
 		find_orders(host, &lines);
 		free(journaling->latch);
 		journaling->latch = TAKE_PTR(lines.latch);

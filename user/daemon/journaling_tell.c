@@ -5,11 +5,11 @@
 #include "user/daemon/journaling.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <string.h>
 
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
+#include "user/base/field.h"
 #include "user/base/units.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/host.h"
@@ -17,10 +17,11 @@
 
 enum { MOST_LISTED = 10000 };
 
-/* What is in force now. */
+/* What is in force now; without a guard what will be when one is loaded. */
 struct force {
 	struct orders orders;
 	struct latches latches;
+	bool knows_latches;   /* else neither the file of them nor its copy can be read */
 	uint64_t *latch_line; /* the last line of each latch */
 };
 
@@ -33,23 +34,6 @@ struct telling {
 	uint64_t *told;	 /* show: numbers of the lines that were */
 	size_t told_count;
 };
-
-static const char *text_at(json_object *object, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) &&
-			       json_object_is_type(value, json_type_string)
-		       ? json_object_get_string(value)
-		       : "";
-}
-
-static uint64_t number_at(json_object *object, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) ? json_object_get_uint64(value) : 0;
-}
 
 /* ---- what is in force ----------------------------------------------------------------------- */
 
@@ -67,12 +51,21 @@ static int read_orders(struct host *host, struct orders *orders)
 	return r == -ENOENT ? 0 : r;
 }
 
+static int read_latches(const struct host *host, struct force *force)
+{
+	int r = host->guard ? latches_read(host, &force->latches)
+			    : latches_saved(host, &force->latches);
+
+	force->knows_latches = r == 0;
+	return r == -EBADMSG ? 0 : r;
+}
+
 static int force_read(struct host *host, struct force *force)
 {
 	int r = read_orders(host, &force->orders);
 
-	if (r == 0 && host->guard)
-		r = latches_read(host, &force->latches);
+	if (r == 0)
+		r = read_latches(host, force);
 	force->latch_line = calloc(force->latches.count + 1, sizeof(*force->latch_line));
 	return r == 0 && !force->latch_line ? -ENOMEM : r;
 }
@@ -92,10 +85,10 @@ static const struct weir_order *order_in_force(const struct force *force, const 
 static int note_latch(const struct chain_line *line, void *data)
 {
 	struct force *force = data;
-	json_object *record = json_object_object_get(line->object, "record");
-	const char *id = text_at(record, "id");
+	json_object *record = field_object(line->object, "record");
+	const char *id = field_text(record, "id");
 
-	if (id[0] != 'g' || strcmp(text_at(record, "kind"), "latch") != 0)
+	if (id[0] != 'g' || strcmp(field_text(record, "kind"), "latch") != 0)
 		return 0;
 	for (size_t i = 0; i < force->latches.count; i++) {
 		if (force->latches.item[i].account == strtoull(id + 1, NULL, 16))
@@ -118,8 +111,8 @@ static bool is_latch_in_force(const struct force *force, uint64_t number)
 /* An order without an id of its own goes by its line. */
 static void put_line(struct telling *telling, const struct chain_line *line)
 {
-	json_object *record = json_object_object_get(line->object, "record");
-	const char *kind = text_at(record, "kind"), *id = text_at(record, "id");
+	json_object *record = field_object(line->object, "record");
+	const char *kind = field_text(record, "kind"), *id = field_text(record, "id");
 	struct json_out *reply = telling->reply;
 	char own[24];
 
@@ -128,15 +121,21 @@ static void put_line(struct telling *telling, const struct chain_line *line)
 	json_put_text(reply, "id", id[0] ? id : own);
 	json_put_uint(reply, "line", line->number);
 	json_put_uint(reply, "byte", line->byte);
-	json_put_uint(reply, "at", number_at(line->object, "wall_ns") / NS_PER_SECOND);
+	json_put_uint(reply, "at", field_number(line->object, "wall_ns") / NS_PER_SECOND);
 	if (strcmp(kind, "cut") == 0 && id[0])
 		json_put_bool(reply, "in_force", order_in_force(&telling->force, id) != NULL);
-	else if (strcmp(kind, "latch") == 0)
+	else if (strcmp(kind, "latch") == 0 && telling->force.knows_latches)
 		json_put_bool(reply, "in_force", is_latch_in_force(&telling->force, line->number));
 	fprintf(reply->out, ",\"record\":%s",
 		json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
 							       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_close(reply, '}');
+}
+
+/* Also one that cannot be opened, as it is of another build. */
+static bool has_guard(const struct host *host)
+{
+	return host->guard || guard_is_pinned(host->instance);
 }
 
 /* ---- the chain ------------------------------------------------------------------------------ */
@@ -197,7 +196,7 @@ int journaling_list(struct host *host, struct json_out *reply, char **problem)
 	if (r == 0)
 		r = read_journal(host, note_latch, &telling.force, &end, &fault);
 	telling.from = end.number > MOST_LISTED ? end.number - MOST_LISTED + 1 : 1;
-	json_put_bool(reply, "guard", host->guard != NULL);
+	json_put_bool(reply, "guard", has_guard(host));
 	json_put_uint(reply, "lines", end.number);
 	json_put_uint(reply, "unlisted", telling.from - 1);
 	json_open(reply, "orders", '[');
@@ -212,16 +211,11 @@ int journaling_list(struct host *host, struct json_out *reply, char **problem)
 
 static bool names_cut(json_object *record, const char *id)
 {
-	json_object *cuts;
+	for (size_t i = 0; i < field_count(record, "cuts"); i++) {
+		json_object *cut = field_item(record, "cuts", i);
 
-	if (!json_object_object_get_ex(record, "cuts", &cuts) ||
-	    !json_object_is_type(cuts, json_type_array))
-		return false;
-	for (size_t i = 0; i < json_object_array_length(cuts); i++) {
-		json_object *cut = json_object_array_get_idx(cuts, i);
-
-		if (strcmp(text_at(cut, "id"), id) == 0 ||
-		    strcmp(text_at(cut, "exception"), id) == 0)
+		if (strcmp(field_text(cut, "id"), id) == 0 ||
+		    strcmp(field_text(cut, "exception"), id) == 0)
 			return true;
 	}
 	return false;
@@ -230,16 +224,18 @@ static bool names_cut(json_object *record, const char *id)
 /* Also what says of a line that was told that it failed. */
 static bool is_about(const struct telling *telling, const struct chain_line *line)
 {
-	json_object *record = json_object_object_get(line->object, "record");
-	uint64_t of = number_at(record, "of");
+	json_object *record = field_object(line->object, "record");
+	uint64_t of = field_number(record, "of");
 
 	for (size_t i = 0; of && i < telling->told_count; i++) {
 		if (telling->told[i] == of)
 			return true;
 	}
-	return line->number == telling->number || strcmp(text_at(record, "id"), telling->id) == 0 ||
-	       strcmp(text_at(record, "body_sha256"), telling->id) == 0 ||
-	       strcmp(text_at(record, "order"), telling->id) == 0 || names_cut(record, telling->id);
+	return line->number == telling->number ||
+	       strcmp(field_text(record, "id"), telling->id) == 0 ||
+	       strcmp(field_text(record, "body_sha256"), telling->id) == 0 ||
+	       strcmp(field_text(record, "order"), telling->id) == 0 ||
+	       names_cut(record, telling->id);
 }
 
 static int show_line(const struct chain_line *line, void *data)
@@ -305,7 +301,7 @@ int journaling_show(struct host *host, const char *id, struct json_out *reply, c
 	r = force_read(host, &telling.force);
 	if (r == 0)
 		r = read_journal(host, note_latch, &telling.force, NULL, &fault);
-	json_put_bool(reply, "guard", host->guard != NULL);
+	json_put_bool(reply, "guard", has_guard(host));
 	json_put_text(reply, "id", id);
 	json_open(reply, "lines", '[');
 	if (r == 0)

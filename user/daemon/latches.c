@@ -92,9 +92,23 @@ int latches_load(const struct host *host, struct meters_read *read, bool *is_of_
 	return of_copy == 0 || of_copy == -ENOMEM || r == -ENOENT ? of_copy : r;
 }
 
-int latches_load_meters(const struct host *host, struct meters_read *read)
+int latches_saved(const struct host *host, struct latches *latches)
 {
-	return load_one(host, "meters", read);
+	struct meters_read read = {0};
+	bool is_of_copy;
+	int r = latches_load(host, &read, &is_of_copy);
+
+	*latches = (struct latches){0};
+	if (r == -ENOENT)
+		r = load_one(host, "meters", &read); /* those that were latched are among them */
+	if (r == -ENOENT)
+		return 0;
+	for (size_t i = 0; r == 0 && i < read.count; i++)
+		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
+	meters_read_free(&read);
+	if (r < 0)
+		latches_free(latches);
+	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
 static bool is_of_strangers(const struct latch *latch)

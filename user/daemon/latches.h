@@ -36,9 +36,10 @@ struct latch *latches_find(const struct latches *latches, uint64_t account);
  * neither can be read.
  */
 int latches_load(const struct host *host, struct meters_read *read, bool *is_of_copy);
-/* All meters, as the state directory has them, those that were latched among them: for where the
- * file of the latches is gone. As latches_load(). */
-int latches_load_meters(const struct host *host, struct meters_read *read);
+
+/* The same as latches, or else those among the meters: for where no guard is, and they hold again
+ * when one is loaded. 0, also without a file; -ENOMEM; -EBADMSG: none of the files can be read. */
+int latches_saved(const struct host *host, struct latches *latches);
 
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);

@@ -12,7 +12,6 @@
 #include "user/base/units.h"
 #include "user/daemon/cover.h"
 #include "user/daemon/restoring.h"
-#include "user/policy/target.h"
 
 enum { MOST_LISTED = 10000 };
 
@@ -125,12 +124,12 @@ static int read_target(const struct host *host, const char *text, struct weir_cu
 
 	if (!text || strchr(text, ':') || strncmp(text, "all", 3) == 0 ||
 	    strncmp(text, "strangers", 9) == 0)
-		return target_resolve(&host->image, text ?: "all", target, problem);
+		return host_resolve(host, text ?: "all", target, problem);
 	if (asprintf(&grant, "grant:%s", text) < 0) {
 		grant = NULL;
 		return -ENOMEM;
 	}
-	return target_resolve(&host->image, grant, target, problem);
+	return host_resolve(host, grant, target, problem);
 }
 
 static bool is_in(const struct host *host, const struct assumed_meter *item,

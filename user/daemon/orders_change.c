@@ -61,6 +61,12 @@ int orders_to_disk(struct host *host)
 	return orders_save_set(host, &host->orders);
 }
 
+/* What holds still, onto the disk; when that fails, it is tried again in a while. */
+static void put_back(struct host *host)
+{
+	host->has_unsaved_orders = orders_to_disk(host) < 0;
+}
+
 int orders_loosen(struct host *host, struct orders *orders, char **problem)
 {
 	struct cut_table table = {0};
@@ -71,13 +77,13 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 	r = orders_save_set(host, orders);
 	if (r < 0) {
 		/* its file may be there all the same (file.h): a reboot must not find it */
-		orders_to_disk(host);
+		put_back(host);
 		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
 			     strerror(-r));
 	} else {
 		r = guard_set_cuts(host->guard, &table);
 		if (r < 0) {
-			orders_to_disk(host);
+			put_back(host);
 			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
 		}
 	}

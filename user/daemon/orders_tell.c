@@ -27,7 +27,7 @@ void order_put(const struct host *host, const struct weir_order *cut, struct jso
 		json_put_null(reply, "until");
 	json_put_text(reply, "by", cut->by);
 	if (order_is_signed(cut)) {
-		char body[2 * sizeof(cut->body) + 1];
+		char body[HEX_TEXT(sizeof(cut->body))];
 
 		hex_format(cut->body, sizeof(cut->body), body);
 		json_put_text(reply, "order", body);

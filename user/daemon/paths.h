@@ -18,7 +18,8 @@
  *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
- *		journal.jsonl	what was ordered (user/ledger/journal.h); journal.begun: it was there
+ *		journal.jsonl	what was ordered (user/ledger/journal.h)
+ *		journal.begun	there was a journal
  *		without-guard.nft	what would stand in for the guard (without_guard.h)
  */
 #ifndef WEIR_PATHS_H

@@ -24,7 +24,7 @@ struct reopening {
 	struct host *host;
 	const struct order_request *request;
 	struct json_out *reply;
-	struct orders orders; /* as they will be */
+	struct orders orders; /* as they will be; when they are, `host` has them */
 	struct latches latches;
 	uint64_t cut;	/* --order: only this one; 0: each that covers the target */
 	uint64_t latch; /* --order of a latch */
@@ -176,44 +176,54 @@ static int clear_latch(struct guard *guard, const struct latch *latch)
 				  : guard_clear_latch(guard, latch->account);
 }
 
-/* One that is open already, since somebody else was faster, is not done. */
-static void clear_latches(struct reopening *work)
+/* One that is open already, since somebody else was faster, is not done. Of others that could not
+ * be opened the last -errno. */
+static int clear_latches(struct reopening *work)
 {
+	int error = 0;
+
 	for (size_t i = 0; i < work->done_count; i++) {
 		struct journal_cut *done = &work->done[i];
 		const struct latch *latch;
+		int r;
 
 		if (strcmp(done->how, "latch") != 0)
 			continue;
 		latch = latches_find(&work->latches, strtoull(done->id + 1, NULL, 16));
-		if (!latch || clear_latch(work->host->guard, latch) < 0)
+		r = latch ? clear_latch(work->host->guard, latch) : -ENOENT;
+		if (r < 0)
 			done->how = NULL;
+		if (r < 0 && r != -ENOENT)
+			error = r;
 		work->host->has_stale_stand_in = true;
 		metering_hurry(work->host->metering);
 	}
+	return error;
 }
 
 /* ---- what still holds ----------------------------------------------------------------------- */
 
-static bool has_exception(const struct reopening *work, uint64_t cut, const char *target)
+static bool has_exception(const struct orders *orders, uint64_t cut, const char *target)
 {
-	for (size_t i = 0; i < work->orders.count; i++) {
-		if (work->orders.item[i].parent == cut &&
-		    strcmp(work->orders.item[i].target, target) == 0)
+	for (size_t i = 0; i < orders->count; i++) {
+		if (orders->item[i].parent == cut && strcmp(orders->item[i].target, target) == 0)
 			return true;
 	}
 	return false;
 }
 
+/* By the orders that are in force now. */
 static void put_holding(struct reopening *work, const char *text,
 			const struct weir_cut_entry *target)
 {
-	for (size_t i = 0; i < work->orders.count; i++) {
-		const struct weir_order *order = &work->orders.item[i];
+	const struct orders *orders = &work->host->orders;
+
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
 		enum cover cover;
 		char id[24];
 
-		if (order->parent || has_exception(work, order->id, text))
+		if (order->parent || has_exception(orders, order->id, text))
 			continue;
 		cover = cover_of_order(work, order, text, target);
 		if (cover == COVER_NONE)
@@ -255,7 +265,7 @@ static void tell_reopening(const struct reopening *work)
 static int refuse_signed(const struct reopening *work, uint64_t id, char **problem)
 {
 	const struct weir_order *order = orders_find(&work->orders, id);
-	char body[2 * sizeof(order->body) + 1];
+	char body[HEX_TEXT(sizeof(order->body))];
 
 	hex_format(order->body, sizeof(order->body), body);
 	return tell_problem(problem, -EPERM,
@@ -355,7 +365,7 @@ static int nothing_done(const struct reopening *work, char **problem)
 	if (work->signed_cut)
 		return refuse_signed(work, work->signed_cut, problem);
 	for (size_t i = 0; i < request->target_count; i++) {
-		int r = target_resolve(&work->host->image, request->target[i], &entry, problem);
+		int r = host_resolve(work->host, request->target[i], &entry, problem);
 
 		if (r < 0)
 			return r;
@@ -366,11 +376,17 @@ static int nothing_done(const struct reopening *work, char **problem)
 		request->target_count ? request->target[0] : request->order);
 }
 
+static int latches_problem(int error, int why, char **problem)
+{
+	return tell_problem(problem, error, "what the guard severed could not be let back: %s",
+			    strerror(-why));
+}
+
 static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, char **problem)
 {
 	const struct order_request *request = work->request;
 	size_t cuts_done = 0;
-	int r = plan(work, entry, &cuts_done, problem), in_part = 0;
+	int r = plan(work, entry, &cuts_done, problem), in_part = 0, latches;
 
 	if (r == 0)
 		r = journal_reopening(work, problem);
@@ -380,14 +396,13 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 		in_part = r;
 	else if (r < 0)
 		return r;
-	clear_latches(work);
+	latches = clear_latches(work);
 	if (put_done(work) == 0)
-		return nothing_done(work, problem);
+		return latches < 0 ? latches_problem(latches, latches, problem)
+				   : nothing_done(work, problem);
+	if (latches < 0 && in_part == 0)
+		in_part = latches_problem(DONE_IN_PART, latches, problem);
 	tell_reopening(work);
-	if (cuts_done > 0) { /* `host` has the new set now */
-		orders_free(&work->orders);
-		orders_copy(&work->host->orders, &work->orders);
-	}
 	json_open(work->reply, "holding", '[');
 	for (size_t i = 0; i < request->target_count; i++)
 		put_holding(work, request->target[i], &entry[i]);
@@ -408,8 +423,11 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 	r = read_order_id(&work, problem);
 	if (r == 0)
 		r = orders_begin(host, &work.orders, problem);
-	if (r == 0 && latches_read(host, &work.latches) < 0)
-		r = tell_problem(problem, -EIO, "cannot read the meters");
+	if (r == 0) {
+		r = latches_read(host, &work.latches);
+		if (r < 0)
+			tell_problem(problem, r, "cannot read the meters: %s", strerror(-r));
+	}
 	if (r == 0)
 		r = reopen_locked(&work, entry, problem);
 	guard_unlock(host->guard);

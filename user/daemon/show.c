@@ -14,7 +14,6 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_tell.h"
 #include "user/daemon/sessions.h"
-#include "user/policy/target.h"
 
 struct page {
 	struct host *host;
@@ -223,23 +222,10 @@ static void find_owner(struct page *page)
 		page->peer = target->address;
 }
 
-static int resolve(const struct host *host, const char *text, struct weir_cut_entry *target,
-		   char **problem)
-{
-	int r = target_resolve(&host->image, text, target, problem);
-
-	if (r != -ENOENT || !host->is_foreign)
-		return r;
-	free(*problem);
-	return tell_problem(problem, r,
-			    "the policy of the pinned guard is not on disk: of it no name is "
-			    "known, only all, strangers and addr:PREFIX");
-}
-
 int host_show(struct host *host, const char *target, struct json_out *reply, char **problem)
 {
 	struct page page = {.host = host, .reply = reply, .text = target};
-	int r = resolve(host, target, &page.target, problem);
+	int r = host_resolve(host, target, &page.target, problem);
 
 	if (r < 0)
 		return r;
@@ -265,7 +251,7 @@ int host_who(struct host *host, const uint8_t address[16], struct json_out *repl
 
 	address_format(address, text, sizeof(text));
 	snprintf(target, sizeof(target), "addr:%s", text);
-	r = resolve(host, target, &page.target, problem);
+	r = host_resolve(host, target, &page.target, problem);
 	if (r < 0)
 		return r;
 	find_owner(&page);

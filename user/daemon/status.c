@@ -49,7 +49,7 @@ static void put_policy(const struct host *host, struct json_out *reply)
 	json_put_text(reply, "name", host->image.name);
 	json_put_text(reply, "digest", host->digest);
 	if (host->applied_ns)
-		json_put_uint(reply, "applied_at", host->applied_ns / 1000000000);
+		json_put_uint(reply, "applied_at", host->applied_ns / NS_PER_SECOND);
 	else
 		json_put_null(reply, "applied_at");
 	json_put_text(reply, "file", path);
@@ -59,8 +59,9 @@ static void put_policy(const struct host *host, struct json_out *reply)
 		uint64_t now = boot_now();
 
 		json_put_uint(reply, "trial_seconds_left",
-			      host->trial_until_ns > now ? (host->trial_until_ns - now) / 1000000000
-							 : 0);
+			      host->trial_until_ns > now
+				      ? (host->trial_until_ns - now) / NS_PER_SECOND
+				      : 0);
 	}
 	json_close(reply, '}');
 }

@@ -194,7 +194,7 @@ static void put_listed(const struct host *host, const struct listed *item, const
 	json_open(reply, NULL, '{');
 	json_put_text(reply, "digest", digest);
 	json_put_text(reply, "name", item->about.name);
-	json_put_uint(reply, "applied_at", item->about.applied_ns / 1000000000);
+	json_put_uint(reply, "applied_at", item->about.applied_ns / NS_PER_SECOND);
 	json_put_text(reply, "by", item->about.by);
 	json_put_text(reply, "file", item->about.path);
 	json_put_bool(reply, "is_in_force", is_in_force);

@@ -11,9 +11,9 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
-#include "user/daemon/fit.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
+#include "user/daemon/room.h"
 #include "user/policy/words.h"
 
 static const uint64_t longest_hold_ns = 60 * NS_PER_SECOND;
@@ -55,7 +55,7 @@ static int refusing_meter(const struct host *host, const struct weir_event *even
 /* Whether what is held will be so for more than a minute. */
 static bool is_held_for_long(const struct host *host, const struct weir_event *event)
 {
-	uint64_t now = boot_now(), at;
+	uint64_t now = boot_now();
 	struct weir_meter meter;
 
 	if (refusing_meter(host, event, &meter) < 0)
@@ -63,8 +63,8 @@ static bool is_held_for_long(const struct host *host, const struct weir_event *e
 	for (unsigned i = 0; i < WEIR_WINDOWS; i++) {
 		if (meter.window[i].window_ns != event->window_ns)
 			continue;
-		at = window_fits_at(&meter.window[i], event->limit_bytes, event->bytes, now);
-		return at - now > longest_hold_ns;
+		return room_at(&meter.window[i], event->limit_bytes, event->bytes, now) - now >
+		       longest_hold_ns;
 	}
 	return false;
 }

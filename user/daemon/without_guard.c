@@ -12,7 +12,6 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/links.h"
-#include "user/daemon/meters_file.h"
 #include "user/daemon/nft.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/recovering.h"
@@ -89,23 +88,6 @@ static int load_cuts(struct host *host, struct cut_table *cuts)
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
-/* What the guard severed by itself, as it was saved. */
-static int load_latches(const struct host *host, struct latches *latches)
-{
-	struct meters_read read = {0};
-	bool is_of_copy;
-	int r = latches_load(host, &read, &is_of_copy);
-
-	if (r == -ENOENT)
-		r = latches_load_meters(host, &read);
-	if (r == -ENOENT)
-		return 0;
-	for (size_t i = 0; r == 0 && i < read.count; i++)
-		r = latches_note(latches, read.item[i].key, &read.item[i].meter);
-	meters_read_free(&read);
-	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
-}
-
 /* Each as a cut of its partner, which is more than was severed; strangers get nothing but where a
  * policy observes. */
 static int add_latches(const struct host *host, const struct latches *latches,
@@ -137,7 +119,7 @@ static int load_all_cuts(struct host *host, struct cut_table *cuts)
 	int r = load_cuts(host, cuts);
 
 	if (r == 0)
-		r = load_latches(host, &latches);
+		r = latches_saved(host, &latches);
 	if (r == 0)
 		r = add_latches(host, &latches, cuts);
 	latches_free(&latches);

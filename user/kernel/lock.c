@@ -13,14 +13,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "user/base/file.h"
+#include "user/base/flock.h"
 #include "user/base/text.h"
 
-/* 15 s: longer than whoever holds it properly needs it (loading the programs) */
-#define LOCK_STEP_NS 1000000
-#define LOCK_STEPS   15000
+/* Longer than whoever holds it properly needs it (loading the programs), and not for ever: a
+ * process that was stopped while it held the lock must not hang an emergency. */
+enum { LOCK_MOST_MS = 15000 };
 
 /* A pinned guard's directory has a link; `weir unload` in another process took it away. */
 static int check_still_there(const struct guard *guard)
@@ -32,21 +32,6 @@ static int check_still_there(const struct guard *guard)
 	return st.st_nlink ? 0 : -ENOENT;
 }
 
-/* Not for ever: a process that was stopped while it held the lock must not hang an emergency. */
-static int flock_take(int fd)
-{
-	const struct timespec pause = {.tv_nsec = LOCK_STEP_NS};
-
-	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (i == LOCK_STEPS)
-			return -ETIMEDOUT;
-		nanosleep(&pause, NULL);
-	}
-	return 0;
-}
-
 /* The mutex is held while waiting for another process: the thread of grace_begin() needs it only
  * while the flock is ours. */
 int guard_lock(struct guard *guard)
@@ -55,7 +40,7 @@ int guard_lock(struct guard *guard)
 
 	pthread_mutex_lock(&guard->mutex);
 	if (!guard->lock_depth && !guard->is_quiescing)
-		err = flock_take(guard->dir_fd);
+		err = flock_take(guard->dir_fd, LOCK_MOST_MS);
 	if (!err)
 		guard->lock_depth++;
 	pthread_mutex_unlock(&guard->mutex);
@@ -124,7 +109,7 @@ int lock_problem(const struct guard *guard, int err, char **problem)
 		return problem_set(problem, err, "cannot lock the guard: %s", strerror(-err));
 	name_process(holder_of(guard->dir_fd), who, sizeof(who));
 	return problem_set(problem, err, "%s has held the guard's lock for more than %d s", who,
-			   LOCK_STEPS / 1000);
+			   LOCK_MOST_MS / 1000);
 }
 
 int guard_lock_told(struct guard *guard, char **problem)

@@ -8,7 +8,6 @@
 #include <json-c/json.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,7 +118,8 @@ static int take_line(const char *text, size_t length, struct chain_place *place,
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
-/* What was read and not yet taken: text[begin..used), which stands at `at` in the file. */
+/* text[begin..used) was read and is not taken yet; `at` is where in the file text[begin] stands
+ * when more is read. */
 struct window {
 	char *text;
 	size_t begin, used, size;

@@ -11,15 +11,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
+#include "user/base/flock.h"
 #include "user/base/hex.h"
 #include "user/base/json_out.h"
 
 /* TORN_TEXT: a line with it stays far below CHAIN_LONGEST, whatever the bytes become in JSON. */
-enum { LONGEST_FILE = 1 << 30, TORN_TEXT = 65536, LOCK_STEP_NS = 1000000, LOCK_STEPS = 1000 };
+enum { LONGEST_FILE = 1 << 30, TORN_TEXT = 65536, LOCK_MOST_MS = 1000 };
 
 int journal_open(struct journal *journal, int directory, const char *path)
 {
@@ -45,18 +45,7 @@ void journal_forget(struct journal *journal)
 /* On the directory: the file itself may be replaced. */
 int journal_lock(struct journal *journal)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_STEP_NS};
-
-	if (journal->directory < 0)
-		return -ENOENT;
-	for (int i = 0; flock(journal->directory, LOCK_EX | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (i == LOCK_STEPS)
-			return -ETIMEDOUT;
-		nanosleep(&pause, NULL);
-	}
-	return 0;
+	return journal->directory < 0 ? -ENOENT : flock_take(journal->directory, LOCK_MOST_MS);
 }
 
 void journal_unlock(struct journal *journal)
@@ -327,7 +316,7 @@ int journal_measure(const char *path, uint64_t *bytes, char digest[CHAIN_DIGEST]
 	EVP_MD_CTX_free(context);
 	if (!is_good)
 		return -EIO;
-	hex_format(sum, 32, digest);
+	hex_format(sum, sizeof(sum), digest);
 	*bytes = size;
 	return 0;
 }

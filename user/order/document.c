@@ -3,7 +3,6 @@
 #include "user/order/document.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

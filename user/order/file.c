@@ -25,13 +25,13 @@ enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4, SEAL_TEXT = 96 };
 /* The line that says that what stands before it is whole. */
 static int seal_of(const char *text, size_t length, char seal[SEAL_TEXT])
 {
+	char text_of_digest[HEX_TEXT(32)];
 	uint8_t digest[32];
-	char digits[2 * sizeof(digest) + 1];
 
 	if (!EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL))
 		return -EIO;
-	hex_format(digest, sizeof(digest), digits);
-	snprintf(seal, SEAL_TEXT, "{\"sha256\":\"%s\"}\n", digits);
+	snprintf(seal, SEAL_TEXT, "{\"sha256\":\"%s\"}\n",
+		 hex_format(digest, sizeof(digest), text_of_digest));
 	return 0;
 }
 
@@ -61,7 +61,7 @@ static void put_orders(FILE *out, const struct orders *orders)
 		json_put_text(&json, "reason", order->reason);
 		json_put_text(&json, "by", order->by);
 		if (order_is_signed(order)) {
-			char body[2 * sizeof(order->body) + 1];
+			char body[HEX_TEXT(sizeof(order->body))];
 
 			hex_format(order->body, sizeof(order->body), body);
 			json_put_text(&json, "body", body);

@@ -9,10 +9,11 @@
 #ifndef WEIR_JUDGE_H
 #define WEIR_JUDGE_H
 
+#include "user/base/units.h"
 #include "user/order/document.h"
 
 /* How far ahead of the verifier's clock an order may be issued. */
-#define JUDGE_AHEAD_NS (5 * 60 * UINT64_C(1000000000))
+#define JUDGE_AHEAD_NS (5 * NS_PER_MINUTE)
 
 struct judge_by {
 	const struct signers *signers;

@@ -49,14 +49,6 @@ bool line_is(const struct line *line, const char *text)
 	return strlen(text) == line->length && memcmp(line->text, text, line->length) == 0;
 }
 
-/* Bytes of the character at `at`, 0 when it is no UTF-8. */
-static size_t character_length(const unsigned char *at, const unsigned char *end)
-{
-	size_t length = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
-
-	return length <= (size_t)(end - at) && text_sequence(at) == length ? length : 0;
-}
-
 static bool is_control(const unsigned char *at, size_t length)
 {
 	if (length == 1)
@@ -71,7 +63,7 @@ int lines_check(const char *text, size_t length, uint32_t first, struct order_fa
 	size_t step;
 
 	for (; at < end; at += step) {
-		step = character_length(at, end);
+		step = text_character(at, end);
 		if (step == 0)
 			return order_fault_set(fault, line, at - start + 1, "this is not UTF-8");
 		if (*at == '\n') {

@@ -5,6 +5,7 @@
  */
 #include "user/policy/image.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,25 +62,41 @@ uint32_t image_class(const struct image *image, const char *name)
 
 /* ---- addresses -------------------------------------------------------------------------------*/
 
+_Static_assert(offsetof(struct image_prefix, address) == 0 &&
+		       offsetof(struct image_lifeline_prefix, address) == 0,
+	       "behind() finds the address at the beginning of an entry");
+
 /*
  * The tables of prefixes are sorted by address, then bits. The last one that is not behind
  * (address, 128) starts inside every prefix that holds the address, so those are found by going
  * outwards from it.
  */
-const struct image_prefix *image_prefix_of(const struct image *image, const uint8_t address[16])
+static size_t behind(const void *table, size_t count, size_t entry_size, const uint8_t address[16])
 {
-	size_t low = 0, high = image->prefix_count;
-	uint32_t at;
+	size_t low = 0, high = count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (memcmp(image->prefixes[middle].address, address, 16) <= 0)
+		if (memcmp((const char *)table + middle * entry_size, address, 16) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (at = low ? low - 1 : WEIR_ANY; at != WEIR_ANY; at = image->prefixes[at].around) {
+	return low;
+}
+
+size_t image_prefix_behind(const struct image *image, const uint8_t address[16])
+{
+	return behind(image->prefixes, image->prefix_count, sizeof(*image->prefixes), address);
+}
+
+const struct image_prefix *image_prefix_of(const struct image *image, const uint8_t address[16])
+{
+	size_t next = image_prefix_behind(image, address);
+
+	for (uint32_t at = next ? next - 1 : WEIR_ANY; at != WEIR_ANY;
+	     at = image->prefixes[at].around) {
 		const struct image_prefix *prefix = &image->prefixes[at];
 
 		if (prefix_covers(prefix->address, prefix->bits, address))
@@ -97,18 +114,10 @@ uint32_t image_partner_of(const struct image *image, const uint8_t address[16])
 
 struct weir_span image_lifeline_of(const struct image *image, const uint8_t address[16])
 {
-	size_t low = 0, high = image->lifeline_prefix_count;
-	uint32_t at;
+	size_t next = behind(image->lifeline_prefixes, image->lifeline_prefix_count,
+			     sizeof(*image->lifeline_prefixes), address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (memcmp(image->lifeline_prefixes[middle].address, address, 16) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (at = low ? low - 1 : WEIR_ANY; at != WEIR_ANY;
+	for (uint32_t at = next ? next - 1 : WEIR_ANY; at != WEIR_ANY;
 	     at = image->lifeline_prefixes[at].around) {
 		const struct image_lifeline_prefix *prefix = &image->lifeline_prefixes[at];
 

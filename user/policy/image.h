@@ -85,6 +85,9 @@ uint32_t image_partner(const struct image *image, const char *name);
 uint32_t image_grant(const struct image *image, const char *name);
 uint32_t image_class(const struct image *image, const char *name);
 
+/* Index in image->prefixes of the first one that begins behind the address; prefix_count: none
+ * does. */
+size_t image_prefix_behind(const struct image *image, const uint8_t address[16]);
 /* The longest prefix that holds the address, or NULL. */
 const struct image_prefix *image_prefix_of(const struct image *image, const uint8_t address[16]);
 /* Partner of an address by longest prefix, or WEIR_NO_PARTNER. As in the kernel, an IPv4 address
