@@ -285,17 +285,19 @@ class Upgrade(LabCase):
         self.swap(self.other)
         self.take(NORD, self.port, limit=MIB)
         self.guard.stop()
-        path = "/sys/fs/bpf/weir/%s/meters" % self.lab.instance
-        dump = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", path]))
-        entry = max((e for e in dump), key=lambda e: e.get("formatted", {}).get("value", {}).get("sent_bytes", [0])[0])
-        value = list(entry["value"])
-        value[24:32] = ["0x01"] + ["0x00"] * 7  # `later`
-        subprocess.check_call(["bpftool", "map", "update", "pinned", path, "key", *entry["key"], "value", *value])
-        self.guard.program = WEIR
-        done = self.guard.run_to_end("--policy", self.guard.policy_file)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("uses later of meters, which this build does not know", done.stderr)
-        self.assert_passes(SUED, self.port)
+        for table, at in (("meters", 24), ("control", 48)):  # where the other build has `later`
+            with self.subTest(table=table):
+                path = "/sys/fs/bpf/weir/%s/%s" % (self.lab.instance, table)
+                dump = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", path]))
+                entry = max(dump, key=lambda e: e.get("formatted", {}).get("value", {}).get("sent_bytes", [0])[0])
+                update = ["bpftool", "map", "update", "pinned", path, "key", *entry["key"], "value"]
+                subprocess.check_call([*update, *entry["value"][:at], "1", *["0"] * 7, *entry["value"][at + 8:]])
+                self.guard.program = WEIR
+                done = self.guard.run_to_end("--policy", self.guard.policy_file)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("uses later of %s, which this build does not know" % table, done.stderr)
+                self.assert_passes(SUED, self.port)
+                subprocess.check_call([*update, *entry["value"]])
         self.guard.program = self.other
         self.guard.start()
         self.assertEqual(self.guard.status()["instance"], self.lab.instance)

@@ -62,12 +62,12 @@ static int convert_array(struct guard *guard, enum guard_map which, char **probl
 		if (!err && bpf_map_update_elem(guard->map_fd[which], &i, now, BPF_ANY))
 			err = -errno;
 	}
-	conversion_free(&conversion);
 	if (field)
-		return unknown(problem, name, field);
-	return err ? problem_set(problem, err, "cannot take over the map %s: %s", name,
-				 strerror(-err))
-		   : 0;
+		err = unknown(problem, name, field);
+	else if (err)
+		problem_set(problem, err, "cannot take over the map %s: %s", name, strerror(-err));
+	conversion_free(&conversion); /* `field` points into it */
+	return err;
 }
 
 /* One value for each CPU; an entry that only the other build has is dropped. */
