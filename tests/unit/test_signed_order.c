@@ -15,9 +15,11 @@ static unsigned int made;
 static char *order(const char *kind, const char *lines, const char *by)
 {
 	char *text = calloc(1, TEXT);
-	const char *in = strcmp(kind, "cut") == 0	? "cut@weir"
-			 : strcmp(kind, "signers") == 0 ? "signers@weir"
-							: "reopen@weir";
+	bool is_cut = strcmp(kind, "cut") == 0, is_list = strcmp(kind, "signers") == 0;
+	const char *in = is_cut			     ? "cut@weir"
+			 : is_list		     ? "signers@weir"
+			 : strcmp(kind, "base") == 0 ? "base@weir"
+						     : "reopen@weir";
 	size_t body = snprintf(text, TEXT,
 			       "weir-order: 1\nkind: %s\nissued: 2026-11-26T15:04:05Z\n"
 			       "nonce: %032u\nreason: a test\n%s",
@@ -372,6 +374,56 @@ static void a_list_of_signers_follows_the_one_before(void **state)
 	free(other);
 }
 
+static char *base(unsigned int version, const char *policy, const char *by)
+{
+	char *lines, *text;
+
+	assert_int_not_equal(asprintf(&lines, "version: %u\n\n%s", version, policy), -1);
+	text = order("base", lines, by);
+	free(lines);
+	return text;
+}
+
+static void a_base_never_goes_back(void **state)
+{
+	struct host *host = *state;
+	char *first = base(1, "weir: 1\nname: one\nmode: enforce\n", "ab"),
+	     *alone = base(2, "weir: 1\n", "a");
+	char *second = base(2, "weir: 1\nname: two\nmode: enforce\n", "bc");
+	char *bad = base(3, "weir: 1\nname: [\n", "ab"), path[128];
+	json_object *answer;
+
+	start_anew(host);
+	expect(host, first, 0);
+	assert_string_equal(host->image.name, "one");
+	expect(host, alone, 1);
+	expect(host, second, 0);
+	assert_string_equal(host->image.name, "two");
+	expect(host, first, 1);
+	answer = take(host, bad);
+	expect_code(answer, 1);
+	assert_non_null(strstr(json_object_get_string(member(answer, "details")), "base 3:2:"));
+	json_object_put(answer);
+	expect(host, second, 0); /* known */
+	assert_string_equal(host->image.name, "two");
+	answer = ask(host, "{\"request\":\"orders\"}");
+	assert_non_null(strstr(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN),
+			       "\"kind\":\"base\""));
+	json_object_put(answer);
+	snprintf(path, sizeof(path), "%s/unit/base.order", state_root);
+	assert_int_equal(truncate(path, 50), 0);
+	free(bad);
+	bad = base(4, "weir: 1\nname: four\nmode: enforce\n", "ab");
+	expect(host, bad, 1); /* which one is in force is not known */
+	assert_int_equal(unlink(path), 0);
+	expect(host, bad, 0);
+	take_policy(host, a_policy);
+	free(first);
+	free(alone);
+	free(second);
+	free(bad);
+}
+
 static void kinds_that_are_not_taken_yet_are_refused(void **state)
 {
 	char *pause = order("pause", "for: 1h\n", "ab");
@@ -395,7 +447,8 @@ static int up(void **state)
 		make_key(key, "-t ed25519");
 		public = public_of(key);
 		used += snprintf(text + used, sizeof(text) - used,
-				 "%s namespaces=\"cut@weir,reopen@weir\" %s\n", key, public);
+				 "%s namespaces=\"cut@weir,reopen@weir,base@weir\" %s\n", key,
+				 public);
 		free(public);
 	}
 	put_file("allowed_signers", text);
@@ -420,6 +473,7 @@ int main(void)
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
+		cmocka_unit_test(a_base_never_goes_back),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
 	};
 

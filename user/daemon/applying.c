@@ -12,6 +12,7 @@
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
+#include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
@@ -227,15 +228,20 @@ static int describe(struct apply_request *request, const struct image *image)
 
 /* Whatever it changes, it may loosen: not without its line. */
 static int journal_policy(struct host *host, const char *kind, const struct image *image,
-			  uint64_t until_ns, char **problem)
+			  uint64_t until_ns, const struct order_origin *origin, char **problem)
 {
 	char digest[DIGEST_TEXT];
-	const struct journal_order order = {.kind = kind,
-					    .since_ns = host_wall(host),
-					    .until_ns = until_ns,
-					    .policy_name = image->name,
-					    .policy_digest = digest};
+	struct journal_order order = {.kind = kind,
+				      .since_ns = host_wall(host),
+				      .until_ns = until_ns,
+				      .policy_name = image->name,
+				      .policy_digest = digest};
 
+	if (origin) {
+		order.body_sha256 = origin->id;
+		order.signature = origin->signature;
+		order.signature_count = origin->signature_count;
+	}
 	hex_format(image->head.digest, 32, digest);
 	return journaling_before(host, &order, problem);
 }
@@ -243,7 +249,7 @@ static int journal_policy(struct host *host, const char *kind, const struct imag
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
 			  const struct cut_table *cuts, char **problem)
 {
-	const char *kind = request->confirm_ns ? "trial" : "apply";
+	const char *kind = request->confirm_ns ? "trial" : request->origin ? "base" : "apply";
 	uint64_t until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0;
 	int r = describe(request, image);
 
@@ -251,7 +257,7 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 		r = save_new(host, &request->applied, problem);
 	if (r == 0)
 		r = journal_policy(host, request->is_rollback ? "rollback" : kind, image, until_ns,
-				   problem);
+				   request->origin, problem);
 	if (r == 0)
 		r = switch_to(host, image, &request->applied, cuts, problem);
 	if (r < 0) {
@@ -323,7 +329,7 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 		return tell_problem(problem, -ENOENT, "no policy is on trial");
 	if (boot_now() >= host->trial_until_ns)
 		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
-	r = journal_policy(host, "confirm", &host->image, 0, problem);
+	r = journal_policy(host, "confirm", &host->image, 0, NULL, problem);
 	if (r < 0)
 		return r;
 	r = promote(host, trial_file);
@@ -367,7 +373,7 @@ static int return_to(struct host *host, const char *file, const char *kind, char
 		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
 	entry = cuts.entry;
 	if (r == 0 && kind)
-		r = journal_policy(host, kind, &image, 0, problem);
+		r = journal_policy(host, kind, &image, 0, NULL, problem);
 	if (r == 0)
 		r = switch_to(host, &image, file ? &applied : NULL, &cuts, problem);
 	image_free(&image);

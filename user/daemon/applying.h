@@ -17,6 +17,8 @@ struct own_connection {
 		*cgroup; /* of the listener, from the root of the hierarchy: "/system.slice/..." */
 };
 
+struct order_origin;
+
 struct apply_request {
 	struct applied applied; /* the policy; taken over */
 	struct own_connection own;
@@ -25,6 +27,8 @@ struct apply_request {
 	bool is_dry_run;
 	bool is_agreed;	  /* --yes */
 	bool is_rollback; /* to one that was applied before */
+	/* The signed order that it came from; NULL: a local one. */
+	const struct order_origin *origin;
 };
 
 /*

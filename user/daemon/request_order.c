@@ -60,7 +60,8 @@ int answer_order_apply(struct call *call)
 	    !json_object_is_type(text, json_type_string))
 		return request_malformed(call, "text");
 	return host_take_order(call->host, json_object_get_string(text),
-			       json_object_get_string_len(text), &call->reply, &call->problem);
+			       json_object_get_string_len(text), &call->reply, &call->problem,
+			       &call->details);
 }
 
 /* Optional: {"peer":"192.0.2.1","port":22,"cgroup":"/system.slice/ssh.service"} */

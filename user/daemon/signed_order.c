@@ -31,18 +31,12 @@ static void note_signers(struct taking *taking, const struct judgement *judgemen
 	}
 }
 
-/* Of what is in force of the order's kind. */
-static uint64_t version_of(const struct taking *taking, const struct trust *trust)
-{
-	return taking->document.kind == ORDER_SIGNERS ? trust->order.version : 0;
-}
-
 static int judge(struct taking *taking, const struct trust *trust, struct judgement *judgement)
 {
 	struct host *host = taking->host;
 	const struct judge_by by = {.signers = trust->signers,
 				    .revoked = &trust->revoked,
-				    .version = version_of(taking, trust),
+				    .version = taking->version,
 				    .now_ns = host_wall(host),
 				    .clock_is_trusted = !guard_control(host->guard).hours_closed};
 
@@ -55,12 +49,26 @@ static int judge(struct taking *taking, const struct trust *trust, struct judgem
 	return 0;
 }
 
-/* Whether it was taken before. */
-static bool is_known(const struct taking *taking, const struct trust *trust)
+/* Whether it was taken before, and of what has versions, which one is in force. */
+static int look_up(struct taking *taking, const struct trust *trust)
 {
-	if (taking->document.kind == ORDER_SIGNERS)
-		return strcmp(taking->document.id, trust->order.id) == 0;
-	return taking->archive && archive_has(taking->archive, &taking->document) > 0;
+	char id[ORDER_ID_TEXT];
+	int r = 0;
+
+	switch (taking->document.kind) {
+	case ORDER_SIGNERS:
+		taking->version = trust->order.version;
+		taking->is_known = strcmp(taking->document.id, trust->order.id) == 0;
+		return 0;
+	case ORDER_BASE:
+		r = base_version(taking->host, &taking->version, id, taking->problem);
+		taking->is_known = r == 0 && strcmp(taking->document.id, id) == 0;
+		return r;
+	default:
+		taking->is_known =
+			taking->archive && archive_has(taking->archive, &taking->document) > 0;
+		return 0;
+	}
 }
 
 /* Whether one of the groups that the order is for is this host's. A command does not know these: it
@@ -148,6 +156,8 @@ static int take_judged(struct taking *taking)
 		return take_reopening(taking);
 	case ORDER_SIGNERS:
 		return take_signers(taking);
+	case ORDER_BASE:
+		return take_base(taking);
 	default:
 		return tell_problem(taking->problem, -EOPNOTSUPP,
 				    "an order of kind %s is not taken by this version",
@@ -162,10 +172,11 @@ static int take_locked(struct taking *taking, const struct trust *trust)
 	struct journal_order line;
 	int r = host_refresh_orders(taking->host);
 
-	taking->is_known = is_known(taking, trust);
 	if (r < 0)
-		r = tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
-	else
+		tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
+	if (r == 0)
+		r = look_up(taking, trust);
+	if (r == 0)
 		r = judge(taking, trust, &judgement);
 	if (r == 0 && taking->document.hosts.count && !taking->host->config &&
 	    taking->document.kind != ORDER_CUT)
@@ -197,10 +208,14 @@ static int take(struct taking *taking)
 }
 
 int host_take_order(struct host *host, const char *text, size_t length, struct json_out *reply,
-		    char **problem)
+		    char **problem, char **details)
 {
-	struct taking taking = {
-		.host = host, .text = text, .length = length, .reply = reply, .problem = problem};
+	struct taking taking = {.host = host,
+				.text = text,
+				.length = length,
+				.reply = reply,
+				.problem = problem,
+				.details = details};
 	struct order_fault fault;
 	int r = document_read(text, length, &taking.document, &fault);
 

@@ -17,10 +17,10 @@
 /*
  * Takes the order, and writes the fields of the answer into an open object of `reply`: "order" (its
  * id), "kind", "known" (it had been taken before), "is_for_us", and of a cut those of host_cut().
- * 0; -errno with `problem`: nothing was done; DONE_IN_PART: it holds, and `problem` says what
- * failed.
+ * 0; -errno with `problem`, and of a base perhaps `details` (several lines): nothing was done;
+ * DONE_IN_PART: it holds, and `problem` says what failed.
  */
 int host_take_order(struct host *host, const char *text, size_t length, struct json_out *reply,
-		    char **problem);
+		    char **problem, char **details);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * taking.h - a signed order under way, shared by the files that take one: signed_order.c judges it,
- * signed_cut.c and signed_reopening.c carry it out.
+ * signed_cut.c, signed_reopening.c and signed_base.c carry it out.
  */
 #ifndef WEIR_TAKING_H
 #define WEIR_TAKING_H
@@ -20,8 +20,9 @@ struct taking {
 	struct journal_signature signature[DOCUMENT_MAX_SIGNATURES]; /* those that count */
 	size_t signatures;
 	bool is_known;
+	uint64_t version; /* in force of this kind; 0: none is */
 	struct json_out *reply;
-	char **problem;
+	char **problem, **details; /* host_apply() gives these */
 };
 
 /* The journal's line about it; it points into `taking`. */
@@ -30,5 +31,11 @@ struct journal_order taking_line(const struct taking *taking);
 /* The caller holds guard_lock() and has read the orders anew. As host_take_order(). */
 int take_cut(struct taking *taking);
 int take_reopening(struct taking *taking);
+int take_base(struct taking *taking);
+
+/* The base in force: its version, and the id of its order; 0 and "": there is none. 0; -errno with
+ * `problem`: then no other is taken, since it could be an older one. */
+int base_version(const struct host *host, uint64_t *version, char id[ORDER_ID_TEXT],
+		 char **problem);
 
 #endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * signed_base.c - carries out an order of kind base: the policy that it encloses comes into force,
+ * as by any apply, and then its version counts. Who ends between the two leaves the older version:
+ * then the same order comes into force once more, and no older one can.
+ */
+#include "user/daemon/taking.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
+#include "user/daemon/applying.h"
+#include "user/daemon/cutting.h"
+
+static const char base_file[] = "base.order";
+
+int base_version(const struct host *host, uint64_t *version, char id[ORDER_ID_TEXT], char **problem)
+{
+	_cleanup_free_ char *path = host_path(host, base_file), *text = NULL;
+	struct document document = {0};
+	struct order_fault fault;
+	size_t length;
+	int r;
+
+	*version = 0;
+	id[0] = '\0';
+	if (host->state_dir < 0)
+		return 0;
+	r = path ? file_read(path, DOCUMENT_MAX_BYTES, &text, &length) : -ENOMEM;
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = document_read(text, length, &document, &fault);
+	if (r == -EBADMSG)
+		return tell_problem(problem, r,
+				    "%s:%u:%u: %s; which version is in force is not known", path,
+				    fault.line, fault.column, fault.text);
+	if (r == 0) {
+		*version = document.version;
+		strcpy(id, document.id);
+	}
+	document_free(&document);
+	return r;
+}
+
+static int source_of(const struct document *document, struct sources *sources)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return -ENOMEM;
+	*sources = (struct sources){source, 1};
+	source->text = strndup(document->content, document->content_length);
+	source->length = document->content_length;
+	if (asprintf(&source->name, "base %" PRIu64, document->version) < 0)
+		source->name = NULL;
+	return source->text && source->name ? 0 : -ENOMEM;
+}
+
+static int apply(struct taking *taking)
+{
+	const struct document *document = &taking->document;
+	const struct order_origin origin = {.id = document->id,
+					    .signature = taking->signature,
+					    .signature_count = taking->signatures};
+	struct apply_request request = {.by = taking->by, .is_agreed = true, .origin = &origin};
+	int r = source_of(document, &request.applied.sources);
+
+	if (r == 0)
+		r = host_apply(taking->host, &request, taking->reply, taking->problem,
+			       taking->details);
+	applied_free(&request.applied);
+	return r;
+}
+
+int take_base(struct taking *taking)
+{
+	struct host *host = taking->host;
+	_cleanup_free_ char *path = host_path(host, base_file);
+	int r, kept;
+
+	json_put_uint(taking->reply, "version", taking->document.version);
+	if (taking->is_known)
+		return 0;
+	if (!host->is_daemon)
+		return tell_problem(taking->problem, -ESRCH, "no daemon answers");
+	r = apply(taking);
+	if (r < 0 && r != DONE_IN_PART)
+		return r;
+	kept = path ? file_write_atomic(path, taking->text, taking->length, 0640) : -ENOMEM;
+	if (kept < 0 && r == 0)
+		return tell_problem(taking->problem, DONE_IN_PART,
+				    "the policy is in force, but not its version: %s",
+				    strerror(-kept));
+	return r;
+}
