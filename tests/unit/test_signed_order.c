@@ -15,16 +15,15 @@ static unsigned int made;
 static char *order(const char *kind, const char *lines, const char *by)
 {
 	char *text = calloc(1, TEXT);
-	bool is_cut = strcmp(kind, "cut") == 0, is_list = strcmp(kind, "signers") == 0;
-	const char *in = is_cut			     ? "cut@weir"
-			 : is_list		     ? "signers@weir"
-			 : strcmp(kind, "base") == 0 ? "base@weir"
-						     : "reopen@weir";
-	size_t body = snprintf(text, TEXT,
-			       "weir-order: 1\nkind: %s\nissued: 2026-11-26T15:04:05Z\n"
-			       "nonce: %032u\nreason: a test\n%s",
-			       kind, ++made, lines);
+	enum order_kind number;
+	const char *in;
+	size_t body;
 
+	assert_int_equal(kind_parse(kind, &number), 0);
+	in = namespace_name(kind_namespace(number));
+	body = snprintf(text, TEXT,
+			"weir-order: 1\nkind: %s\nissued: 2026-11-26T15:04:05Z\nnonce: %032u\n%s%s",
+			kind, ++made, number == ORDER_BEAT ? "" : "reason: a test\n", lines);
 	for (; *by; by++) {
 		char key[2] = {*by, '\0'}, *whole = strndup(text, body);
 		char *signature = sign_text(key, in, whole, "");
@@ -424,6 +423,45 @@ static void a_base_never_goes_back(void **state)
 	free(bad);
 }
 
+static void a_beat_rises(void **state)
+{
+	char *first = order("beat", "version: 7\n", "a"),
+	     *second = order("beat", "version: 9\n", "b");
+	json_object *answer;
+
+	start_anew(*state);
+	expect(*state, first, 1); /* nobody may, yet */
+	put_file("allowed_signers", "");
+	{
+		char *public = public_of("a"), *other = public_of("b"), *list;
+
+		assert_int_not_equal(asprintf(&list,
+					      "a namespaces=\"beat@weir\" %s\n"
+					      "b namespaces=\"beat@weir\" %s\n",
+					      public, other),
+				     -1);
+		put_file("allowed_signers", list);
+		free(public);
+		free(other);
+		free(list);
+	}
+	expect(*state, first, 0);
+	answer = ask(*state, "{\"request\":\"status\"}");
+	assert_int_equal(
+		json_object_get_int(member(member(member(answer, "in_force"), "beat"), "version")),
+		7);
+	json_object_put(answer);
+	expect(*state, second, 0);
+	expect(*state, first, 1);
+	answer = ask(*state, "{\"request\":\"status\"}");
+	assert_int_equal(
+		json_object_get_int(member(member(member(answer, "in_force"), "beat"), "version")),
+		9);
+	json_object_put(answer);
+	free(first);
+	free(second);
+}
+
 static void kinds_that_are_not_taken_yet_are_refused(void **state)
 {
 	char *pause = order("pause", "for: 1h\n", "ab");
@@ -475,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(a_base_never_goes_back),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
+		cmocka_unit_test(a_beat_rises),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

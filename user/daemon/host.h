@@ -23,6 +23,7 @@
 #include "user/event/record.h"
 #include "user/event/sink.h"
 #include "user/kernel/guard.h"
+#include "user/order/kind.h"
 #include "user/order/orders.h"
 
 /* What an order returns when it is in force, but something of it failed: then `reply` is whole, and
@@ -30,6 +31,15 @@
 #define DONE_IN_PART (-EREMOTEIO)
 
 struct caller;
+
+/* What status tells of one kind of orders that have versions (in_force.h). */
+struct in_force_note {
+	bool is_read, is_damaged;
+	uint64_t inode; /* of the file that was read */
+	struct timespec changed;
+	uint64_t version, issued_ns;
+	char order[65]; /* its id */
+};
 
 struct host {
 	const struct host_config *config; /* of the daemon; NULL in a command */
@@ -49,6 +59,7 @@ struct host {
 	bool is_foreign;      /* the kernel's policy is none of those on disk: names do not count */
 	char *watched_path;   /* `run --policy FILE`; NULL: policy_path */
 
+	struct in_force_note in_force[ORDER_KINDS];
 	struct orders orders;
 	uint64_t orders_active;	 /* control.active when they were read or written last */
 	bool has_unsaved_orders; /* a cut holds that is not on disk */

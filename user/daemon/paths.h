@@ -13,8 +13,7 @@
  *		trial.json	one that waits for `weir confirm`
  *		orders.json	cuts and exceptions; the same in orders.json.copy
  *		orders/		signed orders that were accepted (user/order/archive.h)
- *		base.order	the signed order of the policy in force, when one was ordered
- *		signers.order	the list of signers in force, when one was ordered (trust.h)
+ *		base.order, signers.order, beat.order	those that are in force (in_force.h)
  *		meters		what was charged (meters_file.h)
  *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed

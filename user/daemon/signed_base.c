@@ -10,41 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/base/cleanup.h"
-#include "user/base/file.h"
 #include "user/daemon/applying.h"
 #include "user/daemon/cutting.h"
-
-static const char base_file[] = "base.order";
-
-int base_version(const struct host *host, uint64_t *version, char id[ORDER_ID_TEXT], char **problem)
-{
-	_cleanup_free_ char *path = host_path(host, base_file), *text = NULL;
-	struct document document = {0};
-	struct order_fault fault;
-	size_t length;
-	int r;
-
-	*version = 0;
-	id[0] = '\0';
-	if (host->state_dir < 0)
-		return 0;
-	r = path ? file_read(path, DOCUMENT_MAX_BYTES, &text, &length) : -ENOMEM;
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = document_read(text, length, &document, &fault);
-	if (r == -EBADMSG)
-		return tell_problem(problem, r,
-				    "%s:%u:%u: %s; which version is in force is not known", path,
-				    fault.line, fault.column, fault.text);
-	if (r == 0) {
-		*version = document.version;
-		strcpy(id, document.id);
-	}
-	document_free(&document);
-	return r;
-}
+#include "user/daemon/in_force.h"
 
 static int source_of(const struct document *document, struct sources *sources)
 {
@@ -79,7 +47,6 @@ static int apply(struct taking *taking)
 int take_base(struct taking *taking)
 {
 	struct host *host = taking->host;
-	_cleanup_free_ char *path = host_path(host, base_file);
 	int r, kept;
 
 	json_put_uint(taking->reply, "version", taking->document.version);
@@ -90,7 +57,7 @@ int take_base(struct taking *taking)
 	r = apply(taking);
 	if (r < 0 && r != DONE_IN_PART)
 		return r;
-	kept = path ? file_write_atomic(path, taking->text, taking->length, 0640) : -ENOMEM;
+	kept = in_force_keep(host, ORDER_BASE, taking->text, taking->length);
 	if (kept < 0 && r == 0)
 		return tell_problem(taking->problem, DONE_IN_PART,
 				    "the policy is in force, but not its version: %s",

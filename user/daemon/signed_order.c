@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/daemon/in_force.h"
 #include "user/daemon/taking.h"
 #include "user/daemon/trust.h"
 #include "user/order/archive.h"
@@ -50,25 +51,21 @@ static int judge(struct taking *taking, const struct trust *trust, struct judgem
 }
 
 /* Whether it was taken before, and of what has versions, which one is in force. */
-static int look_up(struct taking *taking, const struct trust *trust)
+static int look_up(struct taking *taking)
 {
-	char id[ORDER_ID_TEXT];
-	int r = 0;
+	struct in_force in_force;
+	int r;
 
-	switch (taking->document.kind) {
-	case ORDER_SIGNERS:
-		taking->version = trust->order.version;
-		taking->is_known = strcmp(taking->document.id, trust->order.id) == 0;
-		return 0;
-	case ORDER_BASE:
-		r = base_version(taking->host, &taking->version, id, taking->problem);
-		taking->is_known = r == 0 && strcmp(taking->document.id, id) == 0;
-		return r;
-	default:
+	if (!taking->document.version) {
 		taking->is_known =
 			taking->archive && archive_has(taking->archive, &taking->document) > 0;
 		return 0;
 	}
+	r = in_force_read(taking->host, taking->document.kind, &in_force, taking->problem);
+	taking->version = in_force.document.version;
+	taking->is_known = r == 0 && strcmp(taking->document.id, in_force.document.id) == 0;
+	in_force_free(&in_force);
+	return r;
 }
 
 /* Whether one of the groups that the order is for is this host's. A command does not know these: it
@@ -122,7 +119,7 @@ static int take_signers(struct taking *taking)
 	r = journaling_before(taking->host, &line, taking->problem);
 	if (r < 0)
 		return r;
-	r = trust_replace(taking->host, taking->text, taking->length);
+	r = in_force_keep(taking->host, ORDER_SIGNERS, taking->text, taking->length);
 	if (r < 0)
 		return tell_problem(taking->problem, r,
 				    "cannot keep the list, so it does not count: %s", strerror(-r));
@@ -135,6 +132,21 @@ static int take_signers(struct taking *taking)
 		  4, "signers %s: %zu keys may sign from now on, %s: %s", version,
 		  document->signers.count, taking->by, document->reason);
 	return 0;
+}
+
+/* ---- beat ----------------------------------------------------------------------------------- */
+
+/* No line in the journal: it orders nothing, and one comes each minute or so. */
+static int take_beat(struct taking *taking)
+{
+	int r;
+
+	json_put_uint(taking->reply, "version", taking->document.version);
+	if (taking->is_known)
+		return 0;
+	r = in_force_keep(taking->host, ORDER_BEAT, taking->text, taking->length);
+	return r < 0 ? tell_problem(taking->problem, r, "cannot keep the beat: %s", strerror(-r))
+		     : 0;
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */
@@ -158,6 +170,8 @@ static int take_judged(struct taking *taking)
 		return take_signers(taking);
 	case ORDER_BASE:
 		return take_base(taking);
+	case ORDER_BEAT:
+		return take_beat(taking);
 	default:
 		return tell_problem(taking->problem, -EOPNOTSUPP,
 				    "an order of kind %s is not taken by this version",
@@ -175,7 +189,7 @@ static int take_locked(struct taking *taking, const struct trust *trust)
 	if (r < 0)
 		tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
 	if (r == 0)
-		r = look_up(taking, trust);
+		r = look_up(taking);
 	if (r == 0)
 		r = judge(taking, trust, &judgement);
 	if (r == 0 && taking->document.hosts.count && !taking->host->config &&

@@ -11,6 +11,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/in_force.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_tell.h"
@@ -241,6 +242,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	else
 		json_put_null(reply, "privileges");
 	namespaces_put(host, reply);
+	in_force_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_cuts(host, reply, &totals->latches);

@@ -33,9 +33,4 @@ int take_cut(struct taking *taking);
 int take_reopening(struct taking *taking);
 int take_base(struct taking *taking);
 
-/* The base in force: its version, and the id of its order; 0 and "": there is none. 0; -errno with
- * `problem`: then no other is taken, since it could be an older one. */
-int base_version(const struct host *host, uint64_t *version, char id[ORDER_ID_TEXT],
-		 char **problem);
-
 #endif

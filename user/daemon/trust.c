@@ -10,8 +10,6 @@
 #include "user/base/file.h"
 #include "user/daemon/paths.h"
 
-static const char order_file[] = "signers.order";
-
 static int check_owner(int fd, const char *path, char **problem)
 {
 	struct stat st;
@@ -68,27 +66,6 @@ static int read_signers(struct trust *trust, char **problem)
 			  problem);
 }
 
-/* 1: one is in force; 0: none is. */
-static int read_order(const struct host *host, struct trust *trust, char **problem)
-{
-	_cleanup_free_ char *path = host_path(host, order_file);
-	struct order_fault fault;
-	size_t length;
-	int r = path ? file_read(path, DOCUMENT_MAX_BYTES, &trust->text, &length) : -ENOMEM;
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = document_read(trust->text, length, &trust->order, &fault);
-	if (r < 0)
-		return tell_fault(r, path, &fault, problem);
-	if (trust->order.kind != ORDER_SIGNERS)
-		return tell_problem(problem, -EBADMSG, "%s is of kind %s", path,
-				    kind_name(trust->order.kind));
-	trust->signers = &trust->order.signers;
-	return 1;
-}
-
 static int read_revoked(struct trust *trust, char **problem)
 {
 	_cleanup_free_ char *path = path_config("revoked_signers"), *text = NULL;
@@ -107,8 +84,10 @@ int trust_read(const struct host *host, struct trust *trust, char **problem)
 	int r;
 
 	*trust = (struct trust){0};
-	r = host->state_dir < 0 ? 0 : read_order(host, trust, problem);
-	if (r == 0)
+	r = in_force_read(host, ORDER_SIGNERS, &trust->order, problem);
+	if (r == 0 && trust->order.document.version)
+		trust->signers = &trust->order.document.signers;
+	else if (r == 0)
 		r = read_signers(trust, problem);
 	return r < 0 ? r : read_revoked(trust, problem);
 }
@@ -116,17 +95,7 @@ int trust_read(const struct host *host, struct trust *trust, char **problem)
 void trust_free(struct trust *trust)
 {
 	signers_free(&trust->of_host);
-	document_free(&trust->order);
-	free(trust->text);
+	in_force_free(&trust->order);
 	revoked_free(&trust->revoked);
 	*trust = (struct trust){0};
-}
-
-int trust_replace(const struct host *host, const char *text, size_t length)
-{
-	_cleanup_free_ char *path = host_path(host, order_file);
-
-	if (host->state_dir < 0)
-		return -ENOENT;
-	return path ? file_write_atomic(path, text, length, 0640) : -ENOMEM;
 }

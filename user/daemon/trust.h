@@ -4,20 +4,19 @@
  * counts no more from that moment on.
  *
  * It begins with allowed_signers (paths.h), version 0. From the first signed order of kind signers
- * that is taken on, its list counts, and the file no more: STATE_DIR/INSTANCE/signers.order is that
- * order. revoked_signers is the host's own, and only ever takes away.
+ * that is taken on, its list counts (in_force.h), and the file no more. revoked_signers is the
+ * host's own, and only ever takes away.
  */
 #ifndef WEIR_TRUST_H
 #define WEIR_TRUST_H
 
 #include "user/daemon/host.h"
-#include "user/order/document.h"
+#include "user/daemon/in_force.h"
 
 struct trust {
 	const struct signers *signers; /* one of the two below */
 	struct signers of_host;
-	struct document order; /* .version 0: none is in force */
-	char *text;	       /* the order's */
+	struct in_force order;
 	struct revoked revoked;
 };
 
@@ -29,8 +28,5 @@ struct trust {
  */
 int trust_read(const struct host *host, struct trust *trust, char **problem);
 void trust_free(struct trust *trust);
-
-/* From now on this order's list counts: on disk when it returns 0. -errno. */
-int trust_replace(const struct host *host, const char *text, size_t length);
 
 #endif
