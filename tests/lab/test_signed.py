@@ -241,6 +241,7 @@ class Signed(LabCase):
         self.assertIn("is not above 2", self.take_order(first, 1))
         self.assertTrue(self.take_order(second)["known"])
         self.assertEqual(self.guard.status()["policy"]["name"], "second")
+        self.assertRegex(self.guard.weir("status").stdout, r"(?m)^base +2, issued ")
         self.assert_passes(SUED, port)
         self.guard.apply(policy(GRANTS, STRANGERS))  # as the other tests have it
 

@@ -115,6 +115,26 @@ static void print_host(json_object *status)
 	putchar('\n');
 }
 
+/* Of the kinds of signed orders that have versions, which one is in force. */
+static void print_in_force(json_object *status)
+{
+	static const char *const kinds[] = {"base", "signers", "beat"};
+	json_object *in_force = field_object(status, "in_force");
+	char when[32];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		json_object *one = field_object(in_force, kinds[i]);
+
+		if (one && field_is(one, "damaged"))
+			printf("%-9s %s.order IS DAMAGED: no order of this kind is taken\n",
+			       kinds[i], kinds[i]);
+		else if (one)
+			printf("%-9s %" PRIu64 ", issued %s\n", kinds[i],
+			       field_number(one, "version"),
+			       time_text(field_number(one, "issued"), when));
+	}
+}
+
 static void print_hooks(json_object *status)
 {
 	size_t count = field_count(status, "hooks"), attached = 0;
@@ -264,6 +284,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_policy(status);
 	print_clock(status);
 	print_host(status);
+	print_in_force(status);
 	print_cuts(status);
 	print_assumed(status);
 	print_unsaved(status);
