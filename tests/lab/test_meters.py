@@ -223,12 +223,8 @@ class Outlive(LabCase):
         self.assertEqual(self.take(NORD, self.port), 0)
 
     def damage(self):
-        path = os.path.join(self.state, "meters")
-        with open(path, "r+b") as file:
-            file.seek(os.path.getsize(path) // 2)
-            byte = file.read(1)
-            file.seek(-1, os.SEEK_CUR)
-            file.write(bytes([byte[0] ^ 1]))
+        """In the snapshot: of what was appended to it, the last piece may be torn, which is no damage."""
+        self.flip_in("meters", 100)
 
     def test_damaged_file_keeps_latches_and_fills_the_shortest_window(self):
         self.assertLessEqual(self.take(PAYER, self.port), 256 * KIB)
@@ -383,7 +379,11 @@ class Outlive(LabCase):
         wait_for(is_saved, 10, "a save after that")
         self.lose_power()
         self.guard.start()
-        self.guard.must("meters", "reset", "--reason", "a test")
+        done = self.guard.weir("meters", "reset", "--reason", "a test")
+        if SLOWNESS > 1 and "does not answer" in done.stderr:  # within 5 s, of 65,536 slots
+            wait_for(lambda: self.assumed() is None, 30, "the daemon to take back what it assumed")
+        else:
+            self.assertEqual(done.returncode, 0, done.stderr)
         for family, source in sources.items():
             took[family] += self.take("stranger", ports[family], source, family)
             self.assertLessEqual(took[family], B, "IPv%d: the budget was given again" % family)
