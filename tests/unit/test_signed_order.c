@@ -302,6 +302,43 @@ static void local_reopening_leaves_a_signed_cut(void **state)
 	free(cut);
 }
 
+/* ---- crashes, limits ------------------------------------------------------------------------ */
+
+/* A guard whose policy is not on disk: its names are not known, but it has them. */
+static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
+{
+	struct host *host = *state;
+	char *cut = order("cut", "target: partner:nord\n", "a");
+	char *other = order("cut", "target: partner:sued\n", "a");
+	char *address = order("cut", "target: addr:192.0.2.0/24\n", "a");
+	struct image image = {0};
+	json_object *answer;
+
+	start_anew(host);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	assert_int_equal(default_image(wall_now(), &image), 0);
+	assert_int_equal(host_take_image(host, &image, NULL), 0);
+	host->is_foreign = true;
+	answer = ask(host, "{\"request\":\"cut\",\"targets\":[\"addr:192.0.2.1\"],"
+			   "\"reason\":\"x\"}");
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	expect_code(answer, 1);
+	json_object_put(answer);
+	expect(host, address, 1);
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	start_anew(host);
+	expect(host, other, 1); /* and not "matched 0" */
+	expect(host, address, 0);
+	host->is_foreign = false;
+	take_policy(host, a_policy);
+	free(cut);
+	free(other);
+	free(address);
+}
+
+/* ---- signers -------------------------------------------------------------------------------- */
+
 /* "a b": an allowed_signers with these, who may also change it; malloc'd. */
 static char *list_of(const char *names)
 {
@@ -419,6 +456,7 @@ int main(void)
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
+		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
 	};

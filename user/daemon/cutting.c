@@ -24,7 +24,8 @@ void latch_format(uint64_t account, char *text, size_t size)
 
 /*
  * Every target must be one of the policy's before anything is done. Not of a signed order, which is
- * for many hosts: what is not here now is kept, and cut when a policy brings it.
+ * for many hosts: what is not here now is kept, and cut when a policy brings it; but whether a
+ * foreign policy has it cannot be said.
  */
 static int check_targets(const struct host *host, const struct order_request *request,
 			 size_t *matched, char **problem)
@@ -34,7 +35,7 @@ static int check_targets(const struct host *host, const struct order_request *re
 		int r = host_resolve(host, request->target[i], &entry, problem);
 
 		*matched += r == 0;
-		if (r == -ENOENT && request->origin) {
+		if (r == -ENOENT && request->origin && !host->is_foreign) {
 			free(TAKE_PTR(*problem));
 			continue;
 		}
