@@ -7,7 +7,7 @@
 #include "tests/unit/signing.h"
 #include "user/order/document.h"
 
-enum { TEXT = 4096 };
+enum { TEXT = 16384 };
 
 static unsigned int made;
 
@@ -304,6 +304,45 @@ static void local_reopening_leaves_a_signed_cut(void **state)
 
 /* ---- crashes, limits ------------------------------------------------------------------------ */
 
+static void remove_state(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/unit/%s", state_root, name);
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Who ended behind the texts left the kernel without the cut, the disk and the journal without the
+ * order: that the texts are there says nothing about the rest. */
+static void cut_that_came_half_into_force_is_finished_when_it_comes_again(void **state)
+{
+	char *cut = order("cut", "target: class:hospital\ntarget: all\n", "a"), path[128];
+	struct orders saved = {0};
+	uint64_t first;
+
+	start_anew(*state);
+	expect(*state, cut, 0);
+	first = fake.orders[0].id;
+	fake.cut_count = 0;
+	fake.order_count = 1; /* and not even all of these */
+	fake_raise();
+	remove_state("orders");
+	remove_state("orders.json");
+	remove_state("orders.json.copy");
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 2);
+	assert_int_equal(fake.order_count, 2);
+	assert_int_equal(fake.orders[0].id, first);
+	snprintf(path, sizeof(path), "%s/unit/orders.json", state_root);
+	assert_int_equal(orders_load(path, &saved), 0);
+	assert_int_equal(saved.count, 2);
+	orders_free(&saved);
+	fake.calls[0] = '\0';
+	expect(*state, cut, 0); /* now it is known */
+	assert_null(strstr(fake.calls, "set_cuts"));
+	free(cut);
+}
+
 /* A guard whose policy is not on disk: its names are not known, but it has them. */
 static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
 {
@@ -335,6 +374,45 @@ static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
 	free(cut);
 	free(other);
 	free(address);
+}
+
+static char *targets(const char *word, unsigned int from, unsigned int count)
+{
+	char *lines = calloc(count, 48);
+
+	for (unsigned int i = 0; i < count; i++)
+		sprintf(lines + strlen(lines), "target: addr:%s.%u.0/24\n", word, from + i);
+	return lines;
+}
+
+/* What finds no room is what a reopening lets back, and not the cut. */
+static void cut_comes_before_what_of_it_was_let_back(void **state)
+{
+	char *many = targets("10.0", 0, 100), *lines, *cut, *back;
+	size_t cuts = 0;
+
+	start_anew(*state);
+	for (size_t i = 0; i < WEIR_MAX_ORDERS - 150; i++) {
+		fake.orders[i] = (struct weir_order){.id = i + 1};
+		strcpy(fake.orders[i].target, "addr:192.0.2.1");
+		strcpy(fake.orders[i].reason, "x");
+	}
+	fake.order_count = WEIR_MAX_ORDERS - 150;
+	fake_raise();
+	cut = order("cut", many, "a");
+	assert_int_not_equal(asprintf(&lines, "cut: %s\ntarget: all@service:sftp\n", id_of(cut)),
+			     -1);
+	back = order("reopen", lines, "ab");
+	expect(*state, back, 0);
+	expect(*state, cut, 0);
+	for (size_t i = 0; i < fake.order_count; i++)
+		cuts += fake.orders[i].parent == 0 && order_is_signed(&fake.orders[i]);
+	assert_int_equal(cuts, 100);
+	assert_int_equal(fake.order_count, WEIR_MAX_ORDERS);
+	free(many);
+	free(lines);
+	free(cut);
+	free(back);
 }
 
 /* ---- signers -------------------------------------------------------------------------------- */
@@ -456,7 +534,9 @@ int main(void)
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
+		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
 		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),
+		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
 	};

@@ -52,11 +52,37 @@ static uint64_t end_of(const struct order_request *request, uint64_t now)
 	return request->for_ns ? now + request->for_ns : 0;
 }
 
+/* A cut of the signed order that is there already: who ended between the kernel and the disk left
+ * it half done. 0: it is not there. */
+static uint64_t find_cut(const struct orders *orders, const struct order_origin *origin,
+			 const char *target)
+{
+	for (size_t i = 0; origin && i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+
+		if (!order->parent && order_is_of(order, origin->body) &&
+		    strcmp(order->target, target) == 0)
+			return order->id;
+	}
+	return 0;
+}
+
+static int add_cut(struct orders *orders, const struct order_request *request,
+		   const struct order_text *text, uint64_t *first)
+{
+	uint64_t id = find_cut(orders, request->origin, text->target);
+	int r = id ? 0 : orders_add_cut(orders, text, &id);
+
+	if (r == 0 && !*first)
+		*first = id;
+	return r;
+}
+
 /* What reopenings that came before their cut let back of it. */
 static int let_back(const struct host *host, const struct order_origin *origin, uint64_t cut,
 		    struct order_text *text, struct orders *orders)
 {
-	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
+	for (size_t i = 0; i < origin->let_back_count; i++) {
 		enum let_back how;
 		uint64_t exception;
 		int r;
@@ -69,29 +95,51 @@ static int let_back(const struct host *host, const struct order_origin *origin, 
 	return 0;
 }
 
+/* The cuts have come first: what finds no room behind them stays cut. */
+static int let_back_all(struct host *host, const struct order_request *request,
+			struct order_text *text, struct orders *orders)
+{
+	int r = 0;
+
+	for (size_t i = 0; request->origin && i < request->target_count && r == 0; i++)
+		r = let_back(host, request->origin,
+			     find_cut(orders, request->origin, request->target[i]), text, orders);
+	if (r != -ENOSPC)
+		return r;
+	host_tell(host, "no-room", RECORD_HIGH,
+		  (struct record_field[]){{"order", request->origin->id, 0}}, 1,
+		  "there are %d orders: what reopenings let back of order %.12s stays cut in part",
+		  WEIR_MAX_ORDERS, request->origin->id);
+	return 0;
+}
+
 static int add_cuts(struct host *host, const struct order_request *request, struct orders *orders,
 		    uint64_t *first, char **problem)
 {
 	uint64_t now = host_wall(host);
+	struct order_text text = {.reason = request->reason,
+				  .by = request->by,
+				  .since_ns = now,
+				  .until_ns = end_of(request, now),
+				  .body = request->origin ? request->origin->body : NULL};
+	int r = 0;
 
-	for (size_t i = 0; i < request->target_count; i++) {
-		struct order_text text = {.target = request->target[i],
-					  .reason = request->reason,
-					  .by = request->by,
-					  .since_ns = now,
-					  .until_ns = end_of(request, now),
-					  .body = request->origin ? request->origin->body : NULL};
-		uint64_t id;
-		int r = orders_add_cut(orders, &text, &id);
-
-		if (r == 0)
-			r = let_back(host, request->origin, id, &text, orders);
-		if (r < 0)
-			return orders_problem(r, &text, problem);
-		if (!*first)
-			*first = id;
+	for (size_t i = 0; i < request->target_count && r == 0; i++) {
+		text.target = request->target[i];
+		r = add_cut(orders, request, &text, first);
 	}
-	return 0;
+	if (r == 0)
+		r = let_back_all(host, request, &text, orders);
+	return r < 0 ? orders_problem(r, &text, problem) : 0;
+}
+
+/* Whether the order is a cut of this request's, whose first one is `first`. */
+static bool is_its_cut(const struct order_request *request, uint64_t first,
+		       const struct weir_order *order)
+{
+	if (order->parent)
+		return false;
+	return request->origin ? order_is_of(order, request->origin->body) : order->id >= first;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -106,13 +154,14 @@ void cut_put_result(struct json_out *reply, const struct sever_result *result)
 	json_put_text(reply, "way", result->by_iterator ? "iterator" : "sock_diag");
 }
 
-static void put_cuts(struct json_out *reply, const struct orders *orders, uint64_t first)
+static void put_cuts(struct json_out *reply, const struct orders *orders,
+		     const struct order_request *request, uint64_t first)
 {
 	json_open(reply, "cuts", '[');
 	for (size_t i = 0; i < orders->count; i++) {
 		char id[24];
 
-		if (orders->item[i].id < first || orders->item[i].parent)
+		if (!is_its_cut(request, first, &orders->item[i]))
 			continue;
 		order_format(orders->item[i].id, id, sizeof(id));
 		json_open(reply, NULL, '{');
@@ -125,7 +174,8 @@ static void put_cuts(struct json_out *reply, const struct orders *orders, uint64
 
 /* ---- the order ------------------------------------------------------------------------------ */
 
-static void tell_cuts(struct host *host, uint64_t first, const struct sever_result *result)
+static void tell_cuts(struct host *host, const struct order_request *request, uint64_t first,
+		      const struct sever_result *result)
 {
 	for (size_t i = 0; i < host->orders.count; i++) {
 		const struct weir_order *order = &host->orders.item[i];
@@ -138,7 +188,7 @@ static void tell_cuts(struct host *host, uint64_t first, const struct sever_resu
 			{"ended_connections", NULL, result->ended},
 		};
 
-		if (order->id < first || order->parent)
+		if (!is_its_cut(request, first, order))
 			continue;
 		order_format(order->id, id, sizeof(id));
 		host_tell(host, "cut", RECORD_HIGH, field, sizeof(field) / sizeof(field[0]),
@@ -161,7 +211,7 @@ static int journal_cuts(struct host *host, const struct order_request *request, 
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->id < first || order->parent)
+		if (!is_its_cut(request, first, order))
 			continue;
 		order_format(order->id, id[count], sizeof(*id));
 		target[count] = order->target;
@@ -202,9 +252,9 @@ static int end_and_save(struct host *host, const struct order_request *request, 
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
 	written = journal_cuts(host, request, first, &result, in_part);
 	cut_put_result(reply, &result);
-	put_cuts(reply, &host->orders, first);
+	put_cuts(reply, &host->orders, request, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
-	tell_cuts(host, first, &result);
+	tell_cuts(host, request, first, &result);
 	if (kept < 0)
 		return tell_problem(
 			problem, DONE_IN_PART,
