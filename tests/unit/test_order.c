@@ -181,13 +181,13 @@ static void cuts_end_in_their_time(void **state)
 	cut(&orders, "partner:1", 0);
 	cut(&orders, "partner:2", 200);
 	id = cut(&orders, "partner:3", 100);
-	assert_int_equal(orders_next_end(&orders), 100);
-	assert_int_equal(orders_expired(&orders, 99), 0);
-	assert_int_equal(orders_expired(&orders, 100), id);
+	assert_int_equal(orders_next_end(&orders, true), 100);
+	assert_int_equal(orders_expired(&orders, 99, true), 0);
+	assert_int_equal(orders_expired(&orders, 100, true), id);
 	orders_remove_cut(&orders, id);
-	assert_int_equal(orders_next_end(&orders), 200);
+	assert_int_equal(orders_next_end(&orders, true), 200);
 	orders_remove_cut(&orders, 2);
-	assert_int_equal(orders_next_end(&orders), 0);
+	assert_int_equal(orders_next_end(&orders, true), 0);
 	orders_free(&orders);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/a_host.h"
 #include "tests/unit/signing.h"
+#include "user/daemon/cutting.h"
 #include "user/order/document.h"
 
 enum { TEXT = 16384 };
@@ -376,6 +377,31 @@ static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
 	free(address);
 }
 
+/* By a clock that nobody confirmed, no cut is over. */
+static void unconfirmed_clock_ends_no_signed_cut(void **state)
+{
+	struct host *host = *state;
+	char *cut = order("cut", "target: all\nuntil: 2026-11-26T16:04:05Z\n", "a");
+	uint64_t offset = fake.control.wall_offset_ns;
+
+	start_anew(host);
+	fake.control.hours_closed = 1;
+	fake.control.wall_offset_ns += 10 * 365 * NS_PER_DAY;
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 1);
+	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(fake.cut_count, 1);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 1);
+	fake.control.hours_closed = 0;
+	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(fake.cut_count, 0);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 0);
+	fake.control.wall_offset_ns = offset;
+	free(cut);
+}
+
 static char *targets(const char *word, unsigned int from, unsigned int count)
 {
 	char *lines = calloc(count, 48);
@@ -536,6 +562,7 @@ int main(void)
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
 		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
 		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),
+		cmocka_unit_test(unconfirmed_clock_ends_no_signed_cut),
 		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),

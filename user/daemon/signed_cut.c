@@ -129,12 +129,21 @@ static bool is_let_back(const struct let_back_set *set, const char *target)
 	return false;
 }
 
+/* A clock that nobody confirmed ends no signed cut. */
+static bool is_past_end(const struct taking *taking)
+{
+	const struct host *host = taking->host;
+	uint64_t until_ns = taking->document.until_ns;
+
+	return until_ns && until_ns <= host_wall(host) && !guard_control(host->guard).hours_closed;
+}
+
 /* Whether nothing is left of it to cut. */
 static bool is_over(const struct taking *taking, const struct let_back_set *set)
 {
 	const struct document *document = &taking->document;
 
-	if (set->is_all || (document->until_ns && document->until_ns <= host_wall(taking->host)))
+	if (set->is_all || is_past_end(taking))
 		return true;
 	for (size_t i = 0; i < document->targets.count; i++) {
 		if (!is_let_back(set, document->targets.item[i]))

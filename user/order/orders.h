@@ -58,10 +58,10 @@ int orders_add_exception(struct orders *orders, uint64_t cut, const struct order
 /* The cut with its exceptions. -ENOENT. */
 int orders_remove_cut(struct orders *orders, uint64_t id);
 
-/* The first cut whose time is over at `wall_ns`, or 0. */
-uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns);
-/* When the next cut ends (wall), or 0 when none does. */
-uint64_t orders_next_end(const struct orders *orders);
+/* The first cut whose time is over at `wall_ns`, or 0; without `with_signed` of the local ones. */
+uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns, bool with_signed);
+/* When the next of them ends (wall), or 0 when none does. */
+uint64_t orders_next_end(const struct orders *orders, bool with_signed);
 
 /* Fills the target's fields of `entry`; anything but 0 ends the compilation with that value. */
 typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_entry *entry,
