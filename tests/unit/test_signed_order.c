@@ -402,6 +402,38 @@ static void unconfirmed_clock_ends_no_signed_cut(void **state)
 	free(cut);
 }
 
+static const char large_policy[] = "weir: 1\nname: large\nmode: enforce\n"
+				   "services:\n  sftp: {cgroup: system.slice/sftp.service}\n"
+				   "strangers: {calls: deny, total: none}\n"
+				   "partners:\n";
+
+/* An order for many hosts names much that one of them does not have; to look for names near to
+ * these among 5000 would hold it up for seconds, and each later one as well. */
+static void unknown_names_hold_up_no_cut(void **state)
+{
+	struct host *host = *state;
+	char *policy = calloc(5000, 64), *at = stpcpy(policy, large_policy);
+	char *lines = calloc(250, 48), *cut;
+	uint64_t began;
+
+	start_anew(host);
+	for (unsigned int i = 0; i < 5000; i++)
+		at += sprintf(at, "  klinik-%04u-hamburg: {addresses: [10.%u.%u.0/28]}\n", i,
+			      i >> 8, i & 255);
+	for (unsigned int i = 0; i < 250; i++)
+		sprintf(lines + strlen(lines), "target: partner:praxis-%04u-muenche\n", i);
+	take_policy(host, policy);
+	cut = order("cut", lines, "a");
+	began = boot_now();
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 250);
+	assert_in_range(boot_now() - began, 0, 2 * NS_PER_SECOND);
+	take_policy(host, a_policy);
+	free(policy);
+	free(lines);
+	free(cut);
+}
+
 static char *targets(const char *word, unsigned int from, unsigned int count)
 {
 	char *lines = calloc(count, 48);
@@ -563,6 +595,7 @@ int main(void)
 		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
 		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),
 		cmocka_unit_test(unconfirmed_clock_ends_no_signed_cut),
+		cmocka_unit_test(unknown_names_hold_up_no_cut),
 		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),

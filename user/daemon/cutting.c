@@ -11,6 +11,7 @@
 #include "user/daemon/dry_run.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
+#include "user/policy/target.h"
 
 void order_format(uint64_t id, char *text, size_t size)
 {
@@ -30,17 +31,19 @@ void latch_format(uint64_t account, char *text, size_t size)
 static int check_targets(const struct host *host, const struct order_request *request,
 			 size_t *matched, char **problem)
 {
-	for (size_t i = 0; i < request->target_count; i++) {
-		struct weir_cut_entry entry;
-		int r = host_resolve(host, request->target[i], &entry, problem);
+	bool may_be_missing = request->origin && !host->is_foreign;
 
-		*matched += r == 0;
-		if (r == -ENOENT && request->origin && !host->is_foreign) {
-			free(TAKE_PTR(*problem));
+	for (size_t i = 0; i < request->target_count; i++) {
+		const char *target = request->target[i];
+		struct weir_cut_entry entry;
+		int r;
+
+		if (may_be_missing && target_resolve(&host->image, target, &entry, NULL) == -ENOENT)
 			continue;
-		}
+		r = host_resolve(host, target, &entry, problem);
 		if (r < 0)
 			return r;
+		++*matched;
 	}
 	return 0;
 }

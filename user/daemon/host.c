@@ -248,17 +248,15 @@ struct resolving {
 /* Of a foreign policy no name is known, and so it may have any. */
 static bool may_be_in_force(const struct host *host, const struct weir_order *order)
 {
-	_cleanup_free_ char *why = NULL;
 	struct weir_cut_entry entry;
 
-	return host->is_foreign || target_resolve(&host->image, order->target, &entry, &why) == 0;
+	return host->is_foreign || target_resolve(&host->image, order->target, &entry, NULL) == 0;
 }
 
 static int resolve(const struct weir_order *order, struct weir_cut_entry *entry, void *data)
 {
 	struct resolving *resolving = data;
-	_cleanup_free_ char *why = NULL;
-	int r = target_resolve(resolving->image, order->target, entry, &why);
+	int r = target_resolve(resolving->image, order->target, entry, NULL);
 
 	if (r == 0 || r == -ENOMEM)
 		return r;

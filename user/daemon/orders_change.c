@@ -102,11 +102,10 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 /* In doubt they do: an exception lets back only what its cut covers, and so does no harm. */
 static bool may_meet(const struct image *image, const char *cut, const char *target)
 {
-	_cleanup_free_ char *why = NULL, *other = NULL;
 	struct weir_cut_entry of_cut, of_target;
 
-	return target_resolve(image, cut, &of_cut, &why) < 0 ||
-	       target_resolve(image, target, &of_target, &other) < 0 ||
+	return target_resolve(image, cut, &of_cut, NULL) < 0 ||
+	       target_resolve(image, target, &of_target, NULL) < 0 ||
 	       cover_of(image, &of_cut, &of_target) != COVER_NONE;
 }
 
