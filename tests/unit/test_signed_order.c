@@ -260,6 +260,38 @@ static void what_was_taken_is_not_judged_again(void **state)
 	free(text);
 }
 
+static char *kept(const char *cut, const char *order)
+{
+	char path[256], *text;
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/unit/orders/%s/%s", state_root, id_of(cut), id_of(order));
+	assert_int_equal(file_read(path, DOCUMENT_MAX_BYTES, &text, &length), 0);
+	return text;
+}
+
+/* That the kernel refused it the first time does not make the second one's signatures count. */
+static void signatures_that_counted_stay_in_the_archive(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *back = reopening(cut, "", "ab");
+	char *bare = strdup(back), *text;
+
+	*strstr(bare, "-----BEGIN") = '\0';
+	start_anew(*state);
+	expect(*state, cut, 0);
+	fake.fail_set_cuts = -EIO;
+	expect(*state, back, 1);
+	fake.fail_set_cuts = 0;
+	expect(*state, bare, 0); /* it was accepted once */
+	assert_int_equal(fake.cut_count, 0);
+	text = kept(cut, back);
+	assert_string_equal(text, back);
+	free(text);
+	free(cut);
+	free(back);
+	free(bare);
+}
+
 /* While nobody confirmed the clock, a cut is taken and nothing is let back. */
 static void unconfirmed_clock_lets_nothing_back(void **state)
 {
@@ -590,6 +622,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_kept_cuts_and_lets_nothing_back),
 		cmocka_unit_test(known_cut_that_was_lost_is_carried_out_again),
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
+		cmocka_unit_test(signatures_that_counted_stay_in_the_archive),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
 		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
