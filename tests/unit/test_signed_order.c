@@ -244,11 +244,11 @@ static void known_cut_that_was_lost_is_carried_out_again(void **state)
 static void what_was_taken_is_not_judged_again(void **state)
 {
 	char *cut = order("cut", "target: all\n", "a"), *other = order("cut", "target: all\n", "a");
-	char *signers = take_file("allowed_signers"), *text;
+	char *signers = take_file("allowed_signers"), *public = public_of("b"), *text;
 
 	start_anew(*state);
 	expect(*state, cut, 0);
-	assert_int_not_equal(asprintf(&text, "b namespaces=\"cut@weir\" %s\n", public_of("b")), -1);
+	assert_int_not_equal(asprintf(&text, "b namespaces=\"cut@weir\" %s\n", public), -1);
 	put_file("allowed_signers", text);
 	expect(*state, cut, 0);
 	expect(*state, other, 1);
@@ -257,6 +257,7 @@ static void what_was_taken_is_not_judged_again(void **state)
 	free(cut);
 	free(other);
 	free(signers);
+	free(public);
 	free(text);
 }
 
