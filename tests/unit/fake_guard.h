@@ -17,9 +17,9 @@
 struct guard {
 	struct weir_control control;
 	struct weir_policy_head head;
-	struct weir_order orders[64];
+	struct weir_order orders[WEIR_MAX_ORDERS];
 	size_t order_count;
-	struct weir_cut_entry cuts[64];
+	struct weir_cut_entry cuts[WEIR_CUT_ENTRIES];
 	size_t cut_count;
 	struct weir_meter meters[8];
 	uint64_t meter_keys[8];

@@ -163,10 +163,15 @@ static void there_is_an_end_to_them(void **state)
 {
 	struct orders orders = {0};
 	struct order_text text = {.target = "all", .reason = "why", .by = ""};
+	const uint8_t body[32] = {1};
 	uint64_t id;
 
 	(void)state;
-	for (size_t i = 0; i < WEIR_MAX_ORDERS; i++)
+	for (size_t i = 0; i < WEIR_MAX_ORDERS - ORDERS_FOR_SIGNED; i++)
+		assert_int_equal(orders_add_cut(&orders, &text, &id), 0);
+	assert_int_equal(orders_add_cut(&orders, &text, &id), -ENOSPC);
+	text.body = body;
+	for (size_t i = 0; i < ORDERS_FOR_SIGNED; i++)
 		assert_int_equal(orders_add_cut(&orders, &text, &id), 0);
 	assert_int_equal(orders_add_cut(&orders, &text, &id), -ENOSPC);
 	orders_free(&orders);
@@ -181,13 +186,13 @@ static void cuts_end_in_their_time(void **state)
 	cut(&orders, "partner:1", 0);
 	cut(&orders, "partner:2", 200);
 	id = cut(&orders, "partner:3", 100);
-	assert_int_equal(orders_next_end(&orders), 100);
-	assert_int_equal(orders_expired(&orders, 99), 0);
-	assert_int_equal(orders_expired(&orders, 100), id);
+	assert_int_equal(orders_next_end(&orders, true), 100);
+	assert_int_equal(orders_expired(&orders, 99, true), 0);
+	assert_int_equal(orders_expired(&orders, 100, true), id);
 	orders_remove_cut(&orders, id);
-	assert_int_equal(orders_next_end(&orders), 200);
+	assert_int_equal(orders_next_end(&orders, true), 200);
 	orders_remove_cut(&orders, 2);
-	assert_int_equal(orders_next_end(&orders), 0);
+	assert_int_equal(orders_next_end(&orders, true), 0);
 	orders_free(&orders);
 }
 

@@ -5,9 +5,10 @@
  */
 #include "tests/unit/a_host.h"
 #include "tests/unit/signing.h"
+#include "user/daemon/cutting.h"
 #include "user/order/document.h"
 
-enum { TEXT = 4096 };
+enum { TEXT = 16384 };
 
 static unsigned int made;
 
@@ -244,11 +245,11 @@ static void known_cut_that_was_lost_is_carried_out_again(void **state)
 static void what_was_taken_is_not_judged_again(void **state)
 {
 	char *cut = order("cut", "target: all\n", "a"), *other = order("cut", "target: all\n", "a");
-	char *signers = take_file("allowed_signers"), *text;
+	char *signers = take_file("allowed_signers"), *public = public_of("b"), *text;
 
 	start_anew(*state);
 	expect(*state, cut, 0);
-	assert_int_not_equal(asprintf(&text, "b namespaces=\"cut@weir\" %s\n", public_of("b")), -1);
+	assert_int_not_equal(asprintf(&text, "b namespaces=\"cut@weir\" %s\n", public), -1);
 	put_file("allowed_signers", text);
 	expect(*state, cut, 0);
 	expect(*state, other, 1);
@@ -257,7 +258,40 @@ static void what_was_taken_is_not_judged_again(void **state)
 	free(cut);
 	free(other);
 	free(signers);
+	free(public);
 	free(text);
+}
+
+static char *kept(const char *cut, const char *order)
+{
+	char path[256], *text;
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/unit/orders/%s/%s", state_root, id_of(cut), id_of(order));
+	assert_int_equal(file_read(path, DOCUMENT_MAX_BYTES, &text, &length), 0);
+	return text;
+}
+
+/* That the kernel refused it the first time does not make the second one's signatures count. */
+static void signatures_that_counted_stay_in_the_archive(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *back = reopening(cut, "", "ab");
+	char *bare = strdup(back), *text;
+
+	*strstr(bare, "-----BEGIN") = '\0';
+	start_anew(*state);
+	expect(*state, cut, 0);
+	fake.fail_set_cuts = -EIO;
+	expect(*state, back, 1);
+	fake.fail_set_cuts = 0;
+	expect(*state, bare, 0); /* it was accepted once */
+	assert_int_equal(fake.cut_count, 0);
+	text = kept(cut, back);
+	assert_string_equal(text, back);
+	free(text);
+	free(cut);
+	free(back);
+	free(bare);
 }
 
 /* While nobody confirmed the clock, a cut is taken and nothing is let back. */
@@ -302,6 +336,178 @@ static void local_reopening_leaves_a_signed_cut(void **state)
 	assert_int_equal(fake.cut_count, 1);
 	free(cut);
 }
+
+/* ---- crashes, limits ------------------------------------------------------------------------ */
+
+static void remove_state(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/unit/%s", state_root, name);
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Who ended behind the texts left the kernel without the cut, the disk and the journal without the
+ * order: that the texts are there says nothing about the rest. */
+static void cut_that_came_half_into_force_is_finished_when_it_comes_again(void **state)
+{
+	char *cut = order("cut", "target: class:hospital\ntarget: all\n", "a"), path[128];
+	struct orders saved = {0};
+	uint64_t first;
+
+	start_anew(*state);
+	expect(*state, cut, 0);
+	first = fake.orders[0].id;
+	fake.cut_count = 0;
+	fake.order_count = 1; /* and not even all of these */
+	fake_raise();
+	remove_state("orders");
+	remove_state("orders.json");
+	remove_state("orders.json.copy");
+	expect(*state, cut, 0);
+	assert_int_equal(fake.cut_count, 2);
+	assert_int_equal(fake.order_count, 2);
+	assert_int_equal(fake.orders[0].id, first);
+	snprintf(path, sizeof(path), "%s/unit/orders.json", state_root);
+	assert_int_equal(orders_load(path, &saved), 0);
+	assert_int_equal(saved.count, 2);
+	orders_free(&saved);
+	fake.calls[0] = '\0';
+	expect(*state, cut, 0); /* now it is known */
+	assert_null(strstr(fake.calls, "set_cuts"));
+	free(cut);
+}
+
+/* A guard whose policy is not on disk: its names are not known, but it has them. */
+static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
+{
+	struct host *host = *state;
+	char *cut = order("cut", "target: partner:nord\n", "a");
+	char *other = order("cut", "target: partner:sued\n", "a");
+	char *address = order("cut", "target: addr:192.0.2.0/24\n", "a");
+	struct image image = {0};
+	json_object *answer;
+
+	start_anew(host);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	assert_int_equal(default_image(wall_now(), &image), 0);
+	assert_int_equal(host_take_image(host, &image, NULL), 0);
+	host->is_foreign = true;
+	answer = ask(host, "{\"request\":\"cut\",\"targets\":[\"addr:192.0.2.1\"],"
+			   "\"reason\":\"x\"}");
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	expect_code(answer, 1);
+	json_object_put(answer);
+	expect(host, address, 1);
+	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
+	start_anew(host);
+	expect(host, other, 1); /* and not "matched 0" */
+	expect(host, address, 0);
+	host->is_foreign = false;
+	take_policy(host, a_policy);
+	free(cut);
+	free(other);
+	free(address);
+}
+
+/* By a clock that nobody confirmed, no cut is over. */
+static void unconfirmed_clock_ends_no_signed_cut(void **state)
+{
+	struct host *host = *state;
+	char *cut = order("cut", "target: all\nuntil: 2026-11-26T16:04:05Z\n", "a");
+	uint64_t offset = fake.control.wall_offset_ns;
+
+	start_anew(host);
+	fake.control.hours_closed = 1;
+	fake.control.wall_offset_ns += 10 * 365 * NS_PER_DAY;
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 1);
+	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(fake.cut_count, 1);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 1);
+	fake.control.hours_closed = 0;
+	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(fake.cut_count, 0);
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 0);
+	fake.control.wall_offset_ns = offset;
+	free(cut);
+}
+
+static const char large_policy[] = "weir: 1\nname: large\nmode: enforce\n"
+				   "services:\n  sftp: {cgroup: system.slice/sftp.service}\n"
+				   "strangers: {calls: deny, total: none}\n"
+				   "partners:\n";
+
+/* An order for many hosts names much that one of them does not have; to look for names near to
+ * these among 5000 would hold it up for seconds, and each later one as well. */
+static void unknown_names_hold_up_no_cut(void **state)
+{
+	struct host *host = *state;
+	char *policy = calloc(5000, 64), *at = stpcpy(policy, large_policy);
+	char *lines = calloc(250, 48), *cut;
+	uint64_t began;
+
+	start_anew(host);
+	for (unsigned int i = 0; i < 5000; i++)
+		at += sprintf(at, "  klinik-%04u-hamburg: {addresses: [10.%u.%u.0/28]}\n", i,
+			      i >> 8, i & 255);
+	for (unsigned int i = 0; i < 250; i++)
+		sprintf(lines + strlen(lines), "target: partner:praxis-%04u-muenche\n", i);
+	take_policy(host, policy);
+	cut = order("cut", lines, "a");
+	began = boot_now();
+	expect(host, cut, 0);
+	assert_int_equal(fake.cut_count, 250);
+	assert_in_range(boot_now() - began, 0, 2 * NS_PER_SECOND);
+	take_policy(host, a_policy);
+	free(policy);
+	free(lines);
+	free(cut);
+}
+
+static char *targets(const char *word, unsigned int from, unsigned int count)
+{
+	char *lines = calloc(count, 48);
+
+	for (unsigned int i = 0; i < count; i++)
+		sprintf(lines + strlen(lines), "target: addr:%s.%u.0/24\n", word, from + i);
+	return lines;
+}
+
+/* What finds no room is what a reopening lets back, and not the cut. */
+static void cut_comes_before_what_of_it_was_let_back(void **state)
+{
+	char *many = targets("10.0", 0, 100), *lines, *cut, *back;
+	size_t cuts = 0;
+
+	start_anew(*state);
+	for (size_t i = 0; i < WEIR_MAX_ORDERS - 150; i++) {
+		fake.orders[i] = (struct weir_order){.id = i + 1};
+		strcpy(fake.orders[i].target, "addr:192.0.2.1");
+		strcpy(fake.orders[i].reason, "x");
+	}
+	fake.order_count = WEIR_MAX_ORDERS - 150;
+	fake_raise();
+	cut = order("cut", many, "a");
+	assert_int_not_equal(asprintf(&lines, "cut: %s\ntarget: all@service:sftp\n", id_of(cut)),
+			     -1);
+	back = order("reopen", lines, "ab");
+	expect(*state, back, 0);
+	expect(*state, cut, 0);
+	for (size_t i = 0; i < fake.order_count; i++)
+		cuts += fake.orders[i].parent == 0 && order_is_signed(&fake.orders[i]);
+	assert_int_equal(cuts, 100);
+	assert_int_equal(fake.order_count, WEIR_MAX_ORDERS);
+	free(many);
+	free(lines);
+	free(cut);
+	free(back);
+}
+
+/* ---- signers -------------------------------------------------------------------------------- */
 
 /* "a b": an allowed_signers with these, who may also change it; malloc'd. */
 static char *list_of(const char *names)
@@ -508,8 +714,14 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_kept_cuts_and_lets_nothing_back),
 		cmocka_unit_test(known_cut_that_was_lost_is_carried_out_again),
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
+		cmocka_unit_test(signatures_that_counted_stay_in_the_archive),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
+		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
+		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),
+		cmocka_unit_test(unconfirmed_clock_ends_no_signed_cut),
+		cmocka_unit_test(unknown_names_hold_up_no_cut),
+		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(a_base_never_goes_back),
 		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),

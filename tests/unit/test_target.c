@@ -128,6 +128,7 @@ static void test_bad(void **state)
 			print_error("%s: %s\n", bad[i].text, problem);
 		assert_non_null(strstr(problem, bad[i].part));
 		assert_null(strchr(problem, '\n'));
+		assert_int_equal(target_resolve(&image, bad[i].text, &entry, NULL), bad[i].error);
 		assert_int_equal(entry.order, 77);
 		free(problem);
 	}

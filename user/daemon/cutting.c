@@ -11,6 +11,7 @@
 #include "user/daemon/dry_run.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
+#include "user/policy/target.h"
 
 void order_format(uint64_t id, char *text, size_t size)
 {
@@ -24,22 +25,25 @@ void latch_format(uint64_t account, char *text, size_t size)
 
 /*
  * Every target must be one of the policy's before anything is done. Not of a signed order, which is
- * for many hosts: what is not here now is kept, and cut when a policy brings it.
+ * for many hosts: what is not here now is kept, and cut when a policy brings it; but whether a
+ * foreign policy has it cannot be said.
  */
 static int check_targets(const struct host *host, const struct order_request *request,
 			 size_t *matched, char **problem)
 {
-	for (size_t i = 0; i < request->target_count; i++) {
-		struct weir_cut_entry entry;
-		int r = host_resolve(host, request->target[i], &entry, problem);
+	bool may_be_missing = request->origin && !host->is_foreign;
 
-		*matched += r == 0;
-		if (r == -ENOENT && request->origin) {
-			free(TAKE_PTR(*problem));
+	for (size_t i = 0; i < request->target_count; i++) {
+		const char *target = request->target[i];
+		struct weir_cut_entry entry;
+		int r;
+
+		if (may_be_missing && target_resolve(&host->image, target, &entry, NULL) == -ENOENT)
 			continue;
-		}
+		r = host_resolve(host, target, &entry, problem);
 		if (r < 0)
 			return r;
+		++*matched;
 	}
 	return 0;
 }
@@ -51,11 +55,37 @@ static uint64_t end_of(const struct order_request *request, uint64_t now)
 	return request->for_ns ? now + request->for_ns : 0;
 }
 
+/* A cut of the signed order that is there already: who ended between the kernel and the disk left
+ * it half done. 0: it is not there. */
+static uint64_t find_cut(const struct orders *orders, const struct order_origin *origin,
+			 const char *target)
+{
+	for (size_t i = 0; origin && i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+
+		if (!order->parent && order_is_of(order, origin->body) &&
+		    strcmp(order->target, target) == 0)
+			return order->id;
+	}
+	return 0;
+}
+
+static int add_cut(struct orders *orders, const struct order_request *request,
+		   const struct order_text *text, uint64_t *first)
+{
+	uint64_t id = find_cut(orders, request->origin, text->target);
+	int r = id ? 0 : orders_add_cut(orders, text, &id);
+
+	if (r == 0 && !*first)
+		*first = id;
+	return r;
+}
+
 /* What reopenings that came before their cut let back of it. */
 static int let_back(const struct host *host, const struct order_origin *origin, uint64_t cut,
 		    struct order_text *text, struct orders *orders)
 {
-	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
+	for (size_t i = 0; i < origin->let_back_count; i++) {
 		enum let_back how;
 		uint64_t exception;
 		int r;
@@ -68,29 +98,51 @@ static int let_back(const struct host *host, const struct order_origin *origin, 
 	return 0;
 }
 
+/* The cuts have come first: what finds no room behind them stays cut. */
+static int let_back_all(struct host *host, const struct order_request *request,
+			struct order_text *text, struct orders *orders)
+{
+	int r = 0;
+
+	for (size_t i = 0; request->origin && i < request->target_count && r == 0; i++)
+		r = let_back(host, request->origin,
+			     find_cut(orders, request->origin, request->target[i]), text, orders);
+	if (r != -ENOSPC)
+		return r;
+	host_tell(host, "no-room", RECORD_HIGH,
+		  (struct record_field[]){{"order", request->origin->id, 0}}, 1,
+		  "there are %d orders: what reopenings let back of order %.12s stays cut in part",
+		  WEIR_MAX_ORDERS, request->origin->id);
+	return 0;
+}
+
 static int add_cuts(struct host *host, const struct order_request *request, struct orders *orders,
 		    uint64_t *first, char **problem)
 {
 	uint64_t now = host_wall(host);
+	struct order_text text = {.reason = request->reason,
+				  .by = request->by,
+				  .since_ns = now,
+				  .until_ns = end_of(request, now),
+				  .body = request->origin ? request->origin->body : NULL};
+	int r = 0;
 
-	for (size_t i = 0; i < request->target_count; i++) {
-		struct order_text text = {.target = request->target[i],
-					  .reason = request->reason,
-					  .by = request->by,
-					  .since_ns = now,
-					  .until_ns = end_of(request, now),
-					  .body = request->origin ? request->origin->body : NULL};
-		uint64_t id;
-		int r = orders_add_cut(orders, &text, &id);
-
-		if (r == 0)
-			r = let_back(host, request->origin, id, &text, orders);
-		if (r < 0)
-			return orders_problem(r, &text, problem);
-		if (!*first)
-			*first = id;
+	for (size_t i = 0; i < request->target_count && r == 0; i++) {
+		text.target = request->target[i];
+		r = add_cut(orders, request, &text, first);
 	}
-	return 0;
+	if (r == 0)
+		r = let_back_all(host, request, &text, orders);
+	return r < 0 ? orders_problem(r, &text, problem) : 0;
+}
+
+/* Whether the order is a cut of this request's, whose first one is `first`. */
+static bool is_its_cut(const struct order_request *request, uint64_t first,
+		       const struct weir_order *order)
+{
+	if (order->parent)
+		return false;
+	return request->origin ? order_is_of(order, request->origin->body) : order->id >= first;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -105,13 +157,14 @@ void cut_put_result(struct json_out *reply, const struct sever_result *result)
 	json_put_text(reply, "way", result->by_iterator ? "iterator" : "sock_diag");
 }
 
-static void put_cuts(struct json_out *reply, const struct orders *orders, uint64_t first)
+static void put_cuts(struct json_out *reply, const struct orders *orders,
+		     const struct order_request *request, uint64_t first)
 {
 	json_open(reply, "cuts", '[');
 	for (size_t i = 0; i < orders->count; i++) {
 		char id[24];
 
-		if (orders->item[i].id < first || orders->item[i].parent)
+		if (!is_its_cut(request, first, &orders->item[i]))
 			continue;
 		order_format(orders->item[i].id, id, sizeof(id));
 		json_open(reply, NULL, '{');
@@ -124,7 +177,8 @@ static void put_cuts(struct json_out *reply, const struct orders *orders, uint64
 
 /* ---- the order ------------------------------------------------------------------------------ */
 
-static void tell_cuts(struct host *host, uint64_t first, const struct sever_result *result)
+static void tell_cuts(struct host *host, const struct order_request *request, uint64_t first,
+		      const struct sever_result *result)
 {
 	for (size_t i = 0; i < host->orders.count; i++) {
 		const struct weir_order *order = &host->orders.item[i];
@@ -137,7 +191,7 @@ static void tell_cuts(struct host *host, uint64_t first, const struct sever_resu
 			{"ended_connections", NULL, result->ended},
 		};
 
-		if (order->id < first || order->parent)
+		if (!is_its_cut(request, first, order))
 			continue;
 		order_format(order->id, id, sizeof(id));
 		host_tell(host, "cut", RECORD_HIGH, field, sizeof(field) / sizeof(field[0]),
@@ -160,7 +214,7 @@ static int journal_cuts(struct host *host, const struct order_request *request, 
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->id < first || order->parent)
+		if (!is_its_cut(request, first, order))
 			continue;
 		order_format(order->id, id[count], sizeof(*id));
 		target[count] = order->target;
@@ -201,9 +255,9 @@ static int end_and_save(struct host *host, const struct order_request *request, 
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
 	written = journal_cuts(host, request, first, &result, in_part);
 	cut_put_result(reply, &result);
-	put_cuts(reply, &host->orders, first);
+	put_cuts(reply, &host->orders, request, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
-	tell_cuts(host, first, &result);
+	tell_cuts(host, request, first, &result);
 	if (kept < 0)
 		return tell_problem(
 			problem, DONE_IN_PART,

@@ -245,26 +245,25 @@ struct resolving {
 	char **problem;
 };
 
-static bool is_in_force(const struct host *host, const struct weir_order *order)
+/* Of a foreign policy no name is known, and so it may have any. */
+static bool may_be_in_force(const struct host *host, const struct weir_order *order)
 {
-	_cleanup_free_ char *why = NULL;
 	struct weir_cut_entry entry;
 
-	return target_resolve(&host->image, order->target, &entry, &why) == 0;
+	return host->is_foreign || target_resolve(&host->image, order->target, &entry, NULL) == 0;
 }
 
 static int resolve(const struct weir_order *order, struct weir_cut_entry *entry, void *data)
 {
 	struct resolving *resolving = data;
-	_cleanup_free_ char *why = NULL;
-	int r = target_resolve(resolving->image, order->target, entry, &why);
+	int r = target_resolve(resolving->image, order->target, entry, NULL);
 
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	*entry = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
 	if (order->parent) /* an exception without its object lets nothing back: only stricter */
 		return 0;
-	if (!resolving->lost && order_is_signed(order) && !is_in_force(resolving->host, order))
+	if (!resolving->lost && order_is_signed(order) && !may_be_in_force(resolving->host, order))
 		return 0;
 	if (!resolving->lost)
 		return tell_problem(resolving->problem, -ENOENT,

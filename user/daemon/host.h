@@ -107,7 +107,8 @@ int host_refresh_orders(struct host *host);
 /*
  * Against an image. An order whose name is not there becomes WEIR_TARGET_NOTHING and is counted in
  * *lost. NULL: then it is an error, -ENOENT with `problem`, but for a signed order, which may name
- * what this host never had: for that it is one only where the policy in force has the name.
+ * what this host never had: for that it is one only where the policy in force has the name, or is
+ * foreign and may have it.
  * `table->entry` is malloc'd.
  */
 int host_compile_orders(const struct host *host, const struct image *image,

@@ -102,11 +102,10 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 /* In doubt they do: an exception lets back only what its cut covers, and so does no harm. */
 static bool may_meet(const struct image *image, const char *cut, const char *target)
 {
-	_cleanup_free_ char *why = NULL, *other = NULL;
 	struct weir_cut_entry of_cut, of_target;
 
-	return target_resolve(image, cut, &of_cut, &why) < 0 ||
-	       target_resolve(image, target, &of_target, &other) < 0 ||
+	return target_resolve(image, cut, &of_cut, NULL) < 0 ||
+	       target_resolve(image, target, &of_target, NULL) < 0 ||
 	       cover_of(image, &of_cut, &of_target) != COVER_NONE;
 }
 
@@ -140,6 +139,10 @@ int orders_problem(int error, const struct order_text *text, char **problem)
 				    sizeof(((struct weir_order *)0)->reason) - 1,
 				    sizeof(((struct weir_order *)0)->target) - 1);
 	if (error == -ENOSPC)
-		return tell_problem(problem, error, "there are %d orders already", WEIR_MAX_ORDERS);
+		return tell_problem(
+			problem, error,
+			"there is no room for more cuts and exceptions: %d, and %d more "
+			"of signed orders",
+			WEIR_MAX_ORDERS - ORDERS_FOR_SIGNED, ORDERS_FOR_SIGNED);
 	return tell_problem(problem, error, "cannot add %s: %s", text->target, strerror(-error));
 }

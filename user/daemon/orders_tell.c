@@ -13,7 +13,6 @@
 void order_put(const struct host *host, const struct weir_order *cut, struct json_out *reply)
 {
 	struct weir_cut_entry entry;
-	_cleanup_free_ char *why = NULL;
 	char id[24];
 
 	order_format(cut->id, id, sizeof(id));
@@ -34,7 +33,7 @@ void order_put(const struct host *host, const struct weir_order *cut, struct jso
 	}
 	json_put_bool(reply, "has_object",
 		      host->is_foreign ||
-			      target_resolve(&host->image, cut->target, &entry, &why) == 0);
+			      target_resolve(&host->image, cut->target, &entry, NULL) == 0);
 	json_open(reply, "except", '[');
 	for (size_t i = 0; i < host->orders.count; i++) {
 		if (host->orders.item[i].parent == cut->id)
@@ -70,11 +69,10 @@ void latch_put(const struct host *host, const struct latch *latch, struct json_o
 static enum cover order_cover(const struct host *host, const struct weir_order *order,
 			      const struct weir_cut_entry *target)
 {
-	_cleanup_free_ char *why = NULL;
 	struct weir_cut_entry entry;
 	enum cover cover;
 
-	if (target_resolve(&host->image, order->target, &entry, &why) < 0)
+	if (target_resolve(&host->image, order->target, &entry, NULL) < 0)
 		return COVER_NONE;
 	cover = cover_of(&host->image, &entry, target);
 	/* cover_of() says "part" in doubt, where this page wants to know. */

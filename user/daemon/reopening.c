@@ -106,12 +106,11 @@ static int add_exception(struct reopening *work, uint64_t cut, const char *targe
 static enum cover cover_of_order(const struct reopening *work, const struct weir_order *order,
 				 const char *text, const struct weir_cut_entry *target)
 {
-	_cleanup_free_ char *why = NULL;
 	struct weir_cut_entry cut;
 
 	if (strcmp(order->target, text) == 0)
 		return COVER_SAME;
-	if (target_resolve(&work->host->image, order->target, &cut, &why) < 0)
+	if (target_resolve(&work->host->image, order->target, &cut, NULL) < 0)
 		return COVER_NONE;
 	return cover_of(&work->host->image, &cut, target);
 }

@@ -129,12 +129,21 @@ static bool is_let_back(const struct let_back_set *set, const char *target)
 	return false;
 }
 
+/* A clock that nobody confirmed ends no signed cut. */
+static bool is_past_end(const struct taking *taking)
+{
+	const struct host *host = taking->host;
+	uint64_t until_ns = taking->document.until_ns;
+
+	return until_ns && until_ns <= host_wall(host) && !guard_control(host->guard).hours_closed;
+}
+
 /* Whether nothing is left of it to cut. */
 static bool is_over(const struct taking *taking, const struct let_back_set *set)
 {
 	const struct document *document = &taking->document;
 
-	if (set->is_all || (document->until_ns && document->until_ns <= host_wall(taking->host)))
+	if (set->is_all || is_past_end(taking))
 		return true;
 	for (size_t i = 0; i < document->targets.count; i++) {
 		if (!is_let_back(set, document->targets.item[i]))
@@ -143,15 +152,18 @@ static bool is_over(const struct taking *taking, const struct let_back_set *set)
 	return true;
 }
 
-/* One that was taken before and is not in force although it is not over was lost with the state of
- * this host: it is carried out again. */
+/*
+ * One that was taken before and is not in force although it is not over was lost with the state of
+ * this host: it is carried out again. So is one that is there and was not kept: who carried it out
+ * ended before the end, and it is not known where.
+ */
 int take_cut(struct taking *taking)
 {
 	struct let_back_set set = {0};
 	int r;
 
-	if (is_in_force(taking)) /* who ended between kernel and disk left the text out */
-		return taking->is_known ? 0 : keep(taking, 0);
+	if (taking->is_known && is_in_force(taking))
+		return 0;
 	r = read_let_back(taking, &set);
 	if (r == 0 && is_over(taking, &set))
 		r = taking->is_known ? 0 : note_cut(taking);

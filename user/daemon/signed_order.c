@@ -42,6 +42,7 @@ static int judge(struct taking *taking, const struct trust *trust, struct judgem
 				    .clock_is_trusted = !guard_control(host->guard).hours_closed};
 
 	judge_document(&taking->document, &by, judgement);
+	taking->is_accepted = judgement->is_accepted;
 	note_signers(taking, judgement);
 	/* It was accepted once: its time, or that of a key, may be over since. */
 	if (!judgement->is_accepted && !taking->is_known)

@@ -7,6 +7,10 @@
  * and however often: a cut that was let back and comes again cuts nothing; a reopening that comes
  * before its cut waits for it. A cut is in the kernel before it is on disk; a reopening is on disk
  * first. It was judged when it came: a key that runs out later takes nothing back.
+ *
+ * That holds under one policy. An exception is made where both targets may mean a packet by the
+ * policy in force when it is made; one that changes what they mean later makes none, and so leaves
+ * more cut. A policy that keeps a name and gives it other addresses moves the cut with the name.
  */
 #ifndef WEIR_SIGNED_ORDER_H
 #define WEIR_SIGNED_ORDER_H

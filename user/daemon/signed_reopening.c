@@ -115,6 +115,14 @@ static void put_reopening(const struct signed_reopening *work)
 	json_close(reply, ']');
 }
 
+/* Signatures that counted are not replaced by others. */
+static int keep_reopening(const struct taking *taking)
+{
+	if (taking->is_known && !taking->is_accepted)
+		return 0;
+	return archive_keep(taking->archive, &taking->document, taking->text, taking->length);
+}
+
 /* The journal and the text, then the orders on disk, then the kernel. */
 static int commit_reopening(struct signed_reopening *work)
 {
@@ -129,7 +137,7 @@ static int commit_reopening(struct signed_reopening *work)
 					   "without a state directory nothing is reopened");
 	if (r < 0)
 		return r;
-	r = archive_keep(taking->archive, &taking->document, taking->text, taking->length);
+	r = keep_reopening(taking);
 	if (r < 0)
 		return tell_problem(taking->problem, r,
 				    "cannot keep the order, so it is not done: %s", strerror(-r));

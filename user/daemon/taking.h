@@ -19,7 +19,8 @@ struct taking {
 	char by[sizeof(((struct weir_order *)0)->by)];
 	struct journal_signature signature[DOCUMENT_MAX_SIGNATURES]; /* those that count */
 	size_t signatures;
-	bool is_known;
+	bool is_known;	  /* it was accepted once */
+	bool is_accepted; /* with the signatures that it has now, by those who count now */
 	uint64_t version; /* in force of this kind; 0: none is */
 	struct json_out *reply;
 	char **problem, **details; /* host_apply() gives these */

@@ -128,7 +128,7 @@ static int add(struct orders *orders, uint64_t parent, const struct order_text *
 		return -EINVAL;
 	if (text->body)
 		memcpy(order.body, text->body, sizeof(order.body));
-	if (orders->count >= WEIR_MAX_ORDERS)
+	if (orders->count >= WEIR_MAX_ORDERS - (text->body ? 0 : ORDERS_FOR_SIGNED))
 		return -ENOSPC;
 	item = realloc(orders->item, (orders->count + 1) * sizeof(*item));
 	if (!item)
@@ -167,25 +167,30 @@ int orders_remove_cut(struct orders *orders, uint64_t id)
 	return 0;
 }
 
-uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns)
+static bool ends(const struct weir_order *order, bool with_signed)
+{
+	return order->parent == 0 && order->until_ns && (with_signed || !order_is_signed(order));
+}
+
+uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns, bool with_signed)
 {
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->parent == 0 && order->until_ns && order->until_ns <= wall_ns)
+		if (ends(order, with_signed) && order->until_ns <= wall_ns)
 			return order->id;
 	}
 	return 0;
 }
 
-uint64_t orders_next_end(const struct orders *orders)
+uint64_t orders_next_end(const struct orders *orders, bool with_signed)
 {
 	uint64_t next = 0;
 
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->parent == 0 && order->until_ns && (!next || order->until_ns < next))
+		if (ends(order, with_signed) && (!next || order->until_ns < next))
 			next = order->until_ns;
 	}
 	return next;

@@ -32,6 +32,10 @@ int orders_copy(const struct orders *orders, struct orders *copy);
 /* NULL when it is not there. */
 const struct weir_order *orders_find(const struct orders *orders, uint64_t id);
 
+/* Of WEIR_MAX_ORDERS so many are left for signed orders: whoever may order here could fill the
+ * table otherwise, and so keep a signed cut out. */
+enum { ORDERS_FOR_SIGNED = 1024 };
+
 struct order_text {
 	const char *target;
 	const char *reason;
@@ -48,8 +52,8 @@ bool order_is_of(const struct weir_order *order, const uint8_t body[32]);
 
 /*
  * 0, or: -EINVAL for a target or reason that is empty, too long for struct weir_order, or has
- * control characters; -ENOSPC at WEIR_MAX_ORDERS; -ENOENT when there is no such cut; -EEXIST when
- * the cut has this exception already; -ENOMEM.
+ * control characters; -ENOSPC when there is no room; -ENOENT when there is no such cut; -EEXIST
+ * when the cut has this exception already; -ENOMEM.
  */
 int orders_add_cut(struct orders *orders, const struct order_text *text, uint64_t *id);
 int orders_add_exception(struct orders *orders, uint64_t cut, const struct order_text *text,
@@ -58,10 +62,10 @@ int orders_add_exception(struct orders *orders, uint64_t cut, const struct order
 /* The cut with its exceptions. -ENOENT. */
 int orders_remove_cut(struct orders *orders, uint64_t id);
 
-/* The first cut whose time is over at `wall_ns`, or 0. */
-uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns);
-/* When the next cut ends (wall), or 0 when none does. */
-uint64_t orders_next_end(const struct orders *orders);
+/* The first cut whose time is over at `wall_ns`, or 0; without `with_signed` of the local ones. */
+uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns, bool with_signed);
+/* When the next of them ends (wall), or 0 when none does. */
+uint64_t orders_next_end(const struct orders *orders, bool with_signed);
 
 /* Fills the target's fields of `entry`; anything but 0 ends the compilation with that value. */
 typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_entry *entry,

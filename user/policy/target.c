@@ -59,6 +59,8 @@ static __attribute__((format(printf, 3, 4))) int fail(char **problem, int error,
 {
 	va_list arguments;
 
+	if (!problem)
+		return error;
 	va_start(arguments, format);
 	if (vasprintf(problem, format, arguments) < 0)
 		*problem = NULL;
@@ -71,7 +73,7 @@ static int fail_unknown(const struct image *image, const struct kind *kind, cons
 {
 	size_t count;
 	char *const *names = names_of(image, kind->target, &count);
-	const char *near = near_name(name, names, count);
+	const char *near = problem ? near_name(name, names, count) : NULL;
 
 	if (near)
 		return fail(problem, -ENOENT, "the policy has no %s \"%s\"; did you mean \"%s\"?",
@@ -154,7 +156,8 @@ int target_resolve(const struct image *image, const char *text, struct weir_cut_
 	char *at;
 	int r;
 
-	*problem = NULL;
+	if (problem)
+		*problem = NULL;
 	if (!what)
 		return -ENOMEM;
 	at = strstr(what, in_service);

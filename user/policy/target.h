@@ -19,7 +19,8 @@
  * Reads `text` against the names of `image`. On success the whole entry is set, with order and
  * is_exception zero: they are the caller's to set after it. -EINVAL: not a target; -ENOENT: a name
  * that the policy does not have; -ENOMEM. On failure `*problem` is one line for people, with near
- * names where there are some (malloc'd, the caller frees; NULL without memory).
+ * names where there are some (malloc'd, the caller frees; NULL without memory). `problem` may be
+ * NULL: near names are looked for among all that the policy has, 100 ms of 100,000 partners.
  */
 int target_resolve(const struct image *image, const char *text, struct weir_cut_entry *entry,
 		   char **problem);
