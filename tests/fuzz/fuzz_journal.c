@@ -27,9 +27,16 @@ static int directory = -1;
 
 static char name[48];
 
-static void clean_up(void)
+/* As if there had never been one. */
+static void begin(void)
 {
 	unlink(path);
+	unlinkat(directory, JOURNAL_BEGUN, 0);
+}
+
+static void clean_up(void)
+{
+	begin();
 	rmdir(name);
 }
 
@@ -121,7 +128,6 @@ static void append_records(uint8_t torn, const char *data, size_t size)
 	uint64_t count = 0;
 
 	memcpy(text, data, size);
-	unlink(path);
 	for (line = text; line && *line; line = next) {
 		json_object *record;
 
@@ -145,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_up();
 	if (size == 0)
 		return 0;
+	begin();
 	if (data[0] == 'r') {
 		write_file(data + 1, size - 1);
 		append_to_any();

@@ -161,8 +161,8 @@ class Apply(LabCase):
         self.guard.kill()
         wait_for(lambda: self.guard.status()["policy"]["trial_seconds_left"] == 0, 10, "the end of the trial")
         self.assertEqual(self.guard.weir("confirm").returncode, 3)
-        self.guard.start()
-        self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+        self.guard.start()  # 0: less than a second
+        wait_for(lambda: self.guard.status()["policy"]["name"] == "lab", 2, "the policy to go back")
         self.assertNotEqual(self.guard.weir("confirm").returncode, 0)
         self.assert_passes(NORD, port)
 
