@@ -134,6 +134,20 @@ class Answering(LabCase):
     def test_cgroup_below_the_service(self):
         self.check(service="system.slice/batch.service/session-1/deeper")
 
+    def test_cgroup_deep_below_the_service(self):
+        """Of a path the topmost 8 components count, whatever is below these; up to 63 levels are walked."""
+        for levels in (7, 8, 9, 16, 17, 63):
+            with self.subTest(levels=levels):
+                self.check(service="system.slice/batch.service" + "/d" * (levels - 2))
+
+    def test_cgroup_too_deep_is_no_service(self):
+        """No grant is its own, and that it could not be read is counted."""
+        before = self.guard.status()["lost"]["cgroup-unread"]
+        port = self.pour("system.slice/batch.service" + "/d" * 62)
+        self.assert_bounded(self.take(NORD, port))
+        self.assertGreater(self.guard.status()["lost"]["cgroup-unread"], before)
+        self.assert_passes(NORD, self.pour(), size=MIB)
+
     def test_another_address_of_the_partner(self):
         """S25: a partner's new address inside its prefix."""
         port = self.pour()

@@ -3,13 +3,20 @@
 import hashlib
 import json
 import os
+import time
 
-from case import NORD, PAYER, STRANGERS, SUED, LabCase
+from case import HUB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
 
 GRANTS = [grant("pour", "batch", "any", serves="tcp/7000-7999")]
 ALL = "cut@weir,reopen@weir"
 GROUP = "berlin"
+
+
+def _gently(connection):
+    """So that who counts at the far end keeps up."""
+    connection.sendall(bytes(16384))
+    time.sleep(0.02)
 
 
 class Signing:
@@ -113,6 +120,26 @@ class Signed(LabCase):
         answer = self.take_order(path)  # a retained message comes again
         self.assertTrue(answer["known"])
         self.assert_passes(NORD, port)
+
+    def test_running_flows_end_and_the_order_may_come_over_a_pipe(self):
+        """As `ssh host weir order apply - < FILE` does it; IPv4 and IPv6, four connections each."""
+        path, _ = self.cut("partner:" + NORD)
+        ports = {4: self.pour(send=_gently), 6: self.pour(family=6, send=_gently)}
+        count, other = far.Count(self.lab, NORD), far.Count(self.lab, SUED)
+        flows = [self.lab.start(far.tcp_take, HUB[family], ports[family], None, 20.0, b"go\n", 1 << 40, host=NORD)
+                 for family in (4, 6) for _ in range(4)]
+        kept = self.lab.start(far.tcp_take, HUB[4], ports[4], None, 20.0, b"go\n", 4 * MIB, host=SUED)
+        wait_for(lambda: count.tcp_payload > 4 * MIB and other.tcp_payload > MIB // 4, 20, "the flows to run")
+        done = self.lab.run(["sh", "-c", '"$0" order apply - --json --instance "$1" < "$2"', self.guard.program,
+                             self.lab.instance, path], env=self.guard.environment)
+        after = count.tcp_payload
+        self.assertLess(other.tcp_payload, 3 * MIB, "the other flow is nearly over: it shows nothing")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreaterEqual(json.loads(done.stdout)["ended"], len(flows))
+        for flow in flows:
+            self.assertNotEqual(flow.result(10)[1], "limit")
+        self.assertLess(count.settle().tcp_payload - after, MIB, "it went on after the cut had answered")
+        self.assertEqual(kept.result(30)[1], "limit", "another partner's flow stopped")
 
     def test_order_of_arrival_makes_no_difference(self):
         port = self.pour()
