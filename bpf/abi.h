@@ -34,6 +34,7 @@ enum {
 	WEIR_POLICY_SLOTS = 2,
 	WEIR_CUT_SLOTS = 4,
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
+	WEIR_OVERRIDES = 512,	     /* extensions and pauses of one slot */
 	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts and exceptions */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
 	WEIR_SPOKE_SLOTS = 1 << 18,  /* half for partners, half for strangers */
@@ -386,24 +387,51 @@ struct weir_cut_entry {
 };
 WEIR_SIZE(struct weir_cut_entry, 40);
 
+/*
+ * What an order changes for a while: it counts until its end, which no process has to bring about,
+ * and not while the clock is in doubt. An extension lets a grant pass more_bytes more in each window
+ * of its budget; a pause lets pass, and records, what would be refused. None of them lifts a cut.
+ */
+struct weir_override {
+	struct weir_cut_entry at; /* what it is about; no exception */
+	__u64 until_ns;		  /* wall */
+	__u64 more_bytes;
+	__u32 grant; /* an extension's */
+	__u8 kind;   /* WEIR_ORDER_EXTEND or WEIR_ORDER_PAUSE */
+	__u8 pad[3];
+};
+WEIR_SIZE(struct weir_override, 64);
+
 struct weir_cut_head {
 	__u32 entries;
 	__u32 touches_edge; /* some entry can be judged by address alone */
+	__u32 overrides;
+	__u32 pad;
 };
-WEIR_SIZE(struct weir_cut_head, 8);
+WEIR_SIZE(struct weir_cut_head, 16);
+
+enum weir_order_kind {
+	WEIR_ORDER_CUT = 0, /* and the exceptions to one */
+	WEIR_ORDER_EXTEND = 1,
+	WEIR_ORDER_PAUSE = 2,
+};
 
 /* The text of an order, kept in the kernel so that it lives as long as the cut. User space only. */
 struct weir_order {
 	__u64 id;	/* 0: free */
-	__u64 parent;	/* 0: a cut; else the cut that this reopens a part of */
+	__u64 parent;	/* 0: an order of its own; else the cut that this reopens a part of */
 	__u64 since_ns; /* wall */
 	__u64 until_ns; /* wall; 0: until somebody reopens */
 	char target[128];
 	char reason[192];
-	char by[64];   /* who ordered: name, uid, login uid; or who signed */
-	__u8 body[32]; /* SHA-256 of the signed order that it came from; 0: it is a local one */
+	char by[64];	  /* who ordered: name, uid, login uid; or who signed */
+	__u8 body[32];	  /* SHA-256 of the signed order that it came from; 0: it is a local one */
+	__u64 more_bytes; /* of an extension */
+	char grant[56];	  /* likewise: its name */
+	__u8 kind;	  /* enum weir_order_kind */
+	__u8 pad[7];
 };
-WEIR_SIZE(struct weir_order, 448);
+WEIR_SIZE(struct weir_order, 520);
 
 /* ---- the guard's state
  * -------------------------------------------------------------------------*/
@@ -488,7 +516,10 @@ WEIR_SIZE(struct weir_question, 40);
 
 struct weir_answer {
 	__u64 account;	      /* key of the meter that it is charged to */
-	__u64 order;	      /* the cut that covers it */
+	union {		      /* its place on each hook's stack is dear */
+		__u64 order;	  /* WEIR_REASON_CUT: the cut that covers it */
+		__u64 more_bytes; /* else: by extensions, in each window of its grant's budget */
+	};
 	__u64 valid_until_ns; /* boot; ~0: until the next generation */
 	__u32 generation;
 	__u32 policy_slot;
@@ -500,10 +531,16 @@ struct weir_answer {
 	__u8 verdict;
 	__u8 reason;
 	__u8 direction; /* WEIR_CALLS_BACK when such a rule matched */
-	__u8 observe; /* host or service in observe: refusals are recorded, not done (not for cuts)
-		       */
+	__u8 observe; /* host or service in observe, or paused: refusals are recorded, not done (not
+		       * for cuts) */
 };
 WEIR_SIZE(struct weir_answer, 56);
+
+/* The cut that covers it, or 0. */
+static inline __attribute__((always_inline)) __u64 weir_order_of(const struct weir_answer *a)
+{
+	return a->reason == WEIR_REASON_CUT ? a->order : 0;
+}
 
 /* ---- events ----------------------------------------------------------------------------------*/
 

@@ -32,7 +32,7 @@ static __always_inline struct weir_event *event_reserve(const struct weir_answer
 	e->boot_ns = now;
 	e->wall_ns = control ? now + control->wall_offset_ns : 0;
 	e->account = a->account;
-	e->order = a->order;
+	e->order = weir_order_of(a);
 	e->generation = a->generation;
 	e->kind = kind;
 	e->verdict = a->verdict;

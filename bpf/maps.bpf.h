@@ -111,6 +111,14 @@ struct {
 	__type(value, struct weir_cut_entry);
 } cuts WEIR_MAP;
 
+/* cut slot * WEIR_OVERRIDES + position. Written and full like `cuts`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_CUT_SLOTS *WEIR_OVERRIDES);
+	__type(key, __u32);
+	__type(value, struct weir_override);
+} overrides WEIR_MAP;
+
 /* The orders' texts. No program reads them; here they live as long as the cuts. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -31,6 +31,7 @@ struct charge {
 	struct claim claim[WEIR_CLAIMS];
 	struct weir_meter *account; /* its counters */
 	struct weir_meter *telling; /* its rate of events: the account, or the peer's slot */
+	__u64 more_bytes;	    /* by extensions: in each window of CLAIM_OWN's budget */
 	__u64 now_ns;
 	__u32 bytes;
 	__u8 direction;		 /* index of the counters: 0 serves, 1 calls and calls back */
@@ -368,17 +369,18 @@ WEIR_FUNCTION int meter_watch(struct weir_meter *m, const struct weir_limits *l,
 		const struct weir_limit *limit = &l->window[i];
 		struct weir_window *w = &m->window[i];
 		__u64 used = READ_ONCE(w->used_bytes), *until_ns, seen;
+		__u64 bytes = limit->bytes + note->more_bytes;
 
-		if (!limit->window_ns || used <= limit->bytes - limit->bytes / 5)
+		if (!limit->window_ns || used <= bytes - bytes / 5)
 			continue;
-		until_ns = used > limit->bytes ? &w->alerted_until_ns : &w->warned_until_ns;
+		until_ns = used > bytes ? &w->alerted_until_ns : &w->warned_until_ns;
 		seen = READ_ONCE(*until_ns);
 		if (now < seen ||
 		    __sync_val_compare_and_swap(until_ns, seen, now + limit->window_ns) != seen)
 			continue;
-		note->event = used > limit->bytes ? WEIR_EVENT_ALERT : WEIR_EVENT_WARNING;
+		note->event = used > bytes ? WEIR_EVENT_ALERT : WEIR_EVENT_WARNING;
 		note->reason = reason;
-		note->limit_bytes = limit->bytes;
+		note->limit_bytes = bytes;
 		note->window_ns = limit->window_ns;
 		note->used_bytes = used;
 		return 1;
@@ -423,6 +425,9 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 #pragma unroll
 	for (int i = 0; i < WEIR_CLAIMS; i++)
 		held->limits[i] = *c->claim[i].limits;
+#pragma unroll
+	for (int i = 0; i < WEIR_WINDOWS; i++)
+		held->limits[CLAIM_OWN].window[i].bytes += c->more_bytes;
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = c->reason;
 	fit = c->is_urgent ? FITS : c->is_refused ? BREACHES : charge_fits(c, held);

@@ -57,7 +57,7 @@ static __noinline int session_write(struct seq_file *seq, const struct look *loo
 		.cookie = look->cookie,
 		.inode = BPF_CORE_READ((struct sock *)sk, sk_socket, file, f_inode, i_ino),
 		.account = a->account,
-		.order = a->order,
+		.order = weir_order_of(a),
 		.service = a->service,
 		.partner = a->partner,
 		.grant = a->grant,

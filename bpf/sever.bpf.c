@@ -102,7 +102,7 @@ static __noinline bool selected_write(struct seq_file *seq, const struct parcel 
 	struct weir_selected out = {};
 
 	out.cookie = cookie;
-	out.order = a->order;
+	out.order = weir_order_of(a);
 	out.service = a->service;
 	out.partner = a->partner;
 	__builtin_memcpy(out.local, &p->local, 16);

@@ -210,31 +210,37 @@ static __always_inline bool prefix_covers(const struct weir_cut_entry *e, __u64 
 	return !bits || !((high ^ entry_high) >> ((64 - bits) & 63));
 }
 
-static __always_inline bool target_covers(const struct weir_cut_entry *e,
-					  const struct cut_search *s)
+/* What can be told without the peer's address. */
+static __always_inline bool names_cover(const struct weir_cut_entry *e, const __u64 *classes,
+					__u32 service, __u32 partner, __u32 grant)
 {
+	__u32 word = e->index / 64;
+
 	switch (e->target) {
 	case WEIR_TARGET_ALL:
 		return true;
-	case WEIR_TARGET_STRANGERS:
-		return s->grant == WEIR_NO_GRANT;
 	case WEIR_TARGET_PARTNER:
-		return s->partner == e->index && s->partner != WEIR_NO_PARTNER;
+		return partner == e->index && partner != WEIR_NO_PARTNER;
 	case WEIR_TARGET_SERVICE:
-		return s->service == e->index;
+		return service == e->index;
 	case WEIR_TARGET_GRANT:
-		return s->grant == e->index && s->grant != WEIR_NO_GRANT;
-	case WEIR_TARGET_CLASS: {
-		__u32 word = e->index / 64;
-
+		return grant == e->index && grant != WEIR_NO_GRANT;
+	case WEIR_TARGET_CLASS:
 		if (word >= WEIR_CLASS_WORDS)
 			return false;
-		return s->classes[word] >> (e->index % 64) & 1;
-	}
-	case WEIR_TARGET_ADDRESS:
-		return prefix_covers(e, s->high, s->low);
+		return classes[word] >> (e->index % 64) & 1;
 	}
 	return false;
+}
+
+static __always_inline bool target_covers(const struct weir_cut_entry *e,
+					  const struct cut_search *s)
+{
+	if (e->target == WEIR_TARGET_STRANGERS)
+		return s->grant == WEIR_NO_GRANT;
+	if (e->target == WEIR_TARGET_ADDRESS)
+		return prefix_covers(e, s->high, s->low);
+	return names_cover(e, s->classes, s->service, s->partner, s->grant);
 }
 
 /*
@@ -294,31 +300,102 @@ static __always_inline void classes_add(__u64 *to, const __u64 *from)
 		to[i] |= from[i];
 }
 
+/* The classes of all that an answer names. */
+static __always_inline void classes_of(__u64 *classes, const struct weir_answer *a)
+{
+	const struct weir_service *service = service_get(a->policy_slot, a->service);
+	const struct weir_partner *partner = partner_get(a->policy_slot, a->partner);
+	const struct weir_grant *grant = grant_get(a->policy_slot, a->grant);
+
+	if (service)
+		classes_add(classes, service->classes);
+	if (partner)
+		classes_add(classes, partner->classes);
+	if (grant)
+		classes_add(classes, grant->classes);
+}
+
 /* The order that cuts this, or 0. */
 WEIR_FUNCTION __u64 cut_find(const struct weir_question *q, const struct weir_answer *a, __u32 slot)
 {
-	const struct weir_service *service;
-	const struct weir_partner *partner;
-	const struct weir_grant *grant;
 	struct cut_search s = {};
 
 	if (!q || !a)
 		return 0;
-	service = service_get(a->policy_slot, a->service);
-	partner = partner_get(a->policy_slot, a->partner);
-	grant = grant_get(a->policy_slot, a->grant);
-	if (service)
-		classes_add(s.classes, service->classes);
-	if (partner)
-		classes_add(s.classes, partner->classes);
-	if (grant)
-		classes_add(s.classes, grant->classes);
 	s.high = bpf_be64_to_cpu(*(const __be64 *)q->peer);
 	s.low = bpf_be64_to_cpu(*(const __be64 *)(q->peer + 8));
 	s.service = a->service;
 	s.partner = a->partner;
 	s.grant = a->grant;
+	classes_of(s.classes, a);
 	return cut_scan(slot, &s) ? s.order : 0;
+}
+
+/* ---- extensions and pauses
+ * ------------------------------------------------------------------------*/
+
+struct override_search {
+	__u64 classes[WEIR_CLASS_WORDS];
+	__u64 wall_ns;
+	__u64 edge_ns; /* wall: when the first of those that count ends */
+	__u64 more_bytes;
+	__u32 base;
+	__u32 partner;
+	__u32 grant;
+	__u16 service; /* small, as WEIR_MAX_SERVICES is: this lies deep in the stack */
+	__u16 is_paused;
+};
+
+static long override_step(__u32 index, struct override_search *s)
+{
+	__u32 key = s->base + index;
+	const struct weir_override *o = bpf_map_lookup_elem(&overrides, &key);
+
+	if (!o)
+		return 1;
+	if (s->wall_ns >= o->until_ns ||
+	    (o->at.service != WEIR_ANY && o->at.service != s->service) ||
+	    !names_cover(&o->at, s->classes, s->service, s->partner, s->grant))
+		return 0;
+	if (o->kind == WEIR_ORDER_PAUSE)
+		s->is_paused = 1;
+	else if (o->kind == WEIR_ORDER_EXTEND && o->grant == s->grant)
+		s->more_bytes += o->more_bytes;
+	else
+		return 0;
+	if (o->until_ns < s->edge_ns)
+		s->edge_ns = o->until_ns;
+	return 0;
+}
+
+/* What the answer's service, partner and grant may pass more for now. Returns the next end in wall
+ * time. While the clock is in doubt no order loosens: who knows when it would end. */
+WEIR_FUNCTION __u64 override_find(struct weir_answer *a, __u32 slot, __u64 now_ns)
+{
+	const struct weir_control *control = control_get();
+	struct override_search s = {};
+	const struct weir_cut_head *head;
+
+	if (!a || !control || slot >= WEIR_CUT_SLOTS || control->hours_closed)
+		return FOREVER;
+	s.base = slot;
+	head = bpf_map_lookup_elem(&cut_heads, &s.base);
+	if (!head || !head->overrides)
+		return FOREVER;
+	s.base = slot * WEIR_OVERRIDES;
+	s.wall_ns = now_ns + control->wall_offset_ns;
+	s.edge_ns = FOREVER - hidden_zero(now_ns);
+	s.more_bytes = hidden_zero(now_ns);
+	s.is_paused = hidden_zero(now_ns);
+	s.service = a->service;
+	s.partner = a->partner;
+	s.grant = a->grant;
+	classes_of(s.classes, a);
+	bpf_loop(head->overrides, override_step, &s, 0);
+	a->more_bytes = s.more_bytes;
+	if (s.is_paused)
+		a->observe = 1;
+	return s.edge_ns;
 }
 
 /* ---- the lifeline
@@ -416,11 +493,12 @@ WEIR_FUNCTION int verdict_decide(const struct weir_question *q, struct weir_answ
 	const struct weir_policy_head *head;
 	const struct weir_service *service;
 	const struct weir_partner *partner;
-	__u64 edge;
-	__u32 slot = weir_policy_slot(active);
+	__u64 edge, end, order;
+	__u32 slot = weir_policy_slot(active), cut_slot;
 
 	if (!q || !a)
 		return 0;
+	cut_slot = q->cut_slot == WEIR_ANY ? weir_cut_slot(active) : q->cut_slot;
 	__builtin_memset(a, 0, sizeof(*a));
 	a->generation = weir_generation(active);
 	a->policy_slot = slot;
@@ -446,10 +524,14 @@ WEIR_FUNCTION int verdict_decide(const struct weir_question *q, struct weir_answ
 		goto out;
 	}
 	edge = grant_find(q, a, control);
+	end = override_find(a, cut_slot, q->now_ns);
+	if (end < edge)
+		edge = end;
 	if (edge != FOREVER)
 		a->valid_until_ns = edge - control->wall_offset_ns;
-	a->order = cut_find(q, a, q->cut_slot == WEIR_ANY ? weir_cut_slot(active) : q->cut_slot);
-	if (a->order) {
+	order = cut_find(q, a, cut_slot);
+	if (order) {
+		a->order = order;
 		a->reason = WEIR_REASON_CUT;
 		a->observe = 0;
 	} else if (q->service == WEIR_SERVICE_STACK) {

@@ -45,21 +45,19 @@ static uint64_t boot_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-/* Lets the kernel's clock say `wall_ns` at boot time `boot`. */
-static void clock_set(struct asking *asking, uint64_t wall_ns, uint64_t boot)
-{
-	assert_int_equal(guard_set_clock(asking->guard, wall_ns - boot, false), 0);
-}
-
+/* At `wall_ns`; the answer holds until a time of that clock, as explain's does. */
 static void kernel_answer(struct asking *asking, const struct weir_question *question,
-			  uint64_t wall_ns, struct weir_answer *answer)
+			  uint64_t wall_ns, bool hours_closed, struct weir_answer *answer)
 {
 	struct ask ask = {.question = *question};
+	uint64_t boot = boot_ns();
 
-	ask.question.now_ns = boot_ns();
-	clock_set(asking, wall_ns, ask.question.now_ns);
+	ask.question.now_ns = boot;
+	assert_int_equal(guard_set_clock(asking->guard, wall_ns - boot, hours_closed), 0);
 	asking_run(asking->programs->progs.ask_verdict, &ask);
 	*answer = ask.answer;
+	if (answer->valid_until_ns != UINT64_MAX)
+		answer->valid_until_ns += wall_ns - boot;
 }
 
 static void file_holds(const char *path)
@@ -78,11 +76,11 @@ static void file_holds(const char *path)
 	assert_true(expects.count > 0);
 	for (size_t i = 0; i < expects.count; i++) {
 		const struct expect *expect = &expects.item[i];
-		struct cut_table cuts = {.entry = expect->cuts, .count = expect->cut_count};
+		struct order_table cuts = {.entry = expect->cuts, .count = expect->cut_count};
 		struct weir_answer answer;
 
 		assert_int_equal(guard_set_cuts(asking.guard, &cuts), 0);
-		kernel_answer(&asking, &expect->question, expect->question.now_ns, &answer);
+		kernel_answer(&asking, &expect->question, expect->question.now_ns, false, &answer);
 		if (expect_holds(&asking.image, expect, &answer, &problem))
 			continue;
 		print_error("%s:%u: %s: %s\n", path, expect->line, expect->text, problem);
@@ -188,9 +186,59 @@ static size_t random_cuts(const struct image *image, struct weir_cut_entry *entr
 	return count;
 }
 
+/* Some are over, some end soon. */
+static size_t random_overrides(const struct image *image, uint64_t wall_ns,
+			       struct weir_override *overrides)
+{
+	static const char *const targets[] = {"all",	     "service:portal", "service:files",
+					      "partner:narrow", "class:red",	    "class:green",
+					      "partner:wide@service:files"};
+	size_t count = rand() % 6;
+
+	for (size_t i = 0; i < count; i++) {
+		struct weir_override *override = &overrides[i];
+		char *problem = NULL;
+
+		*override = (struct weir_override){0};
+		assert_int_equal(target_resolve(image, targets[rand() % 7], &override->at, &problem),
+				 0);
+		override->kind = rand() % 3 ? WEIR_ORDER_EXTEND : WEIR_ORDER_PAUSE;
+		override->until_ns = wall_ns - 1000000 + rand() % 2000000;
+		override->more_bytes = rand() % 1000000;
+		override->grant = rand() % image->head.grants;
+	}
+	return count;
+}
+
+static uint64_t more_of(const struct weir_answer *a)
+{
+	return a->reason == WEIR_REASON_CUT ? 0 : a->more_bytes;
+}
+
+static bool are_the_same(const struct weir_answer *a, const struct weir_answer *b)
+{
+	return a->verdict == b->verdict && a->reason == b->reason && a->grant == b->grant &&
+	       a->shadow == b->shadow && a->partner == b->partner && weir_order_of(a) == weir_order_of(b) &&
+	       a->observe == b->observe && a->account == b->account &&
+	       a->direction == b->direction && more_of(a) == more_of(b) &&
+	       a->valid_until_ns == b->valid_until_ns;
+}
+
+static void answer_print(const char *whose, const struct weir_answer *a)
+{
+	print_error("%s: verdict %u reason %u grant %u shadow %u order %llu observe %u direction "
+		    "%u account %llx more %llu until %llu\n",
+		    whose, a->verdict, a->reason, a->grant, a->shadow,
+		    (unsigned long long)weir_order_of(a), a->observe, a->direction,
+		    (unsigned long long)a->account, (unsigned long long)more_of(a),
+		    (unsigned long long)a->valid_until_ns);
+}
+
 static void kernel_and_explain_agree(void **state)
 {
 	struct weir_cut_entry entries[8];
+	struct weir_override overrides[8];
+	size_t extended = 0, paused = 0;
 	struct asking asking;
 	size_t wrong = 0;
 
@@ -198,39 +246,32 @@ static void kernel_and_explain_agree(void **state)
 	srand(1);
 	asking_begin(&asking, compile_good(random_policy));
 	for (int round = 0; round < 150; round++) {
-		struct cut_table cuts = {.entry = entries};
+		struct order_table orders = {.entry = entries, .override = overrides};
 		uint64_t wall_ns = TEST_NOW_NS + (rand() % 200) * 3600000000000ull * 12;
+		bool hours_closed = rand() % 8 == 0;
 
-		cuts.count = random_cuts(&asking.image, entries);
-		assert_int_equal(guard_set_cuts(asking.guard, &cuts), 0);
+		orders.count = random_cuts(&asking.image, entries);
+		orders.override_count = random_overrides(&asking.image, wall_ns, overrides);
+		assert_int_equal(guard_set_cuts(asking.guard, &orders), 0);
 		for (int i = 0; i < 100; i++) {
 			struct weir_answer kernel, user;
 			struct weir_question q;
 
 			random_question(&q);
-			kernel_answer(&asking, &q, wall_ns, &kernel);
-			explain_decide(&asking.image, &cuts, &q, wall_ns, false, &user);
-			if (kernel.verdict == user.verdict && kernel.reason == user.reason &&
-			    kernel.grant == user.grant && kernel.shadow == user.shadow &&
-			    kernel.partner == user.partner && kernel.order == user.order &&
-			    kernel.observe == user.observe && kernel.account == user.account &&
-			    kernel.direction == user.direction)
+			kernel_answer(&asking, &q, wall_ns, hours_closed, &kernel);
+			explain_decide(&asking.image, &orders, &q, wall_ns, hours_closed, &user);
+			extended += more_of(&kernel) != 0;
+			paused += kernel.observe && kernel.service != WEIR_SERVICE_NAMED + 3;
+			if (are_the_same(&kernel, &user))
 				continue;
-			if (++wrong < 5)
-				print_error(
-					"round %d: verdict %u/%u reason %u/%u grant %u/%u shadow "
-					"%u/%u order %llu/%llu observe %u/%u dir %u/%u acc "
-					"%llx/%llx "
-					"(kernel/explain)\n",
-					round, kernel.verdict, user.verdict, kernel.reason,
-					user.reason, kernel.grant, user.grant, kernel.shadow,
-					user.shadow, (unsigned long long)kernel.order,
-					(unsigned long long)user.order, kernel.observe,
-					user.observe, kernel.direction, user.direction,
-					(unsigned long long)kernel.account,
-					(unsigned long long)user.account);
+			if (++wrong < 5) {
+				print_error("round %d\n", round);
+				answer_print("kernel", &kernel);
+				answer_print("explain", &user);
+			}
 		}
 	}
+	assert_true(extended > 100 && paused > 100);
 	asking_end(&asking);
 	assert_int_equal(wrong, 0);
 }

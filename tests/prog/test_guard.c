@@ -373,7 +373,7 @@ static void test_adopt_half_done(void **state)
 static void test_apply_twice(void **state)
 {
 	struct guard *guard = load_small();
-	struct cut_table cuts = {};
+	struct order_table cuts = {};
 	struct weir_policy_head head;
 	char *problem = NULL;
 
@@ -416,7 +416,7 @@ static int trie_in_force(struct guard *guard, uint32_t *id)
 static void test_an_old_trie_is_emptied(void **state)
 {
 	struct guard *guard = load_small();
-	struct cut_table cuts = {};
+	struct order_table cuts = {};
 	struct image image;
 	char *problem = NULL;
 	uint32_t old, new;
@@ -448,8 +448,8 @@ static void test_cuts(void **state)
 		{.order = 1, .target = WEIR_TARGET_PARTNER, .service = WEIR_ANY, .index = 3},
 		{.order = 2, .target = WEIR_TARGET_PARTNER, .service = WEIR_ANY, .index = 4},
 	};
-	struct cut_table cuts = {.entry = entry, .count = 2};
-	struct cut_table many = {.entry = calloc(WEIR_CUT_ENTRIES + 1, sizeof(*entry)),
+	struct order_table cuts = {.entry = entry, .count = 2};
+	struct order_table many = {.entry = calloc(WEIR_CUT_ENTRIES + 1, sizeof(*entry)),
 				 .count = WEIR_CUT_ENTRIES + 1};
 	uint64_t before = guard_control(guard).active;
 	double began, longest = 0;
@@ -534,7 +534,7 @@ static int change_often(int times)
 {
 	struct guard *guard = NULL;
 	struct weir_cut_entry entry = {.order = 1, .target = WEIR_TARGET_NOTHING};
-	struct cut_table cuts = {.entry = &entry, .count = 1};
+	struct order_table cuts = {.entry = &entry, .count = 1};
 
 	if (guard_open(instance, &guard, NULL))
 		return 1;
@@ -581,7 +581,7 @@ static double slowness(void)
 static void apply_size(struct guard *guard, size_t partners, size_t prefixes, double limit_ms,
 		       long limit_mib)
 {
-	struct cut_table cuts = {};
+	struct order_table cuts = {};
 	char *problem = NULL;
 	struct image image;
 	long before, used;
@@ -876,7 +876,7 @@ static void sever_all(struct guard *guard)
 {
 	struct weir_cut_entry all = {
 		.order = 7, .target = WEIR_TARGET_ALL, .service = WEIR_ANY, .index = WEIR_ANY};
-	struct cut_table cuts = {.entry = &all, .count = 1};
+	struct order_table cuts = {.entry = &all, .count = 1};
 	struct weir_sever_request request = {.mode = WEIR_SEVER_CUT};
 	struct sever_result result = {};
 	char *problem = NULL;

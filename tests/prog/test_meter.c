@@ -403,7 +403,7 @@ static void slots_that_were_met_since_are_told(void **state)
 
 static void apply_text(struct asking *asking, const char *budget)
 {
-	struct cut_table none = {0};
+	struct order_table none = {0};
 	char text[1024], *problem = NULL;
 	struct image image;
 

@@ -104,7 +104,7 @@ void guard_unlock(struct guard *guard)
 	guard->locked--;
 }
 
-int guard_apply(struct guard *guard, const struct image *image, const struct cut_table *cuts,
+int guard_apply(struct guard *guard, const struct image *image, const struct order_table *cuts,
 		char **problem)
 {
 	(void)problem;
@@ -119,7 +119,7 @@ int guard_apply(struct guard *guard, const struct image *image, const struct cut
 	return 0;
 }
 
-int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
+int guard_set_cuts(struct guard *guard, const struct order_table *cuts)
 {
 	fake_note("set_cuts");
 	if (guard->fail_set_cuts)
@@ -131,7 +131,7 @@ int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
 	return 0;
 }
 
-int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t *slot)
+int guard_stage_cuts(struct guard *guard, const struct order_table *cuts, uint32_t *slot)
 {
 	(void)guard;
 	(void)cuts;

@@ -133,7 +133,7 @@ static struct weir_answer ask_cut(const struct image *image, struct weir_cut_ent
 				  size_t count, const char *service, const char *endpoint,
 				  const char *peer)
 {
-	struct cut_table cuts = {.entry = entry, .count = count};
+	struct order_table cuts = {.entry = entry, .count = count};
 	struct weir_question question = make_question(image, service, WEIR_SERVES, endpoint, peer);
 	struct weir_answer answer;
 
@@ -155,19 +155,19 @@ static void test_cuts(void **state)
 
 	(void)state;
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/22", "203.0.113.1");
-	assert_int_equal(answer.order, 5);
+	assert_int_equal(weir_order_of(&answer), 5);
 	assert_int_equal(answer.verdict, WEIR_REFUSE);
 	assert_true(answer.account ==
 		    weir_meter_key(WEIR_KEY_REFUSED, image_key("service", "sftp"), 0));
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/80", "192.0.2.1");
-	assert_int_equal(answer.order, 0);
+	assert_int_equal(weir_order_of(&answer), 0);
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/80", "192.0.2.64");
-	assert_int_equal(answer.order, 7);
+	assert_int_equal(weir_order_of(&answer), 7);
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/80", "192.0.2.65");
-	assert_int_equal(answer.order, 0);
+	assert_int_equal(weir_order_of(&answer), 0);
 	/* the class of the grant that decides */
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/22", "192.0.2.65");
-	assert_int_equal(answer.order, 9);
+	assert_int_equal(weir_order_of(&answer), 9);
 	assert_string_equal(image.grant_names[answer.grant], "night");
 	/* above a cut: the lifeline alone */
 	answer = ask_cut(&image, entry, 5, "sftp", "tcp/2222", "192.0.2.200");

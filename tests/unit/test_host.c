@@ -117,10 +117,10 @@ static void a_cut_ends_by_itself(void **state)
 
 	done(ask(host, "{\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"why\","
 		       "\"for_seconds\":60}"));
-	assert_true(host_end_cuts(host) > host_wall(host));
+	assert_true(host_end_orders(host) > host_wall(host));
 	assert_int_equal(fake.cut_count, 1);
 	fake.control.wall_offset_ns += INT64_C(61) * 1000000000;
-	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(host_end_orders(host), 0);
 	assert_int_equal(fake.cut_count, 0);
 	assert_int_equal(fake.order_count, 0);
 }

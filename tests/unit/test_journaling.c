@@ -155,7 +155,7 @@ static void other_orders_too(void **state)
 	done(ask(host, "{\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"why\","
 		       "\"for_seconds\":1}"));
 	fake.control.wall_offset_ns += INT64_C(2000000000);
-	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(host_end_orders(host), 0);
 	done(ask(host, "{\"request\":\"unload\"}"));
 	assert_string_equal(
 		digest_of_lines(host),
@@ -348,9 +348,9 @@ static void an_end_is_told_once(void **state)
 	fake.control.wall_offset_ns += INT64_C(2000000000);
 	fake.fail_set_cuts = -EIO;
 	for (int i = 0; i < 3; i++)
-		assert_true(host_end_cuts(host) != 0);
+		assert_true(host_end_orders(host) != 0);
 	fake.fail_set_cuts = 0;
-	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(host_end_orders(host), 0);
 	assert_string_equal(digest_of_lines(host), "cut accepted c1 all; cut-ended accepted - -");
 }
 

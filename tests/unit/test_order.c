@@ -53,9 +53,9 @@ static void ids_rise_and_are_not_used_twice(void **state)
 	(void)state;
 	assert_int_equal(first, 1);
 	assert_int_equal(second, 2);
-	assert_int_equal(orders_remove_cut(&orders, second), 0);
+	assert_int_equal(orders_remove(&orders, second), 0);
 	assert_int_equal(cut(&orders, "partner:3", 0), 3);
-	assert_int_equal(orders_remove_cut(&orders, 2), -ENOENT);
+	assert_int_equal(orders_remove(&orders, 2), -ENOENT);
 	orders_free(&orders);
 }
 
@@ -71,7 +71,7 @@ static void an_exception_belongs_to_its_cut(void **state)
 	assert_int_equal(except(&orders, 99, "partner:7", &id), -ENOENT);
 	assert_int_equal(except(&orders, id, "partner:8", &id), -ENOENT); /* of an exception */
 	assert_int_equal(orders.count, 4);
-	assert_int_equal(orders_remove_cut(&orders, one), 0);
+	assert_int_equal(orders_remove(&orders, one), 0);
 	assert_int_equal(orders.count, 2);
 	assert_null(orders_find(&orders, one));
 	assert_non_null(orders_find(&orders, two));
@@ -189,9 +189,9 @@ static void cuts_end_in_their_time(void **state)
 	assert_int_equal(orders_next_end(&orders, true), 100);
 	assert_int_equal(orders_expired(&orders, 99, true), 0);
 	assert_int_equal(orders_expired(&orders, 100, true), id);
-	orders_remove_cut(&orders, id);
+	orders_remove(&orders, id);
 	assert_int_equal(orders_next_end(&orders, true), 200);
-	orders_remove_cut(&orders, 2);
+	orders_remove(&orders, 2);
 	assert_int_equal(orders_next_end(&orders, true), 0);
 	orders_free(&orders);
 }
@@ -238,7 +238,7 @@ static void they_come_back_from_the_disk(void **state)
 	id = cut(&orders, "partner:1", 0);
 	except(&orders, id, "partner:2", &id);
 	cut(&orders, "partner:\"quoted\\\xc3\xa4", UINT64_MAX - 1);
-	orders_remove_cut(&orders, cut(&orders, "partner:4", 0));
+	orders_remove(&orders, cut(&orders, "partner:4", 0));
 	assert_int_equal(orders_save(&orders, path), 0);
 	assert_int_equal(orders_load(path, &back), 0);
 	assert_int_equal(back.count, orders.count);

@@ -161,7 +161,7 @@ static const char hospital[] =
 
 struct made {
 	struct image image;
-	struct cut_table cuts;
+	struct order_table cuts;
 	struct ruleset ruleset;
 	char *text;
 };

@@ -423,12 +423,12 @@ static void unconfirmed_clock_ends_no_signed_cut(void **state)
 	fake.control.wall_offset_ns += 10 * 365 * NS_PER_DAY;
 	expect(host, cut, 0);
 	assert_int_equal(fake.cut_count, 1);
-	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(host_end_orders(host), 0);
 	assert_int_equal(fake.cut_count, 1);
 	expect(host, cut, 0);
 	assert_int_equal(fake.cut_count, 1);
 	fake.control.hours_closed = 0;
-	assert_int_equal(host_end_cuts(host), 0);
+	assert_int_equal(host_end_orders(host), 0);
 	assert_int_equal(fake.cut_count, 0);
 	expect(host, cut, 0);
 	assert_int_equal(fake.cut_count, 0);

@@ -19,6 +19,7 @@ static const struct verb {
 	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--version",
 	  "--enclose", "--out"}},
 	{"apply", order_apply, {"--json"}},
+	{"end", order_end, {"--reason"}},
 	{"list", order_list, {"--json"}},
 	{"show", order_show, {"--json"}},
 };
@@ -49,13 +50,13 @@ static int run(const struct arguments *arguments)
 		if (strcmp(arguments->item[0], verbs[i].name) == 0)
 			return run_verb(arguments, &verbs[i]);
 	}
-	return command_usage(arguments, "%s: verify, write, apply, list or show",
+	return command_usage(arguments, "%s: verify, write, apply, end, list or show",
 			     arguments->item[0]);
 }
 
 const struct command command_order = {
 	.name = "order",
-	.arguments = "verify FILE | write KIND [TARGET]... | apply FILE | list | show ID",
+	.arguments = "verify FILE | write KIND [TARGET]... | apply FILE | end ID | list | show ID",
 	.help = "Write, check and carry out signed orders; list what was ordered here",
 	.least = 1,
 	.most = CMD_MANY,
@@ -73,7 +74,7 @@ const struct command command_order = {
 			{"--version", "NUMBER",
 			 "verify: of what is in force, 0 when nothing is; write: of what it brings",
 			 false},
-			{"--reason", "TEXT", "write: why (required)", false},
+			{"--reason", "TEXT", "write, end: why (required)", false},
 			{"--for", "SPAN", "write: how long, from now on", false},
 			{"--until", "TIME", "write: or until when, as --at", false},
 			{"--hosts", "GROUP",

@@ -8,6 +8,7 @@
 /* Each returns the exit code. arguments->item[0] is the word itself. */
 int order_verify(const struct arguments *arguments);
 int order_write(const struct arguments *arguments);
+int order_end(const struct arguments *arguments);
 int order_apply(const struct arguments *arguments);
 int order_list(const struct arguments *arguments);
 int order_show(const struct arguments *arguments);

@@ -9,6 +9,7 @@
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"
 #include "user/cmd/order_file.h"
+#include "user/view/parts.h"
 
 static void print_cut(json_object *answer)
 {
@@ -51,6 +52,8 @@ static void print_answer(const struct answer *answer)
 	else if (field_object(object, "version"))
 		printf("version %" PRIu64 "%s\n", field_number(object, "version"),
 		       field_is(object, "known") ? ": it was in force before" : " is in force");
+	else if (field_object(object, "override"))
+		print_override(field_object(object, "override"), stdout);
 	else if (field_count(object, "reopened") || !field_is(object, "known"))
 		print_reopening(object);
 	else

@@ -11,6 +11,7 @@
 #include "user/daemon/stand_in.h"
 #include "user/daemon/without_guard.h"
 #include "user/kernel/guard.h"
+#include "user/view/parts.h"
 
 enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
 
@@ -168,7 +169,7 @@ static void print_attachment(json_object *status)
 	}
 }
 
-static void print_cuts(json_object *status)
+static void print_all_cuts(json_object *status)
 {
 	size_t count = field_count(status, "cuts");
 	char when[32];
@@ -285,7 +286,8 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_clock(status);
 	print_host(status);
 	print_in_force(status);
-	print_cuts(status);
+	print_all_cuts(status);
+	print_overrides(status, stdout);
 	print_assumed(status);
 	print_unsaved(status);
 	print_losses(status);

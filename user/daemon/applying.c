@@ -71,7 +71,7 @@ static const char *path_below(const struct host *host, const char *cgroup)
 }
 
 static bool refuses_own(const struct host *host, const struct image *image,
-			const struct cut_table *cuts, const struct own_connection *own)
+			const struct order_table *cuts, const struct own_connection *own)
 {
 	struct weir_question question = {.protocol = IPPROTO_TCP,
 					 .direction = WEIR_SERVES,
@@ -91,7 +91,7 @@ static bool refuses_own(const struct host *host, const struct image *image,
 }
 
 static int check_own(const struct host *host, const struct image *image,
-		     const struct cut_table *cuts, const struct apply_request *request,
+		     const struct order_table *cuts, const struct apply_request *request,
 		     char **problem)
 {
 	char peer[ADDRESS_TEXT];
@@ -176,7 +176,7 @@ static int promote(struct host *host, const char *file)
 
 /* The kernel takes it; from here on it judges, and gives the names. */
 static int switch_to(struct host *host, struct image *image, const struct applied *applied,
-		     const struct cut_table *cuts, char **problem)
+		     const struct order_table *cuts, char **problem)
 {
 	int r = guard_apply(host->guard, image, cuts, problem);
 
@@ -247,7 +247,7 @@ static int journal_policy(struct host *host, const char *kind, const struct imag
 }
 
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
-			  const struct cut_table *cuts, char **problem)
+			  const struct order_table *cuts, char **problem)
 {
 	const char *kind = request->confirm_ns ? "trial" : request->origin ? "base" : "apply";
 	uint64_t until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0;
@@ -281,14 +281,12 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 static int apply_locked(struct host *host, struct apply_request *request, struct image *image,
 			struct json_out *reply, char **problem)
 {
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
-	struct cut_table cuts = {0};
+	_cleanup_order_table_ struct order_table cuts = {0};
 	int r = host_refresh_orders(host);
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
 	r = host_compile_orders(host, image, &host->orders, &cuts, NULL, problem);
-	entry = cuts.entry;
 	if (r < 0)
 		return r;
 	r = check_own(host, image, &cuts, request, problem);
@@ -352,11 +350,10 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 static int return_to(struct host *host, const char *file, const char *kind, char **problem)
 {
 	_cleanup_free_ char *path = file ? host_path(host, file) : NULL;
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	_cleanup_order_table_ struct order_table cuts = {0};
 	struct applied applied = {0};
 	struct image image = {0};
 	struct faults faults = {0};
-	struct cut_table cuts = {0};
 	int r;
 
 	if (file) {
@@ -371,7 +368,6 @@ static int return_to(struct host *host, const char *file, const char *kind, char
 		tell_problem(problem, r, "cannot read the policy to go back to: %s", strerror(-r));
 	if (r == 0)
 		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
-	entry = cuts.entry;
 	if (r == 0 && kind)
 		r = journal_policy(host, kind, &image, 0, NULL, problem);
 	if (r == 0)
@@ -394,8 +390,7 @@ static int swap_with_previous(struct host *host)
 static int return_to_kept(struct host *host, const char *by, const char *digest, char **problem)
 {
 	struct apply_request request = {.by = by, .is_rollback = true};
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
-	struct cut_table cuts = {0};
+	_cleanup_order_table_ struct order_table cuts = {0};
 	struct image image = {0};
 	struct faults faults = {0};
 	int r = store_load(host, digest, &request.applied, problem);
@@ -410,7 +405,6 @@ static int return_to_kept(struct host *host, const char *by, const char *digest,
 			     faults.errors ? faults.item[0].text : strerror(-r));
 	if (r == 0)
 		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
-	entry = cuts.entry;
 	if (r == 0)
 		r = put_into_force(host, &request, &image, &cuts, problem);
 	faults_free(&faults);

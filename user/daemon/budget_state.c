@@ -56,6 +56,27 @@ static int read_meter(const struct host *host, const uint8_t peer[16],
 	return r == -ENOENT ? 0 : r;
 }
 
+/* What counts for a while. A partner's ceiling is of no service: no pause is about it alone. */
+static int set_overrides(const struct host *host, const struct budget_use *budget,
+			 struct budget_state *state)
+{
+	bool is_grant = budget->kind == BUDGET_GRANT;
+	struct weir_answer answer;
+	int r;
+
+	if (budget->service == WEIR_ANY)
+		return 0;
+	r = host_overrides(host, budget->service, is_grant ? budget->partner : WEIR_NO_PARTNER,
+			   is_grant ? budget->grant : WEIR_NO_GRANT, &answer);
+	if (r < 0)
+		return r;
+	state->more_bytes = answer.more_bytes;
+	state->is_observed |= answer.observe;
+	for (size_t i = 0; i < WEIR_WINDOWS && state->limits.window[i].window_ns; i++)
+		state->limits.window[i].bytes += answer.more_bytes;
+	return 0;
+}
+
 /* The breach and the mode that decide about it. */
 static void set_rule(const struct host *host, const struct budget_use *budget,
 		     struct budget_state *state)
@@ -113,6 +134,9 @@ int budget_read(struct host *host, const uint8_t peer[16], const struct budget_u
 	found.kept.slot = METERS_NO_SLOT;
 	found.told_ns = found.kept.meter.told_ns;
 	set_rule(host, budget, &found);
+	r = set_overrides(host, budget, &found);
+	if (r < 0)
+		return r;
 	if (budget->kind == BUDGET_STRANGER) {
 		keep_longer(&found);
 	} else if (host->metering) {

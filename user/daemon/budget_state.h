@@ -14,7 +14,8 @@ struct budget_state {
 	uint64_t now_ns;	   /* boot */
 	uint64_t told_ns;	   /* boot; of its meter's last event about a refusal */
 	uint8_t on_breach;
-	bool is_observed; /* it refuses nothing */
+	uint64_t more_bytes; /* what an extension adds to each window; in `limits` already */
+	bool is_observed;    /* it refuses nothing */
 };
 
 const struct weir_limits *budget_limits(const struct image *image, const struct budget_use *budget);

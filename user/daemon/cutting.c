@@ -63,7 +63,7 @@ static uint64_t find_cut(const struct orders *orders, const struct order_origin 
 	for (size_t i = 0; origin && i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (!order->parent && order_is_of(order, origin->body) &&
+		if (order_is_cut(order) && order_is_of(order, origin->body) &&
 		    strcmp(order->target, target) == 0)
 			return order->id;
 	}
@@ -140,7 +140,7 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 static bool is_its_cut(const struct order_request *request, uint64_t first,
 		       const struct weir_order *order)
 {
-	if (order->parent)
+	if (!order_is_cut(order))
 		return false;
 	return request->origin ? order_is_of(order, request->origin->body) : order->id >= first;
 }
@@ -281,7 +281,7 @@ static int end_and_save(struct host *host, const struct order_request *request, 
  * them, and so ends on the strict side. A text that could not be kept (*kept) holds up no cut.
  */
 static int put_in_force(struct host *host, const struct orders *orders,
-			const struct cut_table *table, int *kept, char **problem)
+			const struct order_table *table, int *kept, char **problem)
 {
 	int r;
 
@@ -299,7 +299,7 @@ static int cut_locked(struct host *host, const struct order_request *request,
 	uint64_t began = boot_now(), first = 0;
 	size_t matched = 0;
 	_cleanup_orders_ struct orders orders = {0};
-	struct cut_table table = {0};
+	_cleanup_order_table_ struct order_table table = {0};
 	int r, kept = 0;
 
 	r = orders_begin(host, &orders, problem);
@@ -309,14 +309,10 @@ static int cut_locked(struct host *host, const struct order_request *request,
 		r = add_cuts(host, request, &orders, &first, problem);
 	if (r == 0)
 		r = orders_compile_for(host, &orders, &table, problem);
-	if (r == 0 && request->is_dry_run) {
-		r = cut_dry_run(host, request, &table, reply, problem);
-		free(table.entry);
-		return r;
-	}
+	if (r == 0 && request->is_dry_run)
+		return cut_dry_run(host, request, &table, reply, problem);
 	if (r == 0)
 		r = put_in_force(host, &orders, &table, &kept, problem);
-	free(table.entry);
 	if (r < 0)
 		return r;
 	json_put_uint(reply, "matched", matched);

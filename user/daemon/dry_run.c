@@ -168,7 +168,7 @@ static int resolve(const struct host *host, const struct order_request *request,
 }
 
 int cut_dry_run(struct host *host, const struct order_request *request,
-		const struct cut_table *table, struct json_out *reply, char **problem)
+		const struct order_table *table, struct json_out *reply, char **problem)
 {
 	const uint32_t partners = host->image.head.partners;
 	_cleanup_free_ struct weir_cut_entry *target =

@@ -13,6 +13,6 @@
  * `problem`, or DONE_IN_PART when not all connections could be looked at.
  */
 int cut_dry_run(struct host *host, const struct order_request *request,
-		const struct cut_table *table, struct json_out *reply, char **problem);
+		const struct order_table *table, struct json_out *reply, char **problem);
 
 #endif

@@ -273,8 +273,29 @@ static int resolve(const struct weir_order *order, struct weir_cut_entry *entry,
 	return 0;
 }
 
+/* What an override is about may be gone from the policy: then it loosens nothing. */
+static int resolve_override(const struct weir_order *order, struct weir_override *override,
+			    void *data)
+{
+	struct resolving *resolving = data;
+	struct weir_cut_entry grant = {.index = WEIR_ANY};
+	char text[sizeof("grant:") + sizeof(order->grant)];
+	int r = target_resolve(resolving->image, order->target, &override->at, NULL);
+
+	snprintf(text, sizeof(text), "grant:%s", order->grant);
+	if (r == 0 && order->kind == WEIR_ORDER_EXTEND)
+		r = target_resolve(resolving->image, text, &grant, NULL);
+	if (r == -ENOMEM)
+		return r;
+	override->grant = grant.index;
+	if (r < 0)
+		override->at = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING,
+						       .service = WEIR_ANY};
+	return 0;
+}
+
 int host_compile_orders(const struct host *host, const struct image *image,
-			const struct orders *orders, struct cut_table *table, size_t *lost,
+			const struct orders *orders, struct order_table *table, size_t *lost,
 			char **problem)
 {
 	struct resolving resolving = {host, image, lost, problem};
@@ -283,11 +304,41 @@ int host_compile_orders(const struct host *host, const struct image *image,
 	if (lost)
 		*lost = 0;
 	r = orders_compile(orders, resolve, &resolving, &table->entry, &table->count);
+	if (r == 0)
+		r = orders_compile_overrides(orders, resolve_override, &resolving,
+					     &table->override, &table->override_count);
 	if (r == -E2BIG)
-		return tell_problem(problem, r, "more than %d cuts and exceptions",
-				    WEIR_CUT_ENTRIES);
+		return tell_problem(problem, r, "more than %d cuts and exceptions, or %d extensions "
+						"and pauses", WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
 	if (r < 0 && r != -ENOENT)
 		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));
+	return r;
+}
+
+static bool has_override(const struct orders *orders)
+{
+	for (size_t i = 0; i < orders->count; i++) {
+		if (order_is_override(&orders->item[i]))
+			return true;
+	}
+	return false;
+}
+
+int host_overrides(const struct host *host, uint32_t service, uint32_t partner, uint32_t grant,
+		   struct weir_answer *answer)
+{
+	static const uint8_t no_peer[16]; /* none is about an address */
+	struct resolving resolving = {.host = host, .image = &host->image};
+	_cleanup_order_table_ struct order_table table = {0};
+	int r;
+
+	*answer = (struct weir_answer){.service = service, .partner = partner, .grant = grant};
+	if (!has_override(&host->orders) || guard_control(host->guard).hours_closed)
+		return 0;
+	r = orders_compile_overrides(&host->orders, resolve_override, &resolving, &table.override,
+				     &table.override_count);
+	if (r == 0)
+		image_overrides(&host->image, &table, no_peer, host_wall(host), answer);
 	return r;
 }
 

@@ -109,11 +109,16 @@ int host_refresh_orders(struct host *host);
  * *lost. NULL: then it is an error, -ENOENT with `problem`, but for a signed order, which may name
  * what this host never had: for that it is one only where the policy in force has the name, or is
  * foreign and may have it.
- * `table->entry` is malloc'd.
+ * Free `table` with order_table_free(), also after failure.
  */
 int host_compile_orders(const struct host *host, const struct image *image,
-			const struct orders *orders, struct cut_table *table, size_t *lost,
+			const struct orders *orders, struct order_table *table, size_t *lost,
 			char **problem);
+
+/* What extensions and pauses let pass more of a grant's account; as image_overrides(), with 0 and
+ * false while none counts. -ENOMEM. */
+int host_overrides(const struct host *host, uint32_t service, uint32_t partner, uint32_t grant,
+		   struct weir_answer *answer);
 
 /* target_resolve() against the policy in force; -ENOENT also tells when its names are not known. */
 int host_resolve(const struct host *host, const char *target, struct weir_cut_entry *entry,

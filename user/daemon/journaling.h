@@ -29,7 +29,7 @@ struct journaling {
 	uint64_t refusals_since_ns, refusals_unwritten;
 	unsigned int refusals; /* since then */
 
-	uint64_t ending_cut; /* whose end is in the journal, and not done yet */
+	uint64_t ending_order; /* whose end is in the journal, and not done yet */
 	bool wants_found;    /* what is in force may have no line */
 	bool has_new_latch;
 	struct told_latch *latch; /* in order of account: those that have a line */
@@ -52,12 +52,14 @@ struct journal_signature {
 /* One order. What is NULL or 0 is not in the line. */
 struct journal_order {
 	const char *kind; /* cut, reopen, apply, ... */
-	const char *id;	  /* of a cut or latch */
+	const char *id;	  /* of a cut, a latch, an extension or a pause */
 	const char *const *target;
 	size_t target_count;
 	const char *reason;
 	const char *by;		     /* NULL: who asks right now, or the guard itself */
 	uint64_t since_ns, until_ns; /* the guard's wall clock */
+	const char *grant;	     /* of an extension */
+	uint64_t more_bytes;	     /* likewise */
 	const char *order;	     /* reopen: inside which one, as it was asked */
 	const struct journal_cut *cut;
 	size_t cut_count;

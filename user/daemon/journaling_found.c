@@ -14,6 +14,7 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/host.h"
 #include "user/daemon/latches.h"
+#include "user/daemon/overriding.h"
 
 struct told_latch {
 	uint64_t account;
@@ -40,7 +41,7 @@ static int note_order(struct lines *lines, const char *id)
 {
 	uint64_t *item;
 
-	if (id[0] != 'c')
+	if (id[0] != 'c' && id[0] != 'o')
 		return 0;
 	item = ARRAY_ADD(lines->order, lines->order_count);
 	if (!item)
@@ -169,6 +170,12 @@ static void find_order(struct host *host, const struct weir_order *order)
 		strcpy(cut.target, target);
 	} else {
 		found.id = id;
+	}
+	if (order_is_override(order)) {
+		override_format(order->id, id, sizeof(id));
+		found.kind = override_kind_name(order->kind);
+		found.grant = order->grant;
+		found.more_bytes = order->more_bytes;
 	}
 	journaling_push(host, &found);
 }

@@ -135,6 +135,10 @@ static void put_all(struct json_out *json, const struct caller *asker,
 	put_by(json, asker, order->by);
 	put_number(json, "since_ns", order->since_ns);
 	put_number(json, "until_ns", order->until_ns);
+	if (order->grant && order->more_bytes) {
+		put_clipped(json, "grant", order->grant);
+		json_put_uint(json, "more_bytes", order->more_bytes);
+	}
 	if (order->order)
 		put_clipped(json, "order", order->order);
 	put_cuts(json, order);

@@ -79,7 +79,7 @@ static void force_free(struct force *force)
 
 static const struct weir_order *order_in_force(const struct force *force, const char *id)
 {
-	return id[0] == 'c' ? orders_find(&force->orders, strtoull(id + 1, NULL, 10)) : NULL;
+	return id[0] == 'c' || id[0] == 'o' ? orders_find(&force->orders, strtoull(id + 1, NULL, 10)) : NULL;
 }
 
 static int note_latch(const struct chain_line *line, void *data)
@@ -283,7 +283,7 @@ static bool is_id(const char *text, uint64_t *number)
 	*number = text[0] == 'j' ? strtoull(text + 1, NULL, 10) : 0;
 	if (strspn(text, "0123456789abcdef") == CHAIN_DIGEST - 1 && !text[CHAIN_DIGEST - 1])
 		return true;
-	return text[0] && strchr("cgj", text[0]) && digits && text[1 + digits] == '\0';
+	return text[0] && strchr("cogj", text[0]) && digits && text[1 + digits] == '\0';
 }
 
 int journaling_show(struct host *host, const char *id, struct json_out *reply, char **problem)

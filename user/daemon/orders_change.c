@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders_change.c - the steps that cut and reopen have in common.
+ * orders_change.c - the steps that the orders have in common.
  */
 #include "user/daemon/orders_change.h"
 
@@ -21,7 +21,7 @@ int orders_begin(struct host *host, struct orders *orders, char **problem)
 	return 0;
 }
 
-int orders_compile_for(struct host *host, const struct orders *orders, struct cut_table *table,
+int orders_compile_for(struct host *host, const struct orders *orders, struct order_table *table,
 		       char **problem)
 {
 	size_t lost;
@@ -69,7 +69,7 @@ static void put_back(struct host *host)
 
 int orders_loosen(struct host *host, struct orders *orders, char **problem)
 {
-	struct cut_table table = {0};
+	_cleanup_order_table_ struct order_table table = {0};
 	int r = orders_compile_for(host, orders, &table, problem);
 
 	if (r < 0)
@@ -78,7 +78,7 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 	if (r < 0) {
 		/* its file may be there all the same (file.h): a reboot must not find it */
 		put_back(host);
-		tell_problem(problem, r, "cannot save the reopening, so it is not done: %s",
+		tell_problem(problem, r, "cannot save the order, so it is not done: %s",
 			     strerror(-r));
 	} else {
 		r = guard_set_cuts(host->guard, &table);
@@ -87,16 +87,35 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
 		}
 	}
-	free(table.entry);
 	if (r < 0)
 		return r;
 	r = orders_keep(host, orders);
 	if (r < 0)
 		return tell_problem(problem, DONE_IN_PART,
-				    "it is reopened, but the orders' texts could not be kept in "
-				    "the kernel: %s",
+				    "it is done, but the orders' texts could not be kept in the "
+				    "kernel: %s",
 				    strerror(-r));
 	return 0;
+}
+
+int orders_tighten(struct host *host, struct orders *orders, char **problem)
+{
+	_cleanup_order_table_ struct order_table table = {0};
+	int r = orders_compile_for(host, orders, &table, problem), kept;
+
+	if (r < 0)
+		return r;
+	r = guard_set_cuts(host->guard, &table);
+	if (r < 0)
+		return tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));
+	kept = orders_keep(host, orders);
+	r = orders_to_disk(host);
+	host->has_unsaved_orders = r < 0;
+	if (r == 0)
+		r = kept;
+	return r < 0 ? tell_problem(problem, DONE_IN_PART, "it is done, but not saved: %s",
+				    strerror(-r))
+		     : 0;
 }
 
 /* In doubt they do: an exception lets back only what its cut covers, and so does no harm. */
@@ -116,11 +135,11 @@ int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut
 	int r;
 
 	*how = LET_NOTHING;
-	if (!order || order->parent)
+	if (!order || !order_is_cut(order))
 		return -ENOENT;
 	if (strcmp(order->target, text->target) == 0) {
 		*how = LET_WHOLE;
-		return orders_remove_cut(orders, cut);
+		return orders_remove(orders, cut);
 	}
 	if (!may_meet(&host->image, order->target, text->target))
 		return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders_change.h - the steps that cut and reopen have in common. The caller holds
+ * orders_change.h - the steps that the orders have in common. The caller holds
  * guard_lock(), so that no other process changes the orders meanwhile.
  */
 #ifndef WEIR_ORDERS_CHANGE_H
@@ -14,7 +14,7 @@
 int orders_begin(struct host *host, struct orders *orders, char **problem);
 
 /* Compiles a changed set. Where the policy's names are not known, no order may get lost over it. */
-int orders_compile_for(struct host *host, const struct orders *orders, struct cut_table *table,
+int orders_compile_for(struct host *host, const struct orders *orders, struct order_table *table,
 		       char **problem);
 
 /* The kernel has the cuts: keeps the texts there and in `host`, which takes them over. Returns what
@@ -33,6 +33,9 @@ int orders_save_set(const struct host *host, const struct orders *orders);
  * kernel.
  */
 int orders_loosen(struct host *host, struct orders *orders, char **problem);
+/* What tightens: the kernel, then the disk. As orders_loosen(), but for a disk that fails:
+ * DONE_IN_PART, and it is tried again. */
+int orders_tighten(struct host *host, struct orders *orders, char **problem);
 
 /* What letting a target back did to a cut. */
 enum let_back { LET_NOTHING, LET_WHOLE, LET_PART };

@@ -127,7 +127,7 @@ struct holding holding_put(const struct host *host, const struct weir_cut_entry 
 		const struct weir_order *cut = &host->orders.item[i];
 		enum cover let_back, cover;
 
-		if (cut->parent)
+		if (!order_is_cut(cut))
 			continue;
 		cover = cut_holds(host, cut, target, &let_back);
 		if (cover == COVER_NONE)

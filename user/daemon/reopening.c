@@ -81,7 +81,7 @@ static int take_out(struct reopening *work, uint64_t id)
 		return -ENOENT;
 	order_format(id, text, sizeof(text));
 	r = note(work, text, order->target, "whole", 0);
-	return r < 0 ? r : orders_remove_cut(&work->orders, id);
+	return r < 0 ? r : orders_remove(&work->orders, id);
 }
 
 static int add_exception(struct reopening *work, uint64_t cut, const char *target, char **problem)
@@ -126,7 +126,7 @@ static int reopen_target(struct reopening *work, const char *text,
 		const struct weir_order *order = &before.item[i];
 		enum cover cover;
 
-		if (order->parent || (work->cut && order->id != work->cut))
+		if (!order_is_cut(order) || (work->cut && order->id != work->cut))
 			continue;
 		cover = cover_of_order(work, order, text, target);
 		if (order_is_signed(order) && cover != COVER_NONE) {
@@ -222,7 +222,7 @@ static void put_holding(struct reopening *work, const char *text,
 		enum cover cover;
 		char id[24];
 
-		if (order->parent || has_exception(orders, order->id, text))
+		if (!order_is_cut(order) || has_exception(orders, order->id, text))
 			continue;
 		cover = cover_of_order(work, order, text, target);
 		if (cover == COVER_NONE)
@@ -277,11 +277,12 @@ static int refuse_signed(const struct reopening *work, uint64_t id, char **probl
 static int change_orders(struct reopening *work, struct weir_cut_entry *entry, char **problem)
 {
 	const struct order_request *request = work->request;
+	const struct weir_order *cut = orders_find(&work->orders, work->cut);
 	int r = 0;
 
-	if (work->cut && !orders_find(&work->orders, work->cut))
+	if (work->cut && !(cut && order_is_cut(cut)))
 		return tell_problem(problem, -ENOENT, "there is no cut c%" PRIu64, work->cut);
-	if (work->cut && order_is_signed(orders_find(&work->orders, work->cut)))
+	if (work->cut && order_is_signed(cut))
 		return refuse_signed(work, work->cut, problem);
 	if (work->cut && request->target_count == 0)
 		return take_out(work, work->cut);

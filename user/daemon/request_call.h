@@ -34,6 +34,8 @@ int request_text(struct call *call, json_object *object, const char *key, bool r
 int request_bool(struct call *call, const char *key, bool *flag); /* false: it is not there */
 /* A span in whole seconds, up to a century; 0: it is not there. */
 int request_seconds(struct call *call, const char *key, uint64_t *ns);
+/* Of 1 byte or more; 0: it is not there. */
+int request_bytes(struct call *call, const char *key, uint64_t *bytes);
 /* `target` holds REQUEST_MAX_TARGETS. */
 int request_targets(struct call *call, bool required, const char **target, size_t *count);
 
@@ -60,6 +62,9 @@ int answer_order(struct call *call);
 
 int answer_cut(struct call *call);
 int answer_reopen(struct call *call);
+int answer_extend(struct call *call);
+int answer_pause(struct call *call);
+int answer_end(struct call *call);
 int answer_order_apply(struct call *call);
 int answer_apply(struct call *call);
 int answer_confirm(struct call *call);

@@ -57,6 +57,21 @@ int request_seconds(struct call *call, const char *key, uint64_t *ns)
 	return 0;
 }
 
+int request_bytes(struct call *call, const char *key, uint64_t *bytes)
+{
+	json_object *value;
+	int64_t number;
+
+	*bytes = 0;
+	if (!json_object_object_get_ex(call->request, key, &value))
+		return 0;
+	number = json_object_get_int64(value);
+	if (!json_object_is_type(value, json_type_int) || number < 1)
+		return request_malformed(call, key);
+	*bytes = number;
+	return 0;
+}
+
 int request_targets(struct call *call, bool required, const char **target, size_t *count)
 {
 	json_object *list;

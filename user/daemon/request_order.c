@@ -13,6 +13,7 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/overriding.h"
 #include "user/daemon/signed_order.h"
 
 /* ---- cuts ----------------------------------------------------------------------------------- */
@@ -47,6 +48,67 @@ int answer_reopen(struct call *call)
 	if (r < 0)
 		return r;
 	return host_reopen(call->host, &order, &call->reply, &call->problem);
+}
+
+/* ---- what loosens for a while --------------------------------------------------------------- */
+
+/* At most one target. */
+static int get_override(struct call *call, struct override_request *override)
+{
+	const char *target[REQUEST_MAX_TARGETS];
+	size_t count;
+	int r = request_targets(call, false, target, &count);
+
+	if (r == 0 && count > 1)
+		r = request_malformed(call, "targets");
+	if (r == 0 && count == 1)
+		override->target = target[0];
+	if (r == 0)
+		r = request_text(call, call->request, "reason", true, &override->reason);
+	return r < 0 ? r : request_seconds(call, "for_seconds", &override->for_ns);
+}
+
+int answer_extend(struct call *call)
+{
+	struct override_request override = {.kind = WEIR_ORDER_EXTEND, .by = call->by};
+	int r = get_override(call, &override);
+
+	if (r == 0 && !override.target)
+		r = request_malformed(call, "targets");
+	if (r == 0)
+		r = request_text(call, call->request, "grant", true, &override.grant);
+	if (r == 0)
+		r = request_bytes(call, "more_bytes", &override.more_bytes);
+	if (r < 0)
+		return r;
+	return host_override(call->host, &override, &call->reply, &call->problem);
+}
+
+int answer_pause(struct call *call)
+{
+	struct override_request override = {.kind = WEIR_ORDER_PAUSE, .by = call->by};
+	int r = get_override(call, &override);
+
+	if (r < 0)
+		return r;
+	if (!override.target)
+		override.target = "all";
+	return host_override(call->host, &override, &call->reply, &call->problem);
+}
+
+int answer_end(struct call *call)
+{
+	const char *id, *reason;
+	int r = request_text(call, call->request, "order", true, &id);
+
+	if (r == 0)
+		r = request_text(call, call->request, "reason", true, &reason);
+	if (r == 0 && (!reason[0] || !text_is_plain(reason)))
+		return tell_problem(&call->problem, -EINVAL,
+				    "a reason without control characters is needed");
+	if (r < 0)
+		return r;
+	return host_end_override(call->host, id, reason, call->by, &call->reply, &call->problem);
 }
 
 /* ---- policies, the clock -------------------------------------------------------------------- */

@@ -138,7 +138,7 @@ static uint64_t end_cuts(struct loop *loop, uint64_t now)
 
 	if (control.active != loop->cuts_active ||
 	    (loop->cuts_end_wall && loop->cuts_end_wall <= wall)) {
-		loop->cuts_end_wall = host_end_cuts(&loop->host);
+		loop->cuts_end_wall = host_end_orders(&loop->host);
 		loop->cuts_active = guard_control(loop->host.guard).active;
 	}
 	return loop->cuts_end_wall ? loop->cuts_end_wall - control.wall_offset_ns : 0;

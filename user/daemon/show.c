@@ -11,9 +11,12 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/about.h"
 #include "user/daemon/budgets.h"
+#include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_tell.h"
+#include "user/daemon/overriding.h"
 #include "user/daemon/sessions.h"
+#include "user/policy/target.h"
 
 struct page {
 	struct host *host;
@@ -64,7 +67,7 @@ static void put_reopen(const struct page *page)
 	for (size_t i = 0; i < orders->count; i++) {
 		enum cover let_back;
 
-		has_whole |= !orders->item[i].parent &&
+		has_whole |= order_is_cut(&orders->item[i]) &&
 			     cut_holds(page->host, &orders->item[i], &page->target, &let_back) ==
 				     COVER_WHOLE;
 	}
@@ -74,7 +77,7 @@ static void put_reopen(const struct page *page)
 		enum cover let_back;
 		char id[24];
 
-		if (orders->item[i].parent ||
+		if (!order_is_cut(&orders->item[i]) ||
 		    cut_holds(page->host, &orders->item[i], &page->target, &let_back) != COVER_PART)
 			continue;
 		order_format(orders->item[i].id, id, sizeof(id));
@@ -98,6 +101,41 @@ static void put_reopen_latches(const struct page *page)
 	}
 }
 
+/* A grant whose budget is full, and who waits for it. */
+static void put_extend(const struct page *page)
+{
+	const struct budget_use *budget = page->budgets.item;
+
+	if (!page->budgets.count || !budget->is_full || budget->kind != BUDGET_GRANT ||
+	    page->owner.target != WEIR_TARGET_PARTNER)
+		return;
+	put_next(page, "let its grant pass more for a while",
+		 "extend partner:%s --grant %s --by SIZE --for SPAN --reason \"...\"",
+		 page->host->image.partner_names[budget->partner],
+		 page->host->image.grant_names[budget->grant]);
+}
+
+/* The extensions and pauses that may be about the target. */
+static void put_overrides(const struct page *page)
+{
+	const struct host *host = page->host;
+
+	json_open(page->reply, "overrides", '[');
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *order = &host->orders.item[i];
+		struct weir_cut_entry entry;
+
+		if (!order_is_override(order) ||
+		    target_resolve(&host->image, order->target, &entry, NULL) < 0 ||
+		    cover_of(&host->image, &entry, &page->owner) == COVER_NONE)
+			continue;
+		json_open(page->reply, NULL, '{');
+		override_put(host, order, page->reply);
+		json_close(page->reply, '}');
+	}
+	json_close(page->reply, ']');
+}
+
 static void put_commands(const struct page *page)
 {
 	const struct host *host = page->host;
@@ -113,6 +151,7 @@ static void put_commands(const struct page *page)
 	if (page->assumed_bytes && page->target.target != WEIR_TARGET_ADDRESS)
 		put_next(page, "take back what was only assumed",
 			 "meters reset %s --reason \"...\"", page->text);
+	put_extend(page);
 	if (is_full && path && host->is_daemon)
 		put_next(page, "after the full budget was raised in that file",
 			 "apply %s --confirm 600", path);
@@ -184,6 +223,7 @@ static void put_state(struct page *page)
 {
 	page->holding = holding_put(page->host, &page->target, &page->budgets.latches, page->reply);
 	json_put_text(page->reply, "state", state_of(page));
+	put_overrides(page);
 	page->assumed_bytes = budgets_put(page->host, &page->budgets, page->reply);
 	if (page->owner.target == WEIR_TARGET_ADDRESS)
 		json_put_null(page->reply, "total"); /* no account is of one address */

@@ -167,6 +167,9 @@ static int take_judged(struct taking *taking)
 		return take_cut(taking);
 	case ORDER_REOPEN:
 		return take_reopening(taking);
+	case ORDER_EXTEND:
+	case ORDER_PAUSE:
+		return take_override(taking);
 	case ORDER_SIGNERS:
 		return take_signers(taking);
 	case ORDER_BASE:

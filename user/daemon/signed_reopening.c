@@ -53,7 +53,7 @@ static int let_back_from(struct signed_reopening *work, const struct weir_order 
 	int r = 0;
 
 	if (document->targets.count == 0) {
-		r = orders_remove_cut(&work->orders, cut->id);
+		r = orders_remove(&work->orders, cut->id);
 		return r < 0 ? r : note_done(work, cut, cut->target, LET_WHOLE, 0);
 	}
 	for (size_t i = 0; i < document->targets.count && r == 0 && how != LET_WHOLE; i++) {
@@ -76,7 +76,7 @@ static int plan_reopening(struct signed_reopening *work, const uint8_t cut[32])
 	int r = 0;
 
 	for (size_t i = 0; i < before->count && r == 0; i++) {
-		if (!before->item[i].parent && order_is_of(&before->item[i], cut))
+		if (order_is_cut(&before->item[i]) && order_is_of(&before->item[i], cut))
 			r = let_back_from(work, &before->item[i]);
 	}
 	return r;

@@ -211,14 +211,12 @@ static int load_new(struct host *host, const struct run_options *options, struct
 		    struct restoring *restoring, size_t *lost, char **problem)
 {
 	struct guard_options guard_options = options_of(options);
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
-	struct cut_table cuts = {0};
+	_cleanup_order_table_ struct order_table cuts = {0};
 	int r = orders_recover(host, problem);
 
 	if (r < 0)
 		return r;
 	r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
-	entry = cuts.entry;
 	if (r < 0)
 		return r;
 	guard_options.cuts = &cuts;
@@ -261,13 +259,11 @@ static bool has_trial(const struct host *host)
  * gives hours for two more years. */
 static int apply_anew(struct host *host, struct image *image, size_t *lost, char **problem)
 {
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
-	struct cut_table cuts = {0};
+	_cleanup_order_table_ struct order_table cuts = {0};
 	int r = host_refresh_orders(host);
 
 	if (r == 0)
 		r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
-	entry = cuts.entry;
 	return r < 0 ? r : guard_apply(host->guard, image, &cuts, problem);
 }
 

@@ -15,6 +15,7 @@
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_tell.h"
+#include "user/daemon/overriding.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/stand_in.h"
 #include "user/daemon/totals.h"
@@ -89,7 +90,20 @@ static int put_hooks(const struct host *host, struct json_out *reply)
 	return 0;
 }
 
-static int put_cuts(struct host *host, struct json_out *reply, const struct latches *latches)
+static void put_overrides(const struct host *host, struct json_out *reply)
+{
+	json_open(reply, "overrides", '[');
+	for (size_t i = 0; i < host->orders.count; i++) {
+		if (!order_is_override(&host->orders.item[i]))
+			continue;
+		json_open(reply, NULL, '{');
+		override_put(host, &host->orders.item[i], reply);
+		json_close(reply, '}');
+	}
+	json_close(reply, ']');
+}
+
+static int put_orders(struct host *host, struct json_out *reply, const struct latches *latches)
 {
 	int r = host_refresh_orders(host);
 
@@ -97,7 +111,7 @@ static int put_cuts(struct host *host, struct json_out *reply, const struct latc
 		return r;
 	json_open(reply, "cuts", '[');
 	for (size_t i = 0; i < host->orders.count; i++) {
-		if (host->orders.item[i].parent)
+		if (!order_is_cut(&host->orders.item[i]))
 			continue;
 		json_open(reply, NULL, '{');
 		order_put(host, &host->orders.item[i], reply);
@@ -109,6 +123,7 @@ static int put_cuts(struct host *host, struct json_out *reply, const struct latc
 		json_close(reply, '}');
 	}
 	json_close(reply, ']');
+	put_overrides(host, reply);
 	return 0;
 }
 
@@ -245,7 +260,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 	in_force_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
-		r = put_cuts(host, reply, &totals->latches);
+		r = put_orders(host, reply, &totals->latches);
 	if (r == 0)
 		r = put_losses(host, reply);
 	if (r < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * taking.h - a signed order under way, shared by the files that take one: signed_order.c judges it,
- * signed_cut.c, signed_reopening.c and signed_base.c carry it out.
+ * signed_cut.c, signed_reopening.c, signed_override.c and signed_base.c carry it out.
  */
 #ifndef WEIR_TAKING_H
 #define WEIR_TAKING_H
@@ -32,6 +32,7 @@ struct journal_order taking_line(const struct taking *taking);
 /* The caller holds guard_lock() and has read the orders anew. As host_take_order(). */
 int take_cut(struct taking *taking);
 int take_reopening(struct taking *taking);
+int take_override(struct taking *taking);
 int take_base(struct taking *taking);
 
 #endif

@@ -75,7 +75,7 @@ static int load_policy(struct host *host)
 }
 
 /* Orders that cannot be read may be anything. */
-static int load_cuts(struct host *host, struct cut_table *cuts)
+static int load_cuts(struct host *host, struct order_table *cuts)
 {
 	_cleanup_free_ char *path = host_path(host, "orders.json"), *problem = NULL;
 	size_t lost;
@@ -91,7 +91,7 @@ static int load_cuts(struct host *host, struct cut_table *cuts)
 /* Each as a cut of its partner, which is more than was severed; strangers get nothing but where a
  * policy observes. */
 static int add_latches(const struct host *host, const struct latches *latches,
-		       struct cut_table *cuts)
+		       struct order_table *cuts)
 {
 	size_t count = cuts->count + latches->count;
 	struct weir_cut_entry *entry = reallocarray(cuts->entry, count + 1, sizeof(*entry));
@@ -113,7 +113,7 @@ static int add_latches(const struct host *host, const struct latches *latches,
 	return 0;
 }
 
-static int load_all_cuts(struct host *host, struct cut_table *cuts)
+static int load_all_cuts(struct host *host, struct order_table *cuts)
 {
 	struct latches latches = {0};
 	int r = load_cuts(host, cuts);
@@ -165,7 +165,7 @@ static enum stand_in_mode mode_of(enum without_guard mode)
 }
 
 /* What there is to make rules of, which may leave less of them than are configured. */
-static int load_state(struct host *host, struct ruleset *ruleset, struct cut_table *cuts,
+static int load_state(struct host *host, struct ruleset *ruleset, struct order_table *cuts,
 		      struct stand_in *stand_in)
 {
 	int r = host->state_dir < 0 ? -ENOENT : load_policy(host);
@@ -209,13 +209,11 @@ static int make(struct host *host, const struct host_config *config, const struc
 		struct stand_in *stand_in, char **text, size_t *length, char **problem)
 {
 	struct ruleset ruleset = ruleset_of(host, config);
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
-	struct cut_table cuts = {0};
+	_cleanup_order_table_ struct order_table cuts = {0};
 	int r;
 
 	*stand_in = (struct stand_in){.since_ns = wall_now(), .offset_ns = clock_offset()};
 	r = load_state(host, &ruleset, &cuts, stand_in);
-	entry = cuts.entry;
 	ruleset.cuts = &cuts;
 	ruleset.hours_closed =
 		has_stepped(before) || (host->state_dir >= 0 && clock_needs_confirmation(host));
@@ -418,11 +416,10 @@ int without_guard_off(struct host *host, char **problem)
 int without_guard_save(struct host *host)
 {
 	_cleanup_free_ char *path = host_path(host, WITHOUT_GUARD_FILE), *text = NULL;
-	_cleanup_free_ struct weir_cut_entry *entry = NULL;
+	_cleanup_order_table_ struct order_table cuts = {0};
 	_cleanup_free_ char *problem = NULL;
 	struct latches latches = {0};
 	struct ruleset ruleset;
-	struct cut_table cuts = {0};
 	size_t length, lost;
 	int r;
 
@@ -435,7 +432,6 @@ int without_guard_save(struct host *host)
 	if (r == 0)
 		r = add_latches(host, &latches, &cuts);
 	latches_free(&latches);
-	entry = cuts.entry;
 	if (r < 0)
 		return r;
 	ruleset = ruleset_of(host, host->config);

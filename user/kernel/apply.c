@@ -251,7 +251,7 @@ void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot)
 }
 
 static int apply_locked(struct guard *guard, const struct tables *tables,
-			const struct weir_policy_head *head, const struct cut_table *cuts,
+			const struct weir_policy_head *head, const struct order_table *cuts,
 			char **problem)
 {
 	uint64_t active = guard->control->active;
@@ -275,7 +275,7 @@ static int apply_locked(struct guard *guard, const struct tables *tables,
 	return 0;
 }
 
-int guard_apply(struct guard *guard, const struct image *image, const struct cut_table *cuts,
+int guard_apply(struct guard *guard, const struct image *image, const struct order_table *cuts,
 		char **problem)
 {
 	_cleanup_tables_ struct tables tables = {};

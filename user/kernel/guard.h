@@ -27,7 +27,7 @@ struct guard_options {
 	bool observe;
 	/* guard_load() only: cuts (compiled against the image) and orders that are in force from
 	 * the first packet on. NULL and 0: none. */
-	const struct cut_table *cuts;
+	const struct order_table *cuts;
 	const struct weir_order *orders;
 	size_t order_count;
 	bool hours_closed; /* guard_load() only: grants with hours stay closed from the first packet
@@ -91,12 +91,12 @@ void guard_unlock(struct guard *guard);
 /* ---- changes; each takes the guard's lock, and ends with one write of control.active --------- */
 
 /* A new policy, with the cuts compiled against it. */
-int guard_apply(struct guard *guard, const struct image *image, const struct cut_table *cuts,
+int guard_apply(struct guard *guard, const struct image *image, const struct order_table *cuts,
 		char **problem);
 /* Other cuts under the same policy. This is the write that cuts. */
-int guard_set_cuts(struct guard *guard, const struct cut_table *cuts);
+int guard_set_cuts(struct guard *guard, const struct order_table *cuts);
 /* Fills a spare slot without switching to it, for a dry run; *slot names it. */
-int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t *slot);
+int guard_stage_cuts(struct guard *guard, const struct order_table *cuts, uint32_t *slot);
 /* Raises the generation: each socket is judged anew. */
 int guard_raise(struct guard *guard);
 /* Wall clock and hours: offset = wall - boot. Raises the generation. */

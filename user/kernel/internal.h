@@ -85,6 +85,7 @@ enum guard_map {
 	MAP_POLICY_HEADS,
 	MAP_CUT_HEADS,
 	MAP_CUTS,
+	MAP_OVERRIDES,
 	MAP_ORDERS,
 	MAP_METERS,
 	MAP_STRANGERS,
@@ -326,7 +327,7 @@ void tables_close(struct tables *tables);
 #define _cleanup_tables_ _cleanup_(tables_close)
 
 /* Fills a cut slot that nobody uses. -ENOSPC: more than WEIR_CUT_ENTRIES. */
-int cuts_fill(struct guard *guard, const struct cut_table *cuts, uint32_t slot);
+int cuts_fill(struct guard *guard, const struct order_table *cuts, uint32_t slot);
 /* The write that commits: the generation rises. The caller holds the lock. */
 void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot);
 

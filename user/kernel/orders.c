@@ -15,18 +15,26 @@ static bool touches_edge(const struct weir_cut_entry *entry)
 	       entry->target != WEIR_TARGET_GRANT;
 }
 
-int cuts_fill(struct guard *guard, const struct cut_table *cuts, uint32_t slot)
+int cuts_fill(struct guard *guard, const struct order_table *table, uint32_t slot)
 {
-	struct weir_cut_head head = {.entries = cuts ? cuts->count : 0};
+	static const struct order_table none;
+	struct weir_cut_head head = {0};
 	int err;
 
-	if (head.entries > WEIR_CUT_ENTRIES || (cuts && cuts->count > WEIR_CUT_ENTRIES))
+	if (!table)
+		table = &none;
+	if (table->count > WEIR_CUT_ENTRIES || table->override_count > WEIR_OVERRIDES)
 		return -ENOSPC;
+	head.entries = table->count;
+	head.overrides = table->override_count;
 	for (size_t i = 0; i < head.entries; i++)
-		head.touches_edge |= touches_edge(&cuts->entry[i]);
+		head.touches_edge |= touches_edge(&table->entry[i]);
 	err = head.entries ? map_fill_array(guard->map_fd[MAP_CUTS], slot * WEIR_CUT_ENTRIES,
-					    cuts->entry, sizeof(*cuts->entry), head.entries)
+					    table->entry, sizeof(*table->entry), head.entries)
 			   : 0;
+	if (!err && head.overrides)
+		err = map_fill_array(guard->map_fd[MAP_OVERRIDES], slot * WEIR_OVERRIDES,
+				     table->override, sizeof(*table->override), head.overrides);
 	if (err)
 		return err;
 	return bpf_map_update_elem(guard->map_fd[MAP_CUT_HEADS], &slot, &head, BPF_ANY) ? -errno
@@ -38,7 +46,7 @@ int cuts_fill(struct guard *guard, const struct cut_table *cuts, uint32_t slot)
  * one has been quiet since an earlier grace period, so nothing has to be waited for before the
  * write that cuts. grace_begin() waits, after it: there is never more than one under way.
  */
-int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
+int guard_set_cuts(struct guard *guard, const struct order_table *table)
 {
 	uint64_t active;
 	uint32_t slot;
@@ -48,7 +56,7 @@ int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
 		return err;
 	active = guard->control->active;
 	slot = (weir_cut_slot(active) + 1) % WEIR_CUT_SLOTS;
-	err = cuts_fill(guard, cuts, slot);
+	err = cuts_fill(guard, table, slot);
 	if (!err) {
 		commit(guard, weir_policy_slot(active), slot);
 		grace_begin(guard);
@@ -58,7 +66,7 @@ int guard_set_cuts(struct guard *guard, const struct cut_table *cuts)
 }
 
 /* The slot whose turn comes last, so that it holds still while the dry run reads it. */
-int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t *slot)
+int guard_stage_cuts(struct guard *guard, const struct order_table *table, uint32_t *slot)
 {
 	uint32_t spare;
 	int err = lock_quiet(guard);
@@ -66,7 +74,7 @@ int guard_stage_cuts(struct guard *guard, const struct cut_table *cuts, uint32_t
 	if (err)
 		return err;
 	spare = (weir_cut_slot(guard->control->active) + WEIR_CUT_SLOTS - 1) % WEIR_CUT_SLOTS;
-	err = cuts_fill(guard, cuts, spare);
+	err = cuts_fill(guard, table, spare);
 	guard_unlock(guard);
 	if (!err)
 		*slot = spare;

@@ -2,7 +2,8 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
- * where "body" stands only with what came from a signed order,
+ * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes"
+ * only with an override,
  * {"sha256":"..."}
  * The second is over the first and its end of line. A file of one line is from before there were
  * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
@@ -65,6 +66,11 @@ static void put_orders(FILE *out, const struct orders *orders)
 
 			hex_format(order->body, sizeof(order->body), body);
 			json_put_text(&json, "body", body);
+		}
+		if (order_is_override(order)) {
+			json_put_uint(&json, "kind", order->kind);
+			json_put_text(&json, "grant", order->grant);
+			json_put_uint(&json, "more_bytes", order->more_bytes);
 		}
 		json_close(&json, '}');
 	}
@@ -132,6 +138,22 @@ static int read_body(json_object *object, uint8_t body[32])
 	return 0;
 }
 
+/* Not there: a cut, or an exception to one. */
+static int read_override(json_object *object, struct weir_order *order)
+{
+	__u64 kind;
+
+	if (!json_object_object_get_ex(object, "kind", NULL))
+		return 0;
+	if (read_number(object, "kind", &kind) < 0 || order->parent || !order->until_ns ||
+	    (kind != WEIR_ORDER_EXTEND && kind != WEIR_ORDER_PAUSE) ||
+	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||
+	    read_number(object, "more_bytes", &order->more_bytes) < 0)
+		return -EBADMSG;
+	order->kind = kind;
+	return 0;
+}
+
 static int read_order(json_object *object, struct weir_order *order)
 {
 	if (!json_object_is_type(object, json_type_object) ||
@@ -142,7 +164,7 @@ static int read_order(json_object *object, struct weir_order *order)
 	    read_text(object, "target", order->target, sizeof(order->target)) < 0 ||
 	    read_text(object, "reason", order->reason, sizeof(order->reason)) < 0 ||
 	    read_text(object, "by", order->by, sizeof(order->by)) < 0 ||
-	    read_body(object, order->body) < 0)
+	    read_body(object, order->body) < 0 || read_override(object, order) < 0)
 		return -EBADMSG;
 	return 0;
 }

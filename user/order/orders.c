@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders.c - the set of cuts and of the exceptions inside them.
+ * orders.c - the set of cuts, of the exceptions inside them, and of overrides.
  */
 #include "user/order/orders.h"
 
@@ -50,18 +50,28 @@ static const struct weir_order *find_cut(const struct orders *orders, uint64_t i
 {
 	const struct weir_order *order = orders_find(orders, id);
 
-	return order && order->parent == 0 ? order : NULL;
+	return order && order_is_cut(order) ? order : NULL;
 }
 
-/* Removes the cut and its exceptions, and keeps the order of the others. */
-static void keep_others(struct orders *orders, uint64_t cut)
+bool order_is_cut(const struct weir_order *order)
+{
+	return order->parent == 0 && order->kind == WEIR_ORDER_CUT;
+}
+
+bool order_is_override(const struct weir_order *order)
+{
+	return order->kind != WEIR_ORDER_CUT;
+}
+
+/* Removes the order and its exceptions, and keeps the order of the others. */
+static void keep_others(struct orders *orders, uint64_t id)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct weir_order *order = &orders->item[i];
 
-		if (order->id != cut && order->parent != cut)
+		if (order->id != id && order->parent != id)
 			orders->item[kept++] = *order;
 	}
 	orders->count = kept;
@@ -81,6 +91,7 @@ void orders_take(struct orders *orders, struct weir_order *item, size_t count)
 		item[i].target[sizeof(item[i].target) - 1] = '\0';
 		item[i].reason[sizeof(item[i].reason) - 1] = '\0';
 		item[i].by[sizeof(item[i].by) - 1] = '\0';
+		item[i].grant[sizeof(item[i].grant) - 1] = '\0';
 		/* A parent has a lower id: it is among those kept already, or nowhere. */
 		orders->count = kept;
 		if (item[i].parent == 0 || find_cut(orders, item[i].parent))
@@ -118,13 +129,17 @@ static int copy_text(char *to, size_t size, const char *from, bool may_be_empty)
 
 static int add(struct orders *orders, uint64_t parent, const struct order_text *text, uint64_t *id)
 {
-	struct weir_order order = {
-		.parent = parent, .since_ns = text->since_ns, .until_ns = text->until_ns};
+	struct weir_order order = {.parent = parent,
+				   .since_ns = text->since_ns,
+				   .until_ns = text->until_ns,
+				   .kind = text->kind,
+				   .more_bytes = text->more_bytes};
 	struct weir_order *item;
 
 	if (copy_text(order.target, sizeof(order.target), text->target, false) < 0 ||
 	    copy_text(order.reason, sizeof(order.reason), text->reason, false) < 0 ||
-	    copy_text(order.by, sizeof(order.by), text->by, true) < 0)
+	    copy_text(order.by, sizeof(order.by), text->by, true) < 0 ||
+	    (text->grant && copy_text(order.grant, sizeof(order.grant), text->grant, false) < 0))
 		return -EINVAL;
 	if (text->body)
 		memcpy(order.body, text->body, sizeof(order.body));
@@ -159,9 +174,22 @@ int orders_add_exception(struct orders *orders, uint64_t cut, const struct order
 	return add(orders, cut, text, id);
 }
 
-int orders_remove_cut(struct orders *orders, uint64_t id)
+int orders_add_override(struct orders *orders, const struct order_text *text, uint64_t *id)
 {
-	if (!find_cut(orders, id))
+	size_t count = 0;
+
+	if (text->kind == WEIR_ORDER_CUT || !text->until_ns)
+		return -EINVAL;
+	for (size_t i = 0; i < orders->count; i++)
+		count += order_is_override(&orders->item[i]);
+	return count >= WEIR_OVERRIDES ? -ENOSPC : add(orders, 0, text, id);
+}
+
+int orders_remove(struct orders *orders, uint64_t id)
+{
+	const struct weir_order *order = orders_find(orders, id);
+
+	if (!order || order->parent)
 		return -ENOENT;
 	keep_others(orders, id);
 	return 0;
@@ -238,13 +266,49 @@ int orders_compile(const struct orders *orders, order_resolver resolve, void *da
 	for (size_t i = 0; i < orders->count; i++) {
 		int r;
 
-		if (orders->item[i].parent)
+		if (!order_is_cut(&orders->item[i]))
 			continue;
 		r = compile_cut(orders, i, resolve, data, entry, &used);
 		if (r)
 			return r;
 	}
 	*ret = TAKE_PTR(entry);
+	*count = used;
+	return 0;
+}
+
+int orders_compile_overrides(const struct orders *orders, override_resolver resolve, void *data,
+			     struct weir_override **ret, size_t *count)
+{
+	_cleanup_free_ struct weir_override *override = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; i < orders->count; i++)
+		used += order_is_override(&orders->item[i]);
+	if (used > WEIR_OVERRIDES)
+		return -E2BIG;
+	if (used) {
+		override = calloc(used, sizeof(*override));
+		if (!override)
+			return -ENOMEM;
+	}
+	used = 0;
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+		int r;
+
+		if (!order_is_override(order))
+			continue;
+		override[used] = (struct weir_override){.at = {.service = WEIR_ANY},
+							.until_ns = order->until_ns,
+							.more_bytes = order->more_bytes,
+							.kind = order->kind};
+		r = resolve(order, &override[used], data);
+		if (r)
+			return r;
+		override[used++].at.order = order->id;
+	}
+	*ret = TAKE_PTR(override);
 	*count = used;
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders.h - the set of cuts and of the exceptions inside them.
+ * orders.h - the set of cuts and of the exceptions inside them, and of what loosens for a while:
+ * extensions and pauses ("overrides").
  *
  * A cut only ever adds to the set. A reopening takes a whole cut out, or adds an exception to it.
+ * An override ends by itself.
  * The texts (struct weir_order) are what is kept in the kernel and on disk; what the kernel judges
  * by is compiled from them against the policy in force, which this module knows only through a
  * callback. Pure: no clock, no files.
@@ -43,7 +45,15 @@ struct order_text {
 	uint64_t since_ns;   /* wall */
 	uint64_t until_ns;   /* wall; 0: until somebody reopens */
 	const uint8_t *body; /* 32 bytes: SHA-256 of the signed order's; NULL: a local one */
+	/* Of an override: */
+	enum weir_order_kind kind;
+	const char *grant; /* of an extension, else NULL */
+	uint64_t more_bytes;
 };
+
+bool order_is_cut(const struct weir_order *order);
+/* An extension or a pause. */
+bool order_is_override(const struct weir_order *order);
 
 /* Whether it came from a signed order: then a signed order alone takes it back. */
 bool order_is_signed(const struct weir_order *order);
@@ -59,10 +69,13 @@ int orders_add_cut(struct orders *orders, const struct order_text *text, uint64_
 int orders_add_exception(struct orders *orders, uint64_t cut, const struct order_text *text,
 			 uint64_t *id);
 
-/* The cut with its exceptions. -ENOENT. */
-int orders_remove_cut(struct orders *orders, uint64_t id);
+/* `text` needs an end and a kind that is no cut's. -ENOSPC above WEIR_OVERRIDES too. */
+int orders_add_override(struct orders *orders, const struct order_text *text, uint64_t *id);
 
-/* The first cut whose time is over at `wall_ns`, or 0; without `with_signed` of the local ones. */
+/* A cut with its exceptions, or an override. -ENOENT. */
+int orders_remove(struct orders *orders, uint64_t id);
+
+/* The first cut or override whose time is over at `wall_ns`, or 0; without `with_signed` of the local ones. */
 uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns, bool with_signed);
 /* When the next of them ends (wall), or 0 when none does. */
 uint64_t orders_next_end(const struct orders *orders, bool with_signed);
@@ -75,6 +88,14 @@ typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_en
  * none). -E2BIG above WEIR_CUT_ENTRIES, -ENOMEM, or what the resolver gave. */
 int orders_compile(const struct orders *orders, order_resolver resolve, void *data,
 		   struct weir_cut_entry **ret, size_t *count);
+
+/* Fills `at` and `grant`; as order_resolver. */
+typedef int (*override_resolver)(const struct weir_order *order, struct weir_override *override,
+				 void *data);
+
+/* The overrides, in the order of their ids; as orders_compile(). */
+int orders_compile_overrides(const struct orders *orders, override_resolver resolve, void *data,
+			     struct weir_override **ret, size_t *count);
 
 /* ---- on disk -------------------------------------------------------------------------------- */
 

@@ -100,7 +100,7 @@ static uint64_t find_grant(struct grant_search *s, struct weir_answer *answer)
  * --------------------------------------------------------------------------------------*/
 
 /* The first cut that none of its exceptions lets back, or 0. */
-static uint64_t find_cut(const struct image *image, const struct cut_table *cuts,
+static uint64_t find_cut(const struct image *image, const struct order_table *cuts,
 			 const uint8_t peer[16], const struct weir_answer *answer)
 {
 	uint64_t order = 0;
@@ -173,12 +173,20 @@ static uint8_t stranger_verdict(const struct weir_service *service, uint8_t dire
 }
 
 /* All below the lifeline. */
-static void decide_the_rest(const struct image *image, const struct cut_table *cuts,
+static void decide_the_rest(const struct image *image, const struct order_table *orders,
 			    struct grant_search *search, struct weir_answer *answer)
 {
+	uint64_t end = UINT64_MAX, order;
+
 	answer->valid_until_ns = find_grant(search, answer);
-	answer->order = find_cut(image, cuts, search->question->peer, answer);
-	if (answer->order) {
+	if (orders && !search->hours_closed)
+		end = image_overrides(image, orders, search->question->peer, search->wall_ns,
+				      answer);
+	if (end < answer->valid_until_ns)
+		answer->valid_until_ns = end;
+	order = find_cut(image, orders, search->question->peer, answer);
+	if (order) {
+		answer->order = order;
 		answer->reason = WEIR_REASON_CUT;
 		answer->observe = 0;
 	} else if (answer->service == WEIR_SERVICE_STACK) {
@@ -192,7 +200,7 @@ static void decide_the_rest(const struct image *image, const struct cut_table *c
 	}
 }
 
-void explain_decide(const struct image *image, const struct cut_table *cuts,
+void explain_decide(const struct image *image, const struct order_table *orders,
 		    const struct weir_question *question, uint64_t wall_ns, bool hours_closed,
 		    struct weir_answer *answer)
 {
@@ -220,7 +228,7 @@ void explain_decide(const struct image *image, const struct cut_table *cuts,
 		answer->verdict = WEIR_PASS;
 		answer->reason = WEIR_REASON_LIFELINE;
 	} else {
-		decide_the_rest(image, cuts, &search, answer);
+		decide_the_rest(image, orders, &search, answer);
 	}
 	answer->account = weir_meter_key(account_group(image, answer), service->key,
 					 image->partners[answer->partner].key);

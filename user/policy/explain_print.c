@@ -167,8 +167,8 @@ void explain_print(const struct image *image, const struct weir_question *questi
 	if (answer->service >= image->head.services)
 		return;
 	print_who(image, question, answer, out);
-	if (answer->order)
-		fprintf(out, "  order    c%llu\n", (unsigned long long)answer->order);
+	if (weir_order_of(answer))
+		fprintf(out, "  order    c%llu\n", (unsigned long long)weir_order_of(answer));
 	if (answer->reason == WEIR_REASON_GRANT)
 		print_rule(image, question, answer, out);
 	if (answer->shadow != WEIR_NO_GRANT)

@@ -207,6 +207,36 @@ bool image_entry_covers(const struct image *image, const struct weir_cut_entry *
 	}
 }
 
+uint64_t image_overrides(const struct image *image, const struct order_table *table,
+			 const uint8_t peer[16], uint64_t wall_ns, struct weir_answer *answer)
+{
+	uint64_t end = UINT64_MAX;
+
+	for (size_t i = 0; i < table->override_count; i++) {
+		const struct weir_override *override = &table->override[i];
+
+		if (wall_ns >= override->until_ns ||
+		    !image_entry_covers(image, &override->at, peer, answer))
+			continue;
+		if (override->kind == WEIR_ORDER_PAUSE)
+			answer->observe = 1;
+		else if (override->kind == WEIR_ORDER_EXTEND && override->grant == answer->grant)
+			answer->more_bytes += override->more_bytes;
+		else
+			continue;
+		if (override->until_ns < end)
+			end = override->until_ns;
+	}
+	return end;
+}
+
+void order_table_free(struct order_table *table)
+{
+	free(table->entry);
+	free(table->override);
+	*table = (struct order_table){0};
+}
+
 /* ---- cgroup paths ----------------------------------------------------------------------------*/
 
 /* Order of the steps: by state, then the bytes that must match, then the number of them. */

@@ -120,18 +120,30 @@ int image_step_order(const struct weir_path_key *a, const struct weir_path_key *
  * "partner" or "grant". */
 uint64_t image_key(const char *kind, const char *name);
 
-/* The cuts that explain_decide() looks at; NULL: none. Same layout as the kernel's slot. */
-struct cut_table {
+/* The orders that explain_decide() looks at; NULL: none. Same layout as the kernel's slot. */
+struct order_table {
 	struct weir_cut_entry *entry;
 	size_t count;
+	struct weir_override *override;
+	size_t override_count;
 };
+
+void order_table_free(struct order_table *table);
+
+#define _cleanup_order_table_ __attribute__((cleanup(order_table_free)))
+
+/* What extensions and pauses that have not ended at `wall_ns` let pass more: into answer->more_bytes
+ * and ->observe. Of `answer` the service, partner and grant count. Returns the first of their ends
+ * (wall), UINT64_MAX without one. */
+uint64_t image_overrides(const struct image *image, const struct order_table *table,
+			 const uint8_t peer[16], uint64_t wall_ns, struct weir_answer *answer);
 
 /*
  * The decision, as bpf/verdict.bpf.h makes it: question in, answer out. `wall_ns` stands for now;
  * answer->valid_until_ns is wall time here; account and generation are set like the kernel's
  * (generation 0).
  */
-void explain_decide(const struct image *image, const struct cut_table *cuts,
+void explain_decide(const struct image *image, const struct order_table *orders,
 		    const struct weir_question *question, uint64_t wall_ns, bool hours_closed,
 		    struct weir_answer *answer);
 

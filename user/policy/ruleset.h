@@ -31,7 +31,7 @@ struct ruleset {
 	const char *instance; /* its table is RULESET_TABLE with this behind it */
 	enum without_guard mode;
 	const struct image *image; /* NULL: no policy is known; then all modes but open close all */
-	const struct cut_table *cuts; /* compiled against it */
+	const struct order_table *cuts; /* compiled against it */
 	const struct names *uplinks;  /* empty: every interface but loopback */
 	uint64_t wall_ns;	      /* hours that were over by then are left out */
 	bool hours_closed;	      /* all hours */

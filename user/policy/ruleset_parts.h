@@ -32,7 +32,7 @@ void ruleset_ranges(FILE *out, const char *name, const struct ruleset_prefix *pr
 
 struct ruleset_cuts {
 	const struct image *image;
-	const struct cut_table *cuts;
+	const struct order_table *cuts;
 	__u64 service_classes[WEIR_CLASS_WORDS]; /* that some service has */
 };
 

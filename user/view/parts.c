@@ -178,6 +178,34 @@ void print_cuts(json_object *answer, FILE *out)
 	}
 }
 
+void print_override(json_object *override, FILE *out)
+{
+	bool is_pause = strcmp(field_text(override, "kind"), "pause") == 0;
+	char more[BYTES_TEXT], when[32];
+
+	bytes_format(field_number(override, "more_bytes"), more, sizeof(more));
+	fprintf(out, "%-9s %s ", is_pause ? "PAUSED" : "extended", field_text(override, "id"));
+	if (is_pause)
+		fprintf(out, "%s: nothing is refused but what is cut", field_text(override, "target"));
+	else
+		fprintf(out, "grant %s lets pass %s more to %s", field_text(override, "grant"), more,
+			field_text(override, "target"));
+	fprintf(out, " until %s by ", time_text(field_number(override, "until"), when));
+	print_plain(override, "by", out);
+	fputs(": ", out);
+	print_plain(override, "reason", out);
+	fputc('\n', out);
+	if (!field_is(override, "counts"))
+		fputs("          it does not count: its time is over, or the clock is in doubt\n",
+		      out);
+}
+
+void print_overrides(json_object *answer, FILE *out)
+{
+	for (size_t i = 0; i < field_count(answer, "overrides"); i++)
+		print_override(field_item(answer, "overrides", i), out);
+}
+
 /* ---- budgets -------------------------------------------------------------------------------- */
 
 static void print_window(json_object *budget, json_object *window, uint64_t now, FILE *out)
@@ -221,11 +249,17 @@ static void print_hours(json_object *budget, uint64_t now, FILE *out)
 
 static void print_budget(json_object *budget, uint64_t now, FILE *out)
 {
+	char more[BYTES_TEXT];
+
 	fprintf(out, "  %s", field_is(budget, "is_full") ? "FULL " : "");
 	print_budget_name(budget, out);
 	fprintf(out, ", on breach: %s", field_text(budget, "on_breach"));
 	if (field_is(budget, "observe"))
 		fputs(", only observed", out);
+	if (field_number(budget, "more_bytes")) {
+		bytes_format(field_number(budget, "more_bytes"), more, sizeof(more));
+		fprintf(out, ", extended by %s", more);
+	}
 	if (field_object(budget, "is_open"))
 		print_hours(budget, now, out);
 	fputc('\n', out);

@@ -11,6 +11,10 @@ void print_state(json_object *answer, FILE *out);
 /* Contact, owner, ticket; from and until. */
 void print_partner(json_object *partner, FILE *out);
 void print_cuts(json_object *answer, FILE *out);
+/* "extended  o7 grant billing lets pass 5GiB more to partner:x until ...": one of them; all that
+ * an answer has. */
+void print_override(json_object *override, FILE *out);
+void print_overrides(json_object *answer, FILE *out);
 void print_budgets(json_object *answer, FILE *out);
 void print_sessions(json_object *answer, FILE *out);
 void print_recent(json_object *answer, FILE *out);

@@ -63,6 +63,7 @@ void show_print(json_object *answer, FILE *out)
 	print_state(answer, out);
 	print_partner(field_object(answer, "partner"), out);
 	print_cuts(answer, out);
+	print_overrides(answer, out);
 	print_budgets(answer, out);
 	print_total(field_object(answer, "total"), out);
 	print_usual(field_object(answer, "usual"), out);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * signed_override.c - carries out a signed extension or pause: the journal, its text, the orders on
+ * disk, the kernel. Unlike a cut it is carried out once: what was ended here, or lost, takes a new
+ * order to come back.
+ */
+#include "user/daemon/taking.h"
+
+#include <string.h>
+
+#include "user/daemon/orders_change.h"
+#include "user/daemon/overriding.h"
+#include "user/order/archive.h"
+
+static bool is_in_force(const struct taking *taking)
+{
+	const struct orders *orders = &taking->host->orders;
+
+	for (size_t i = 0; i < orders->count; i++) {
+		if (order_is_of(&orders->item[i], taking->document.digests.sha256))
+			return true;
+	}
+	return false;
+}
+
+static bool is_past_end(const struct taking *taking)
+{
+	return taking->document.until_ns <= host_wall(taking->host);
+}
+
+static int keep(const struct taking *taking)
+{
+	int r = archive_keep(taking->archive, &taking->document, taking->text, taking->length);
+
+	return r < 0 ? tell_problem(taking->problem, r,
+				    "cannot keep the order, so it is not done: %s", strerror(-r))
+		     : 0;
+}
+
+static struct override_request request_of(const struct taking *taking,
+					  const struct order_origin *origin)
+{
+	const struct document *document = &taking->document;
+
+	return (struct override_request){
+		.kind = document->kind == ORDER_EXTEND ? WEIR_ORDER_EXTEND : WEIR_ORDER_PAUSE,
+		.target = document->targets.count ? document->targets.item[0] : "all",
+		.grant = document->grant,
+		.more_bytes = document->by_bytes,
+		.for_ns = document->until_ns - host_wall(taking->host),
+		.reason = document->reason,
+		.by = taking->by,
+		.origin = origin};
+}
+
+static int carry_out(struct taking *taking)
+{
+	const struct document *document = &taking->document;
+	const struct order_origin origin = {.body = document->digests.sha256,
+					    .id = document->id,
+					    .until_ns = document->until_ns};
+	const struct override_request request = request_of(taking, &origin);
+	struct journal_order line = taking_line(taking);
+	_cleanup_orders_ struct orders orders = {0};
+	bool matched = false;
+	uint64_t id = 0;
+	char text[24];
+	int r = orders_begin(taking->host, &orders, taking->problem);
+
+	if (r == 0)
+		r = override_add(taking->host, &request, &orders, &id, &matched, taking->problem);
+	if (r < 0)
+		return r;
+	override_format(id, text, sizeof(text));
+	line.id = text;
+	line.until_ns = document->until_ns;
+	line.grant = document->grant;
+	line.more_bytes = document->by_bytes;
+	r = journaling_before(taking->host, &line, taking->problem);
+	if (r == 0)
+		r = keep(taking);
+	if (r == 0)
+		r = orders_loosen(taking->host, &orders, taking->problem);
+	if (r < 0 && r != DONE_IN_PART)
+		return r;
+	json_put_uint(taking->reply, "matched", matched);
+	json_open(taking->reply, "override", '{');
+	override_told(taking->host, id, taking->reply);
+	json_close(taking->reply, '}');
+	return r;
+}
+
+/* It came too late to do anything: that it came is kept. */
+static int note(struct taking *taking)
+{
+	const struct journal_order line = taking_line(taking);
+	int r = journaling_before(taking->host, &line, taking->problem);
+
+	json_put_uint(taking->reply, "matched", 0);
+	return r < 0 ? r : keep(taking);
+}
+
+int take_override(struct taking *taking)
+{
+	if (is_in_force(taking))
+		return 0;
+	if (taking->is_known && is_past_end(taking))
+		return 0;
+	if (taking->is_known)
+		return tell_problem(taking->problem, -EALREADY,
+				    "order %.12s was taken before and is over here: it takes a new "
+				    "order",
+				    taking->document.id);
+	if (!taking->archive)
+		return tell_problem(taking->problem, -ENOENT,
+				    "without a state directory nothing is loosened");
+	return is_past_end(taking) ? note(taking) : carry_out(taking);
+}
