@@ -6,6 +6,7 @@ A test that shows a refusal also shows, in the same run, that what is approved p
 both when the guard lets everything through and when it blocks everything.
 """
 import os
+import re
 import socket
 import sys
 import time
@@ -25,7 +26,8 @@ NORD, SUED, PAYER, STORE = "klinik-nord", "klinik-sued", "payer", "store"
 HUB = far.HUB
 # Of each IPv6 connection that is accepted: its SYN-ACK, which no kernel before 6.12 (of those tried) shows to
 # programs of a cgroup.
-HIDDEN_BYTES = 80 if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 12) else 0
+RELEASE = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+HIDDEN_BYTES = 80 if RELEASE < (6, 12) else 0
 
 
 class LabCase(unittest.TestCase):
