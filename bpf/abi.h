@@ -389,8 +389,9 @@ WEIR_SIZE(struct weir_cut_entry, 40);
 
 /*
  * What an order changes for a while: it counts until its end, which no process has to bring about,
- * and not while the clock is in doubt. An extension lets a grant pass more_bytes more in each window
- * of its budget; a pause lets pass, and records, what would be refused. None of them lifts a cut.
+ * and not while the clock is in doubt. An extension lets a grant pass more_bytes more in each
+ * window of its budget; a pause lets pass, and records, what would be refused. None of them lifts a
+ * cut.
  */
 struct weir_override {
 	struct weir_cut_entry at; /* what it is about; no exception */
@@ -515,8 +516,8 @@ struct weir_question {
 WEIR_SIZE(struct weir_question, 40);
 
 struct weir_answer {
-	__u64 account;	      /* key of the meter that it is charged to */
-	union {		      /* its place on each hook's stack is dear */
+	__u64 account;		  /* key of the meter that it is charged to */
+	union {			  /* its place on each hook's stack is dear */
 		__u64 order;	  /* WEIR_REASON_CUT: the cut that covers it */
 		__u64 more_bytes; /* else: by extensions, in each window of its grant's budget */
 	};

@@ -13,7 +13,7 @@ ALL = "cut@weir,reopen@weir"
 GROUP = "berlin"
 
 
-def _gently(connection):
+def gently(connection):
     """So that who counts at the far end keeps up."""
     connection.sendall(bytes(16384))
     time.sleep(0.02)
@@ -124,7 +124,7 @@ class Signed(LabCase):
     def test_running_flows_end_and_the_order_may_come_over_a_pipe(self):
         """As `ssh host weir order apply - < FILE` does it; IPv4 and IPv6, four connections each."""
         path, _ = self.cut("partner:" + NORD)
-        ports = {4: self.pour(send=_gently), 6: self.pour(family=6, send=_gently)}
+        ports = {4: self.pour(send=gently), 6: self.pour(family=6, send=gently)}
         count, other = far.Count(self.lab, NORD), far.Count(self.lab, SUED)
         flows = [self.lab.start(far.tcp_take, HUB[family], ports[family], None, 20.0, b"go\n", 1 << 40, host=NORD)
                  for family in (4, 6) for _ in range(4)]

@@ -190,8 +190,12 @@ static size_t random_cuts(const struct image *image, struct weir_cut_entry *entr
 static size_t random_overrides(const struct image *image, uint64_t wall_ns,
 			       struct weir_override *overrides)
 {
-	static const char *const targets[] = {"all",	     "service:portal", "service:files",
-					      "partner:narrow", "class:red",	    "class:green",
+	static const char *const targets[] = {"all",
+					      "service:portal",
+					      "service:files",
+					      "partner:narrow",
+					      "class:red",
+					      "class:green",
 					      "partner:wide@service:files"};
 	size_t count = rand() % 6;
 
@@ -200,8 +204,8 @@ static size_t random_overrides(const struct image *image, uint64_t wall_ns,
 		char *problem = NULL;
 
 		*override = (struct weir_override){0};
-		assert_int_equal(target_resolve(image, targets[rand() % 7], &override->at, &problem),
-				 0);
+		assert_int_equal(
+			target_resolve(image, targets[rand() % 7], &override->at, &problem), 0);
 		override->kind = rand() % 3 ? WEIR_ORDER_EXTEND : WEIR_ORDER_PAUSE;
 		override->until_ns = wall_ns - 1000000 + rand() % 2000000;
 		override->more_bytes = rand() % 1000000;
@@ -218,10 +222,10 @@ static uint64_t more_of(const struct weir_answer *a)
 static bool are_the_same(const struct weir_answer *a, const struct weir_answer *b)
 {
 	return a->verdict == b->verdict && a->reason == b->reason && a->grant == b->grant &&
-	       a->shadow == b->shadow && a->partner == b->partner && weir_order_of(a) == weir_order_of(b) &&
-	       a->observe == b->observe && a->account == b->account &&
-	       a->direction == b->direction && more_of(a) == more_of(b) &&
-	       a->valid_until_ns == b->valid_until_ns;
+	       a->shadow == b->shadow && a->partner == b->partner &&
+	       weir_order_of(a) == weir_order_of(b) && a->observe == b->observe &&
+	       a->account == b->account && a->direction == b->direction &&
+	       more_of(a) == more_of(b) && a->valid_until_ns == b->valid_until_ns;
 }
 
 static void answer_print(const char *whose, const struct weir_answer *a)

@@ -450,7 +450,7 @@ static void test_cuts(void **state)
 	};
 	struct order_table cuts = {.entry = entry, .count = 2};
 	struct order_table many = {.entry = calloc(WEIR_CUT_ENTRIES + 1, sizeof(*entry)),
-				 .count = WEIR_CUT_ENTRIES + 1};
+				   .count = WEIR_CUT_ENTRIES + 1};
 	uint64_t before = guard_control(guard).active;
 	double began, longest = 0;
 	uint32_t slot;

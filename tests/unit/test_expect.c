@@ -40,7 +40,7 @@ static size_t answer_all(const struct image *image, const struct expects *expect
 
 	for (size_t i = 0; i < expects->count; i++) {
 		const struct expect *expect = &expects->item[i];
-		struct order_table cuts = {expect->cuts, expect->cut_count};
+		struct order_table cuts = {.entry = expect->cuts, .count = expect->cut_count};
 		_cleanup_free_ char *problem = NULL;
 		struct weir_answer answer;
 

@@ -196,6 +196,67 @@ static void cuts_end_in_their_time(void **state)
 	orders_free(&orders);
 }
 
+static struct order_text override_text(enum weir_order_kind kind, uint64_t until_ns)
+{
+	return (struct order_text){.target = "partner:1",
+				   .reason = "why",
+				   .by = "me",
+				   .since_ns = 5,
+				   .until_ns = until_ns,
+				   .kind = kind,
+				   .grant = kind == WEIR_ORDER_EXTEND ? "billing" : NULL,
+				   .more_bytes = kind == WEIR_ORDER_EXTEND ? 1 << 20 : 0};
+}
+
+static int resolve_override(const struct weir_order *order, struct weir_override *override,
+			    void *data)
+{
+	(void)data;
+	override->grant = strcmp(order->grant, "billing") == 0 ? 7 : 0;
+	return resolve(order, &override->at, NULL);
+}
+
+/* They are no cuts, and end like these. */
+static void overrides_stand_beside_the_cuts(void **state)
+{
+	struct order_text extend = override_text(WEIR_ORDER_EXTEND, 100);
+	struct order_text pause = override_text(WEIR_ORDER_PAUSE, 50);
+	struct weir_override *override = NULL;
+	struct weir_cut_entry *entry = NULL;
+	struct orders orders = {0};
+	uint64_t first, second, id;
+	size_t count;
+
+	(void)state;
+	cut(&orders, "partner:3", 0);
+	assert_int_equal(orders_add_override(&orders, &extend, &first), 0);
+	assert_int_equal(orders_add_override(&orders, &pause, &second), 0);
+	assert_int_equal(orders_compile(&orders, resolve, NULL, &entry, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(entry[0].index, 3);
+	assert_int_equal(
+		orders_compile_overrides(&orders, resolve_override, NULL, &override, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(override[0].at.index, 1);
+	assert_int_equal(override[0].at.order, first);
+	assert_int_equal(override[0].grant, 7);
+	assert_int_equal(override[0].more_bytes, 1 << 20);
+	assert_int_equal(override[1].kind, WEIR_ORDER_PAUSE);
+	assert_int_equal(override[1].until_ns, 50);
+	assert_int_equal(except(&orders, first, "partner:1", &id), -ENOENT);
+	assert_int_equal(orders_expired(&orders, 60, true), second);
+	assert_int_equal(orders_remove(&orders, second), 0);
+	assert_int_equal(orders_next_end(&orders, true), 100);
+	extend.until_ns = 0; /* without an end */
+	assert_int_equal(orders_add_override(&orders, &extend, &id), -EINVAL);
+	for (count = 1; count < WEIR_OVERRIDES; count++)
+		assert_int_equal(orders_add_override(&orders, &pause, &id), 0);
+	assert_int_equal(orders_add_override(&orders, &pause, &id), -ENOSPC);
+	free(entry);
+	free(override);
+	orders_free(&orders);
+}
+
 static void what_the_kernel_kept_is_put_in_order(void **state)
 {
 	struct weir_order *item = calloc(4, sizeof(*item));
@@ -228,6 +289,7 @@ static void unlink_both(const char *path)
 static void they_come_back_from_the_disk(void **state)
 {
 	char path[] = "/tmp/weir-test-order-XXXXXX";
+	struct order_text extend = override_text(WEIR_ORDER_EXTEND, 100);
 	struct orders orders = {0}, back = {0};
 	uint64_t id;
 	int fd = mkstemp(path);
@@ -237,6 +299,7 @@ static void they_come_back_from_the_disk(void **state)
 	close(fd);
 	id = cut(&orders, "partner:1", 0);
 	except(&orders, id, "partner:2", &id);
+	assert_int_equal(orders_add_override(&orders, &extend, &id), 0);
 	cut(&orders, "partner:\"quoted\\\xc3\xa4", UINT64_MAX - 1);
 	orders_remove(&orders, cut(&orders, "partner:4", 0));
 	assert_int_equal(orders_save(&orders, path), 0);
@@ -305,6 +368,10 @@ static void a_broken_file_is_refused(void **state)
 		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\"}]}",
 		"{\"next\":1,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
 		"\"target\":7,\"reason\":\"x\",\"by\":\"\"}]}",
+		/* a pause without an end */
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
+		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\",\"kind\":2,\"grant\":\"\","
+		"\"more_bytes\":0}]}",
 	};
 	char path[] = "/tmp/weir-test-order-XXXXXX";
 	struct orders orders = {0};
@@ -334,6 +401,7 @@ int main(void)
 		cmocka_unit_test(texts_must_fit_in_a_line),
 		cmocka_unit_test(there_is_an_end_to_them),
 		cmocka_unit_test(cuts_end_in_their_time),
+		cmocka_unit_test(overrides_stand_beside_the_cuts),
 		cmocka_unit_test(what_the_kernel_kept_is_put_in_order),
 		cmocka_unit_test(they_come_back_from_the_disk),
 		cmocka_unit_test(a_broken_file_is_refused),

@@ -246,7 +246,7 @@ static void wrong_words_are_told(void **state)
 	(void)state;
 	remove_files("o");
 	expect(CMD_USAGE, ORDER, "verify", "takes one FILE");
-	expect(CMD_USAGE, ORDER, "verfiy x", "verify, write, apply, list or show");
+	expect(CMD_USAGE, ORDER, "verfiy x", "verify, write, apply, end, list or show");
 	expect(CMD_USAGE, ORDER, "write", "takes a KIND");
 	expect(CMD_USAGE, ORDER, "list x", "no more arguments");
 	expect(CMD_USAGE, ORDER, "show", "takes one ID");

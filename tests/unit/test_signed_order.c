@@ -5,10 +5,14 @@
  */
 #include "tests/unit/a_host.h"
 #include "tests/unit/signing.h"
-#include "user/daemon/cutting.h"
+#include "user/base/units.h"
+#include "user/daemon/overriding.h"
 #include "user/order/document.h"
 
 enum { TEXT = 16384 };
+
+/* 2026-11-26T15:04:05Z, as all orders here. */
+#define ISSUED_NS (UINT64_C(1795705445) * NS_PER_SECOND)
 
 static unsigned int made;
 
@@ -668,13 +672,63 @@ static void a_beat_rises(void **state)
 	free(second);
 }
 
-static void kinds_that_are_not_taken_yet_are_refused(void **state)
+static size_t overrides_in_force(struct host *host)
 {
-	char *pause = order("pause", "for: 1h\n", "ab");
+	size_t count = 0;
 
+	assert_int_equal(host_refresh_orders(host), 0);
+	for (size_t i = 0; i < host->orders.count; i++)
+		count += order_is_override(&host->orders.item[i]);
+	return count;
+}
+
+static void end_all(struct host *host)
+{
+	while (overrides_in_force(host)) {
+		char id[24], *request;
+		json_object *answer;
+		size_t i = 0;
+
+		while (!order_is_override(&host->orders.item[i]))
+			i++;
+		override_format(host->orders.item[i].id, id, sizeof(id));
+		assert_int_not_equal(asprintf(&request,
+					      "{\"request\":\"end\",\"order\":\"%s\","
+					      "\"reason\":\"a test\"}",
+					      id),
+				     -1);
+		answer = ask(host, request);
+		expect_code(answer, 0);
+		json_object_put(answer);
+		free(request);
+	}
+}
+
+static void an_override_takes_two_and_comes_once(void **state)
+{
+	char *lines, *pause, *again, *alone;
+
+	assert_int_not_equal(asprintf(&lines, "for: %dh\n",
+				      (int)((host_wall(*state) - ISSUED_NS) / NS_PER_HOUR) + 2),
+			     -1);
+	pause = order("pause", lines, "ab");
+	alone = order("pause", lines, "a");
 	start_anew(*state);
-	expect(*state, pause, 1);
+	expect(*state, alone, 1);
+	assert_int_equal(overrides_in_force(*state), 0);
+	expect(*state, pause, 0);
+	expect(*state, pause, 0);
+	assert_int_equal(overrides_in_force(*state), 1);
+	end_all(*state);
+	expect(*state, pause, 1); /* it takes a new one */
+	assert_int_equal(overrides_in_force(*state), 0);
+	again = order("pause", "for: 1h\n", "ab"); /* from when it was issued on */
+	expect(*state, again, 1);
+	assert_int_equal(overrides_in_force(*state), 0);
+	free(lines);
 	free(pause);
+	free(alone);
+	free(again);
 }
 
 static int up(void **state)
@@ -724,7 +778,7 @@ int main(void)
 		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(a_base_never_goes_back),
-		cmocka_unit_test(kinds_that_are_not_taken_yet_are_refused),
+		cmocka_unit_test(an_override_takes_two_and_comes_once),
 		cmocka_unit_test(a_beat_rises),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * ending.c - orders that end by themselves. The end of a cut loosens, so all is done in the same order
- * as of a reopening; an extension or a pause is over in the kernel already.
+ * ending.c - orders that end by themselves. The end of a cut loosens, so all is done in the same
+ * order as of a reopening; an extension or a pause is over in the kernel already.
  */
 #include "user/daemon/cutting.h"
 
@@ -71,11 +71,11 @@ static int end_order(struct host *host, uint64_t id)
 	r = orders_keep(host, &orders);
 	id_of(&ended, text, sizeof(text));
 	host_tell(host, end_name(&ended), RECORD_MEDIUM,
-		  (struct record_field[]){{"order", text, 0},
-					  {"target", ended.target, 0},
-					  {"by", ended.by, 0}},
+		  (struct record_field[]){
+			  {"order", text, 0}, {"target", ended.target, 0}, {"by", ended.by, 0}},
 		  3, "%s %s (%s) ended: its time is over",
-		  order_is_cut(&ended) ? "cut" : override_kind_name(ended.kind), text, ended.target);
+		  order_is_cut(&ended) ? "cut" : override_kind_name(ended.kind), text,
+		  ended.target);
 	return r;
 }
 

@@ -289,8 +289,8 @@ static int resolve_override(const struct weir_order *order, struct weir_override
 		return r;
 	override->grant = grant.index;
 	if (r < 0)
-		override->at = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING,
-						       .service = WEIR_ANY};
+		override->at =
+			(struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
 	return 0;
 }
 
@@ -305,11 +305,13 @@ int host_compile_orders(const struct host *host, const struct image *image,
 		*lost = 0;
 	r = orders_compile(orders, resolve, &resolving, &table->entry, &table->count);
 	if (r == 0)
-		r = orders_compile_overrides(orders, resolve_override, &resolving,
-					     &table->override, &table->override_count);
+		r = orders_compile_overrides(orders, resolve_override, &resolving, &table->override,
+					     &table->override_count);
 	if (r == -E2BIG)
-		return tell_problem(problem, r, "more than %d cuts and exceptions, or %d extensions "
-						"and pauses", WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
+		return tell_problem(problem, r,
+				    "more than %d cuts and exceptions, or %d extensions "
+				    "and pauses",
+				    WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
 	if (r < 0 && r != -ENOENT)
 		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));
 	return r;

@@ -30,7 +30,7 @@ struct journaling {
 	unsigned int refusals; /* since then */
 
 	uint64_t ending_order; /* whose end is in the journal, and not done yet */
-	bool wants_found;    /* what is in force may have no line */
+	bool wants_found;      /* what is in force may have no line */
 	bool has_new_latch;
 	struct told_latch *latch; /* in order of account: those that have a line */
 	size_t latch_count;

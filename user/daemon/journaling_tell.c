@@ -79,7 +79,9 @@ static void force_free(struct force *force)
 
 static const struct weir_order *order_in_force(const struct force *force, const char *id)
 {
-	return id[0] == 'c' || id[0] == 'o' ? orders_find(&force->orders, strtoull(id + 1, NULL, 10)) : NULL;
+	return id[0] == 'c' || id[0] == 'o'
+		       ? orders_find(&force->orders, strtoull(id + 1, NULL, 10))
+		       : NULL;
 }
 
 static int note_latch(const struct chain_line *line, void *data)

@@ -10,8 +10,8 @@
 
 #include "user/base/hex.h"
 #include "user/base/units.h"
-#include "user/daemon/cover.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/touch.h"
 #include "user/policy/target.h"
 
 const char *override_kind_name(enum weir_order_kind kind)
@@ -40,8 +40,6 @@ static uint64_t longest_window(const struct weir_limits *limits)
 static int check_grant(const struct host *host, const struct override_request *request,
 		       const struct weir_cut_entry *target, uint32_t grant, char **problem)
 {
-	struct weir_cut_entry of_grant = {
-		.target = WEIR_TARGET_GRANT, .index = grant, .service = WEIR_ANY};
 	uint64_t longest = longest_window(&host->image.grants[grant].budget);
 	char span[SPAN_TEXT];
 
@@ -49,7 +47,7 @@ static int check_grant(const struct host *host, const struct override_request *r
 		return tell_problem(problem, -EINVAL,
 				    "%s: an extension is of a partner or of a class",
 				    request->target);
-	if (cover_of(&host->image, &of_grant, target) == COVER_NONE)
+	if (!grant_meets(&host->image, grant, target))
 		return tell_problem(problem, -EINVAL, "grant %s lets nothing pass to %s",
 				    request->grant, request->target);
 	if (!longest)
@@ -133,8 +131,8 @@ int override_add(struct host *host, const struct override_request *request, stru
 					.reason = request->reason,
 					.by = request->by,
 					.since_ns = now,
-					.until_ns = origin ? origin->until_ns
-							   : now + request->for_ns,
+					.until_ns =
+						origin ? origin->until_ns : now + request->for_ns,
 					.body = origin ? origin->body : NULL,
 					.kind = request->kind,
 					.grant = request->grant,
@@ -145,8 +143,10 @@ int override_add(struct host *host, const struct override_request *request, stru
 		return r;
 	r = orders_add_override(orders, &text, id);
 	if (r == -ENOSPC)
-		return tell_problem(problem, r, "there is no room for more than %d extensions and "
-						"pauses, or for more orders", WEIR_OVERRIDES);
+		return tell_problem(problem, r,
+				    "there is no room for more than %d extensions and "
+				    "pauses, or for more orders",
+				    WEIR_OVERRIDES);
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
@@ -169,11 +169,11 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 	json_put_uint(reply, "since", order->since_ns / NS_PER_SECOND);
 	json_put_uint(reply, "until", order->until_ns / NS_PER_SECOND);
 	/* while the clock is in doubt nothing loosens */
-	json_put_bool(reply, "counts", !guard_control(host->guard).hours_closed &&
-					       order->until_ns > host_wall(host));
+	json_put_bool(reply, "counts",
+		      !guard_control(host->guard).hours_closed &&
+			      order->until_ns > host_wall(host));
 	if (order_is_signed(order))
-		json_put_text(reply, "order",
-			      hex_format(order->body, sizeof(order->body), body));
+		json_put_text(reply, "order", hex_format(order->body, sizeof(order->body), body));
 }
 
 static void tell(struct host *host, const struct weir_order *order, const char *id,
@@ -309,7 +309,8 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 					  {"by", by, 0}},
 		  4, "%s (%s) ended early, by %s: %s", id, done.target, by, reason);
 	if (journaling_after(host, &line, 1) < 0 && r == 0)
-		return tell_problem(problem, DONE_IN_PART, "%s is over, but the journal lacks it", id);
+		return tell_problem(problem, DONE_IN_PART, "%s is over, but the journal lacks it",
+				    id);
 	return r;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * overriding.h - carries out what loosens for a while: an extension of one grant's budget, a pause
- * of one service or of all. Both end by themselves, in the kernel; an operator may end them earlier.
+ * of one service or of all. Both end by themselves, in the kernel; an operator may end them
+ * earlier.
  *
  * As all that loosens: the journal, the disk, the kernel, the answer.
  */
@@ -46,7 +47,7 @@ int host_override(struct host *host, const struct override_request *request, str
 int host_end_override(struct host *host, const char *id, const char *reason, const char *by,
 		      struct json_out *reply, char **problem);
 
-const char *override_kind_name(enum weir_order_kind kind); /* "extend", "pause" */
+const char *override_kind_name(enum weir_order_kind kind);  /* "extend", "pause" */
 void override_format(uint64_t id, char *text, size_t size); /* "o12"; 24 bytes are enough */
 
 #endif

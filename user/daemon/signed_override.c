@@ -90,16 +90,6 @@ static int carry_out(struct taking *taking)
 	return r;
 }
 
-/* It came too late to do anything: that it came is kept. */
-static int note(struct taking *taking)
-{
-	const struct journal_order line = taking_line(taking);
-	int r = journaling_before(taking->host, &line, taking->problem);
-
-	json_put_uint(taking->reply, "matched", 0);
-	return r < 0 ? r : keep(taking);
-}
-
 int take_override(struct taking *taking)
 {
 	if (is_in_force(taking))
@@ -114,5 +104,7 @@ int take_override(struct taking *taking)
 	if (!taking->archive)
 		return tell_problem(taking->problem, -ENOENT,
 				    "without a state directory nothing is loosened");
-	return is_past_end(taking) ? note(taking) : carry_out(taking);
+	if (is_past_end(taking)) /* since it was judged */
+		return tell_problem(taking->problem, -ETIME, "its time is over");
+	return carry_out(taking);
 }

@@ -75,3 +75,35 @@ int partners_touched(const struct image *image, const struct weir_cut_entry *ord
 		touched[image->prefixes[i].partner] |= prefix_is_meant(order, &image->prefixes[i]);
 	return 0;
 }
+
+/* Whether the partner has the grant in a service where the target means it. */
+static bool partner_meets(const struct image *image, uint32_t partner, uint32_t grant,
+			  const struct weir_cut_entry *target)
+{
+	static const uint8_t no_peer[16];
+	struct weir_answer answer = {.partner = partner, .grant = grant};
+
+	for (uint32_t i = 0; i < image->head.services; i++) {
+		struct weir_span rules = image_rules_of(image, i, image->partners[partner].profile);
+
+		answer.service = i;
+		if (!image_entry_covers(image, target, no_peer, &answer))
+			continue;
+		for (uint32_t j = rules.first; j < rules.first + rules.count; j++) {
+			if (image->rules[j].grant == grant)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool grant_meets(const struct image *image, uint32_t grant, const struct weir_cut_entry *target)
+{
+	if (target->target == WEIR_TARGET_PARTNER)
+		return partner_meets(image, target->index, grant, target);
+	for (uint32_t i = 1; i < image->head.partners; i++) {
+		if (partner_meets(image, i, grant, target))
+			return true;
+	}
+	return false;
+}

@@ -16,4 +16,7 @@ bool partner_is_touched(const struct image *image, const struct weir_cut_entry *
  */
 int partners_touched(const struct image *image, const struct weir_cut_entry *order, bool *touched);
 
+/* Whether the grant lets something pass that the target, of partners or of a class, means. */
+bool grant_meets(const struct image *image, uint32_t grant, const struct weir_cut_entry *target);
+
 #endif

@@ -191,7 +191,7 @@ static bool map_is_same(const struct former *former, const struct bpf_object *ob
 static bool is_of_policy(const char *name)
 {
 	static const enum guard_map others[] = {MAP_CONTROL, MAP_POLICY_HEADS, MAP_CUT_HEADS,
-						MAP_CUTS, MAP_OVERRIDES, MAP_ORDERS};
+						MAP_CUTS,    MAP_OVERRIDES,    MAP_ORDERS};
 
 	for (size_t i = 0; i < MAPS_SLOTTED; i++) {
 		if (!strcmp(name, map_layouts[i].name))

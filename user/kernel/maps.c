@@ -46,8 +46,7 @@ const struct map_layout map_layouts[MAPS] = {
 		PLAIN("policy_heads", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_policy_head)),
 	[MAP_CUT_HEADS] = PLAIN("cut_heads", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_cut_head)),
 	[MAP_CUTS] = PLAIN("cuts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_cut_entry)),
-	[MAP_OVERRIDES] =
-		PLAIN("overrides", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_override)),
+	[MAP_OVERRIDES] = PLAIN("overrides", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_override)),
 	[MAP_ORDERS] = PLAIN("orders", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_order)),
 	[MAP_METERS] = PLAIN("meters", BPF_MAP_TYPE_HASH, 8, sizeof(struct weir_meter)),
 	[MAP_STRANGERS] = PLAIN("strangers", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_meter)),

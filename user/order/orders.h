@@ -75,7 +75,8 @@ int orders_add_override(struct orders *orders, const struct order_text *text, ui
 /* A cut with its exceptions, or an override. -ENOENT. */
 int orders_remove(struct orders *orders, uint64_t id);
 
-/* The first cut or override whose time is over at `wall_ns`, or 0; without `with_signed` of the local ones. */
+/* The first cut or override whose time is over at `wall_ns`, or 0; without `with_signed` of the
+ * local ones. */
 uint64_t orders_expired(const struct orders *orders, uint64_t wall_ns, bool with_signed);
 /* When the next of them ends (wall), or 0 when none does. */
 uint64_t orders_next_end(const struct orders *orders, bool with_signed);

@@ -32,9 +32,9 @@ struct ruleset {
 	enum without_guard mode;
 	const struct image *image; /* NULL: no policy is known; then all modes but open close all */
 	const struct order_table *cuts; /* compiled against it */
-	const struct names *uplinks;  /* empty: every interface but loopback */
-	uint64_t wall_ns;	      /* hours that were over by then are left out */
-	bool hours_closed;	      /* all hours */
+	const struct names *uplinks;	/* empty: every interface but loopback */
+	uint64_t wall_ns;		/* hours that were over by then are left out */
+	bool hours_closed;		/* all hours */
 };
 
 #define RULESET_FAMILY "inet"

@@ -186,10 +186,11 @@ void print_override(json_object *override, FILE *out)
 	bytes_format(field_number(override, "more_bytes"), more, sizeof(more));
 	fprintf(out, "%-9s %s ", is_pause ? "PAUSED" : "extended", field_text(override, "id"));
 	if (is_pause)
-		fprintf(out, "%s: nothing is refused but what is cut", field_text(override, "target"));
-	else
-		fprintf(out, "grant %s lets pass %s more to %s", field_text(override, "grant"), more,
+		fprintf(out, "%s: nothing is refused but what is cut",
 			field_text(override, "target"));
+	else
+		fprintf(out, "grant %s lets pass %s more to %s", field_text(override, "grant"),
+			more, field_text(override, "target"));
 	fprintf(out, " until %s by ", time_text(field_number(override, "until"), when));
 	print_plain(override, "by", out);
 	fputs(": ", out);
