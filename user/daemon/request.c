@@ -41,27 +41,29 @@ static const struct request {
 	int (*run)(struct call *call);
 	bool needs_daemon;
 	bool is_order; /* its refusal goes into the journal, under its name */
+	bool is_for_agent;
 } requests[] = {
-	{"status", answer_status, false, false},
-	{"show", answer_show, false, false},
-	{"who", answer_who, false, false},
-	{"services", answer_services, false, false},
-	{"cut", answer_cut, false, true},
-	{"reopen", answer_reopen, false, true},
-	{"apply", answer_apply, true, true},
-	{"confirm", answer_confirm, true, true},
-	{"rollback", answer_rollback, true, true},
-	{"confirm-clock", answer_confirm_clock, false, true},
-	{"unload", answer_unload, false, true},
-	{"policies", answer_policies, false, false},
-	{"meters", answer_meters, false, false},
-	{"meters-save", answer_meters_save, false, false},
-	{"meters-reset", answer_meters_reset, false, true},
-	{"policy", answer_policy, false, false},
-	{"difference", answer_difference, false, false},
-	{"orders", answer_orders, false, false},
-	{"order", answer_order, false, false},
-	{"order-apply", answer_order_apply, false, false}, /* it writes its own refusals */
+	{"status", answer_status, false, false, false},
+	{"show", answer_show, false, false, false},
+	{"who", answer_who, false, false, false},
+	{"services", answer_services, false, false, false},
+	{"cut", answer_cut, false, true, false},
+	{"reopen", answer_reopen, false, true, false},
+	{"apply", answer_apply, true, true, false},
+	{"confirm", answer_confirm, true, true, false},
+	{"rollback", answer_rollback, true, true, false},
+	{"confirm-clock", answer_confirm_clock, false, true, false},
+	{"unload", answer_unload, false, true, false},
+	{"policies", answer_policies, false, false, false},
+	{"meters", answer_meters, false, false, false},
+	{"meters-save", answer_meters_save, false, false, false},
+	{"meters-reset", answer_meters_reset, false, true, false},
+	{"policy", answer_policy, false, false, false},
+	{"difference", answer_difference, false, false, false},
+	{"orders", answer_orders, false, false, false},
+	{"order", answer_order, false, false, false},
+	{"order-apply", answer_order_apply, false, false, true}, /* it writes its own refusals */
+	{"brief", answer_brief, false, false, true},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */
@@ -89,6 +91,9 @@ static int run(struct call *call)
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (strcmp(requests[i].name, name) != 0)
 			continue;
+		if (call->host->asker->is_agent && !requests[i].is_for_agent)
+			return tell_problem(&call->problem, -EPERM,
+					    "this socket takes signed orders only");
 		if (requests[i].needs_daemon && !call->host->is_daemon)
 			return tell_problem(&call->problem, -ESRCH, "no daemon answers");
 		return run_request(call, &requests[i]);
