@@ -9,9 +9,9 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
-             libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
+             libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libmosquitto-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
-             openssl ncat socat mandoc kmod systemd nftables
+             openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
 
@@ -33,9 +33,11 @@ ABI_ID   = $(eval ABI_ID := $(shell for file in $(ABI_SRC); do gcc -fpreprocesse
 CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DWEIR_ABI_ID=0x$(ABI_ID)u
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
+# Alone weir-fleet has MQTT in it, and nothing of the kernel's side.
+LDLIBS_FLEET  = $(shell pkg-config --libs libmosquitto yaml-0.1 json-c libssl libcrypto libseccomp)
 SANITIZE ?=
 
-USER_SRC = $(filter-out user/main.c,$(sort $(shell find user -name '*.c')))
+USER_SRC = $(filter-out user/main.c user/fleet/main.c,$(sort $(shell find user -name '*.c')))
 LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
 BPF_OWN  = bpf/sever.bpf.c bpf/session.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
 BPF_SRC  = $(filter-out $(BPF_OWN),$(sort $(wildcard bpf/*.bpf.c)))
@@ -56,7 +58,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 .SECONDARY:
 .PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm deb deb-test
 
-all: $(B)/weir
+all: $(B)/weir $(B)/weir-fleet
 
 deps:
 	apt-get update -qq
@@ -95,6 +97,9 @@ $(B)/libweir.a: $(LIB_OBJ)
 $(B)/weir: $(B)/user/main.o $(B)/libweir.a
 	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_WEIR) -o $@
 
+$(B)/weir-fleet: $(B)/user/fleet/main.o $(B)/libweir.a
+	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_FLEET) -o $@
+
 # ---- tests ----------------------------------------------------------------------------------------
 
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libweir.a
@@ -113,6 +118,12 @@ $(B)/tests/prog/%: tests/prog/%.c $(B)/libweir.a $(PROG_SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) -I$(B)/tests/prog $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a \
 		$(LDLIBS_WEIR) -lcmocka -o $@
+
+# Not a test by itself: tests/fleet/test_*.py run it.
+$(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
+		-lcmocka -o $@
 
 unit: $(UNIT_BIN)
 prog: $(PROG_BIN)
@@ -151,7 +162,7 @@ vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
 
-test: all unit prog asan
+test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers
 	python3 tests/run
 
