@@ -85,6 +85,8 @@ class Process:
         if self.is_alive():
             self.process.send_signal(number)
             self.process.wait(timeout=SECONDS)
+        if self.process and self.process.stdout:
+            self.process.stdout.close()
 
 
 class Broker(Process):
