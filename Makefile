@@ -56,7 +56,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm deb deb-test
+.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -124,6 +124,12 @@ $(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
 		-lcmocka -o $@
+
+# tests/bench/fleet runs it.
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
+		$(LDLIBS_FLEET) -lcmocka -o $@
 
 unit: $(UNIT_BIN)
 prog: $(PROG_BIN)
@@ -203,7 +209,11 @@ FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # The units and their drop-ins name /usr/sbin/weir; elsewhere they name what is installed.
 INSTALLED = -e 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' -e 's|/usr/lib/weir/|$(PREFIX)/lib/weir/|'
-install: all
+AGENT     = packaging/systemd/weir-agent.service
+
+install: install-weir install-fleet
+
+install-weir: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in user/man/*.[1-8]; do \
 		install -D -m 0644 $$page \
@@ -214,7 +224,7 @@ install: all
 			$(DESTDIR)$(PREFIX)/share/doc/weir/examples/$$(basename $$policy); \
 	done
 	sed -i $(INSTALLED) $(DESTDIR)$(PREFIX)/share/doc/weir/examples/*.conf
-	for unit in packaging/systemd/*.service; do \
+	for unit in $(filter-out $(AGENT),$(wildcard packaging/systemd/*.service)); do \
 		install -D -m 0644 $$unit $(DESTDIR)$(UNITDIR)/$$(basename $$unit) && \
 		sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
 	done
@@ -225,6 +235,18 @@ install: all
 	install -D -m 0644 packaging/completions/weir.bash $(DESTDIR)$(BASHDIR)/weir
 	install -D -m 0644 packaging/completions/weir.zsh $(DESTDIR)$(ZSHDIR)/_weir
 	install -D -m 0644 packaging/completions/weir.fish $(DESTDIR)$(FISHDIR)/weir.fish
+
+install-fleet: all
+	install -D -m 0755 $(B)/weir-fleet $(DESTDIR)$(PREFIX)/libexec/weir/weir-fleet
+	install -D -m 0644 $(AGENT) $(DESTDIR)$(UNITDIR)/$(notdir $(AGENT))
+	sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$(notdir $(AGENT))
+	install -D -m 0644 packaging/systemd/weir-agent.sysusers $(DESTDIR)$(SYSUSERSDIR)/weir-agent.conf
+	for file in mosquitto.conf acl; do \
+		install -D -m 0644 packaging/fleet/$$file \
+			$(DESTDIR)$(PREFIX)/share/doc/weir-fleet/examples/$$file; \
+	done
+	install -D -m 0755 packaging/fleet/small-ca \
+		$(DESTDIR)$(PREFIX)/share/doc/weir-fleet/examples/small-ca
 
 clean:
 	rm -rf build
