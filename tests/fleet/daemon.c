@@ -3,8 +3,9 @@
  * daemon.c - the daemon's sockets and all behind them, on a guard that is only memory: it verifies
  * orders and keeps them as the real one does, and cuts nothing.
  *
- *	daemon [GROUP]...	prints the directory of its sockets (instance "unit"); ends by
- *SIGTERM
+ *	daemon [GROUP]...
+ *
+ * It prints the directory of its sockets (instance "unit"), and ends by SIGTERM.
  */
 #include <signal.h>
 #include <sys/epoll.h>
