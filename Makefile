@@ -9,9 +9,9 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
-             libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libcmocka-dev clang-format libclang-rt-dev
+             libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libmosquitto-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
-             openssl ncat socat mandoc kmod systemd nftables
+             openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
 
@@ -33,9 +33,11 @@ ABI_ID   = $(eval ABI_ID := $(shell for file in $(ABI_SRC); do gcc -fpreprocesse
 CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DWEIR_ABI_ID=0x$(ABI_ID)u
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
+# Alone weir-fleet has MQTT in it, and nothing of the kernel's side.
+LDLIBS_FLEET  = $(shell pkg-config --libs libmosquitto yaml-0.1 json-c libssl libcrypto libseccomp)
 SANITIZE ?=
 
-USER_SRC = $(filter-out user/main.c,$(sort $(shell find user -name '*.c')))
+USER_SRC = $(filter-out user/main.c user/fleet/main.c,$(sort $(shell find user -name '*.c')))
 LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
 BPF_OWN  = bpf/sever.bpf.c bpf/session.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
 BPF_SRC  = $(filter-out $(BPF_OWN),$(sort $(wildcard bpf/*.bpf.c)))
@@ -54,9 +56,9 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install clean asan fuzzers fuzz fault vm deb deb-test
+.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm deb deb-test
 
-all: $(B)/weir
+all: $(B)/weir $(B)/weir-fleet
 
 deps:
 	apt-get update -qq
@@ -95,6 +97,9 @@ $(B)/libweir.a: $(LIB_OBJ)
 $(B)/weir: $(B)/user/main.o $(B)/libweir.a
 	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_WEIR) -o $@
 
+$(B)/weir-fleet: $(B)/user/fleet/main.o $(B)/libweir.a
+	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_FLEET) -o $@
+
 # ---- tests ----------------------------------------------------------------------------------------
 
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libweir.a
@@ -113,6 +118,18 @@ $(B)/tests/prog/%: tests/prog/%.c $(B)/libweir.a $(PROG_SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) -I$(B)/tests/prog $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a \
 		$(LDLIBS_WEIR) -lcmocka -o $@
+
+# Not a test by itself: tests/fleet/test_*.py run it.
+$(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
+		-lcmocka -o $@
+
+# tests/bench/fleet runs it.
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
+		$(LDLIBS_FLEET) -lcmocka -o $@
 
 unit: $(UNIT_BIN)
 prog: $(PROG_BIN)
@@ -151,7 +168,7 @@ vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
 
-test: all unit prog asan
+test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers
 	python3 tests/run
 
@@ -192,7 +209,11 @@ FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # The units and their drop-ins name /usr/sbin/weir; elsewhere they name what is installed.
 INSTALLED = -e 's|/usr/sbin/weir|$(PREFIX)/sbin/weir|' -e 's|/usr/lib/weir/|$(PREFIX)/lib/weir/|'
-install: all
+AGENT     = packaging/systemd/weir-agent.service
+
+install: install-weir install-fleet
+
+install-weir: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in user/man/*.[1-8]; do \
 		install -D -m 0644 $$page \
@@ -203,7 +224,7 @@ install: all
 			$(DESTDIR)$(PREFIX)/share/doc/weir/examples/$$(basename $$policy); \
 	done
 	sed -i $(INSTALLED) $(DESTDIR)$(PREFIX)/share/doc/weir/examples/*.conf
-	for unit in packaging/systemd/*.service; do \
+	for unit in $(filter-out $(AGENT),$(wildcard packaging/systemd/*.service)); do \
 		install -D -m 0644 $$unit $(DESTDIR)$(UNITDIR)/$$(basename $$unit) && \
 		sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$$(basename $$unit); \
 	done
@@ -214,6 +235,18 @@ install: all
 	install -D -m 0644 packaging/completions/weir.bash $(DESTDIR)$(BASHDIR)/weir
 	install -D -m 0644 packaging/completions/weir.zsh $(DESTDIR)$(ZSHDIR)/_weir
 	install -D -m 0644 packaging/completions/weir.fish $(DESTDIR)$(FISHDIR)/weir.fish
+
+install-fleet: all
+	install -D -m 0755 $(B)/weir-fleet $(DESTDIR)$(PREFIX)/libexec/weir/weir-fleet
+	install -D -m 0644 $(AGENT) $(DESTDIR)$(UNITDIR)/$(notdir $(AGENT))
+	sed -i $(INSTALLED) $(DESTDIR)$(UNITDIR)/$(notdir $(AGENT))
+	install -D -m 0644 packaging/systemd/weir-agent.sysusers $(DESTDIR)$(SYSUSERSDIR)/weir-agent.conf
+	for file in mosquitto.conf acl; do \
+		install -D -m 0644 packaging/fleet/$$file \
+			$(DESTDIR)$(PREFIX)/share/doc/weir-fleet/examples/$$file; \
+	done
+	install -D -m 0755 packaging/fleet/small-ca \
+		$(DESTDIR)$(PREFIX)/share/doc/weir-fleet/examples/small-ca
 
 clean:
 	rm -rf build

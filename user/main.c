@@ -14,7 +14,8 @@ static const struct command *const commands[] = {
 	&command_who,	  &command_services, &command_cut,     &command_reopen,
 	&command_extend,  &command_pause,    &command_events,  &command_probe,
 	&command_unload,  &command_meters,   &command_policy,  &command_without_guard,
-	&command_order,	  &command_sign,
+	&command_order,	  &command_sign,     &command_agent,   &command_push,
+	&command_fleet,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -14,6 +14,7 @@ import unittest
 from chroot import TOP, Chroot, missing_tools, run, wait_for
 
 UNITS = ("weir.service", "weir-meters-last.service")
+OF_FLEET = "weir-agent.service"  # in the package weir-fleet
 WANTS = "etc/systemd/system/sysinit.target.wants"
 # What any package leaves that makes a group, or has a unit or a question.
 LEFT_BY_TOOLS = ("/etc/.pwd.lock", "/etc/group-", "/etc/gshadow-", "/var/log/", "/var/cache/debconf/",
@@ -47,6 +48,7 @@ class Install(unittest.TestCase):
                           os.path.join(TOP, "packaging", "debian", "changelog")).stdout.strip()
         arch = run("dpkg", "--print-architecture").stdout.strip()
         cls.package = os.path.join(cls.directory, "deb", "weir_%s_%s.deb" % (cls.version, arch))
+        cls.fleet = cls.package.replace("weir_", "weir-fleet_")
         cls.older = with_version(cls.package, cls.version + "~older", cls.directory)
         cls.box = Chroot(run("dpkg-deb", "-f", cls.package, "Depends").stdout.strip())
         cls.addClassCleanup(cls.box.down)
@@ -70,6 +72,7 @@ class Install(unittest.TestCase):
         for unit in UNITS:
             self.assertTrue(os.path.islink(box.path(WANTS, unit)), unit + " is not enabled")
         self.assertRegex(box.read("etc/group"), r"(?m)^weir:")
+        self.assertRegex(box.read("etc/group"), r"(?m)^weir-agent:")
         for path, mode in (("var/lib/weir", 0o750), ("run/weir", 0o755)):
             self.assertEqual(os.stat(box.path(path)).st_mode & 0o7777, mode, path)
         conffiles = box.run("dpkg-query", "-W", "-f", "${Conffiles}", "weir").stdout.split()
@@ -83,11 +86,23 @@ class Install(unittest.TestCase):
     def test_every_unit_is_there_and_only_two_start_by_themselves(self):
         self.box.install(self.package)
         directory = os.path.join(TOP, "packaging", "systemd")
-        units = [name for name in os.listdir(directory) if name.endswith(".service")]
+        units = [name for name in os.listdir(directory) if name.endswith(".service") and name != OF_FLEET]
         for name in units:
             self.assertTrue(os.path.exists(self.box.path("usr/lib/systemd/system", name)), name)
             with open(os.path.join(directory, name), encoding="utf-8") as file:
                 self.assertEqual("[Install]" in file.read(), name in UNITS, name)
+
+    def test_what_speaks_mqtt_is_in_a_package_of_its_own(self):
+        listed = run("dpkg-deb", "-c", self.fleet).stdout
+        for path in ("./usr/libexec/weir/weir-fleet", "/systemd/system/" + OF_FLEET,
+                     "./usr/lib/sysusers.d/weir-agent.conf", "./usr/share/doc/weir-fleet/examples/small-ca"):
+            self.assertIn(path, listed)
+        depends = {package: run("dpkg-deb", "-f", package, "Depends").stdout for package in (self.package, self.fleet)}
+        self.assertIn("libmosquitto", depends[self.fleet])
+        self.assertIn("weir (= %s)" % self.version, depends[self.fleet])
+        self.assertNotIn("libmosquitto", depends[self.package])
+        self.assertNotIn("libbpf", depends[self.fleet])
+        self.assertRegex(run("dpkg-deb", "-I", self.fleet, "postinst").stdout, r"weir-agent\.service")
 
     def test_checks_the_example_policies(self):
         self.box.install(self.package)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "tests/unit/a_host.h"
+#include "tests/unit/ordering.h"
 #include "user/daemon/server.h"
 
 /* ---- the shape of requests ------------------------------------------------------------------ */
@@ -152,15 +152,25 @@ static void turn(int times)
 	}
 }
 
-static int client_new(void)
+static int client_at(const char *name)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/unit.sock", state_root);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", state_root, name);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	turn(1);
 	return fd;
+}
+
+static int client_new(void)
+{
+	return client_at("unit.sock");
+}
+
+static int agent_new(void)
+{
+	return client_at("unit.orders.sock");
 }
 
 static void say(int fd, const char *text)
@@ -362,15 +372,163 @@ static void who_does_not_listen_blocks_nobody(void **state)
 	close(other);
 }
 
-static void the_socket_is_for_few(void **state)
+static void the_sockets_are_for_few(void **state)
 {
+	static const char *const names[] = {"unit.sock", "unit.orders.sock"};
 	struct stat status;
 	char path[96];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/unit.sock", state_root);
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 07777, 0660);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", state_root, names[i]);
+		assert_int_equal(stat(path, &status), 0);
+		assert_int_equal(status.st_mode & 07777, 0660);
+	}
+}
+
+/* ---- the socket for signed orders ----------------------------------------------------------- */
+
+/* Each of them whole, so that the other socket would carry it out. */
+static void who_hands_in_orders_may_do_nothing_else(void **state)
+{
+	static const char *const others[] = {
+		"\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"x\"",
+		"\"request\":\"reopen\",\"targets\":[\"all\"],\"reason\":\"x\"",
+		"\"request\":\"apply\",\"files\":[{\"name\":\"p.yaml\",\"text\":\"weir: 1\\nname: "
+		"x\\nmode: observe\\n\"}],\"agreed\":true",
+		"\"request\":\"confirm\"",
+		"\"request\":\"rollback\"",
+		"\"request\":\"confirm-clock\",\"reason\":\"x\"",
+		"\"request\":\"unload\"",
+		"\"request\":\"meters-reset\",\"reason\":\"x\"",
+		"\"request\":\"meters-save\"",
+		"\"request\":\"status\"",
+		"\"request\":\"show\",\"target\":\"partner:nord\"",
+		"\"request\":\"policies\"",
+		"\"request\":\"orders\"",
+	};
+	struct host *host = *state;
+	char calls[sizeof(fake.calls)];
+	int fd = agent_new();
+	bool ended;
+
+	done(cut(host, "partner:nord"));
+	strcpy(calls, fake.calls);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char request[512];
+
+		snprintf(request, sizeof(request), "{%s}\n", others[i]);
+		say(fd, request);
+		turn(2);
+		assert_string_equal(hear(fd, &ended),
+				    "{\"code\":1,\"problem\":\"this socket takes signed orders "
+				    "only\"}\n");
+		assert_false(ended);
+	}
+	assert_string_equal(fake.calls, calls);
+	assert_int_equal(fake.cut_count, 1);
+	assert_false(host->has_ended);
+	assert_int_equal(host->trial_until_ns, 0);
+	close(fd);
+}
+
+static void orders_and_a_brief_are_answered_there(void **state)
+{
+	int fd = agent_new();
+	const char *said;
+	bool ended;
+
+	done(cut(*state, "partner:nord"));
+	say(fd, "{\"request\":\"order-apply\",\"text\":\"no order\"}\n");
+	turn(2);
+	assert_non_null(strstr(hear(fd, &ended), "\"problem\":\"order:1:"));
+	say(fd, "{\"request\":\"brief\"}\n");
+	turn(2);
+	said = hear(fd, &ended);
+	assert_non_null(strstr(said, "\"instance\":\"unit\""));
+	assert_non_null(strstr(said, "\"cuts\":1,"));
+	assert_non_null(strstr(said, ((struct host *)*state)->digest));
+	assert_null(strstr(said, "nord"));
+	close(fd);
+}
+
+/* Neither its places nor its large request are others'. */
+static void an_agent_takes_nothing_from_people(void **state)
+{
+	int agent[SERVER_AGENTS], late, greedy, person;
+	bool ended;
+
+	(void)state;
+	for (int i = 0; i < SERVER_AGENTS; i++)
+		agent[i] = agent_new();
+	late = agent_new();
+	turn(2);
+	assert_non_null(strstr(hear(late, &ended), "too many clients"));
+	pour(agent[0], 3 << 20);
+	pour(agent[1], 3 << 20);
+	assert_non_null(strstr(hear(agent[1], &ended), "another large request"));
+	greedy = client_new();
+	pour(greedy, 3 << 20);
+	assert_string_equal(hear(greedy, &ended), "");
+	assert_false(ended);
+	person = client_new();
+	say(person, "{\"request\":\"services\"}\n");
+	turn(2);
+	assert_int_equal(lines_in(hear(person, &ended)), 1);
+	for (int i = 0; i < SERVER_AGENTS; i++)
+		close(agent[i]);
+	close(late);
+	close(greedy);
+	close(person);
+}
+
+/* Each refused order costs a line in the journal. */
+static void who_asks_too_often_waits(void **state)
+{
+	int fd = agent_new(), person = client_new();
+	uint64_t used_up = boot_now() + 2 * SERVER_AGENT_BURST / SERVER_AGENT_RATE * NS_PER_SECOND;
+	bool ended;
+
+	(void)state;
+	say(fd, "{\"request\":\"brief\"}\n");
+	turn(2);
+	assert_int_equal(lines_in(hear(fd, &ended)), 1);
+	server.agent_turn_ns = used_up;
+	say(fd, "{\"request\":\"brief\"}\n{\"request\":\"brief\"}\n");
+	turn(4);
+	assert_string_equal(hear(fd, &ended), "");
+	say(person, "{\"request\":\"services\"}\n");
+	turn(2);
+	assert_int_equal(lines_in(hear(person, &ended)), 1);
+	assert_true(server_expire(&server) <= boot_now() + NS_PER_SECOND);
+	assert_string_equal(hear(fd, &ended), "");
+	assert_true(server.agent_turn_ns <= used_up); /* waiting uses nothing up */
+	server.agent_turn_ns = 0;
+	server_expire(&server);
+	turn(4);
+	assert_int_equal(lines_in(hear(fd, &ended)), 2);
+	assert_false(ended);
+	close(fd);
+	close(person);
+}
+
+/* Counted in its own places: a burst passes, and what is beyond it does not. */
+static void a_burst_passes(void **state)
+{
+	int fd = agent_new();
+	size_t answers = 0;
+	bool ended;
+
+	(void)state;
+	for (int i = 0; i < SERVER_AGENT_BURST + 8 * SERVER_AGENT_RATE; i++) {
+		say(fd, "{\"request\":\"brief\"}\n");
+		turn(2);
+		answers += lines_in(hear(fd, &ended));
+	}
+	/* as long as this took, some more turns came */
+	assert_in_range(answers, SERVER_AGENT_BURST,
+			SERVER_AGENT_BURST + 8 * SERVER_AGENT_RATE - 1);
+	close(fd);
 }
 
 int main(void)
@@ -399,7 +557,15 @@ int main(void)
 						server_down),
 		cmocka_unit_test_setup_teardown(who_does_not_listen_blocks_nobody, server_up,
 						server_down),
-		cmocka_unit_test_setup_teardown(the_socket_is_for_few, server_up, server_down),
+		cmocka_unit_test_setup_teardown(the_sockets_are_for_few, server_up, server_down),
+		cmocka_unit_test_setup_teardown(who_hands_in_orders_may_do_nothing_else, server_up,
+						server_down),
+		cmocka_unit_test_setup_teardown(orders_and_a_brief_are_answered_there, server_up,
+						server_down),
+		cmocka_unit_test_setup_teardown(an_agent_takes_nothing_from_people, server_up,
+						server_down),
+		cmocka_unit_test_setup_teardown(who_asks_too_often_waits, server_up, server_down),
+		cmocka_unit_test_setup_teardown(a_burst_passes, server_up, server_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

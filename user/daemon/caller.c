@@ -38,13 +38,13 @@ static void put_user(uid_t uid, const char *name, char *text, size_t size)
 		snprintf(text, size, "uid %u", uid);
 }
 
-bool control_group(gid_t *gid)
+bool caller_group(const char *name, gid_t *gid)
 {
 	_cleanup_fclose_ FILE *file = fopen("/etc/group", "re");
 	const struct group *group;
 
 	while (file && (group = fgetgrent(file)) != NULL) {
-		if (strcmp(group->gr_name, CONTROL_GROUP) != 0)
+		if (strcmp(group->gr_name, name) != 0)
 			continue;
 		*gid = group->gr_gid;
 		return true;
@@ -83,12 +83,12 @@ static void describe(struct caller *caller)
 }
 
 /* The groups that the peer had when it connected, supplementary ones included. */
-static bool is_in_group(int fd, gid_t primary)
+static bool is_in_group(int fd, const char *group, gid_t primary)
 {
 	gid_t groups[MOST_GROUPS], wanted;
 	socklen_t length = sizeof(groups);
 
-	if (!control_group(&wanted))
+	if (!caller_group(group, &wanted))
 		return false;
 	if (primary == wanted)
 		return true;
@@ -101,7 +101,7 @@ static bool is_in_group(int fd, gid_t primary)
 	return false;
 }
 
-int caller_of_socket(int fd, struct caller *caller)
+int caller_of_socket(int fd, const char *group, struct caller *caller)
 {
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
@@ -109,7 +109,7 @@ int caller_of_socket(int fd, struct caller *caller)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
 		return -errno;
 	*caller = (struct caller){.pid = peer.pid, .uid = peer.uid};
-	caller->is_allowed = peer.uid == 0 || is_in_group(fd, peer.gid);
+	caller->is_allowed = peer.uid == 0 || is_in_group(fd, group, peer.gid);
 	describe(caller);
 	return 0;
 }

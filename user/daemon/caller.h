@@ -9,22 +9,25 @@
 #include <sys/types.h>
 
 #define CONTROL_GROUP "weir"
+#define ORDERS_GROUP  "weir-agent" /* hands in signed orders, and nothing else */
 
 struct caller {
 	pid_t pid;
 	uid_t uid;
-	bool is_allowed; /* root, or in the group `weir` */
+	bool is_allowed; /* root, or in the group of the socket */
+	bool is_agent;	 /* came by the socket for signed orders: request.h */
 	bool has_login;	 /* a login started it */
 	uid_t login;
 	char user[24], login_user[24]; /* "" without a name; clipped */
 	char by[64]; /* "root(0) login alice(1000)": who it is, and who logged in as it */
 };
 
-/* Id of the group that may ask, from /etc/group; false when there is none. */
-bool control_group(gid_t *gid);
+/* Id of a group, from /etc/group; false when there is none. */
+bool caller_group(const char *name, gid_t *gid);
 
-/* The peer of a connected local socket: what the kernel noted when it connected. 0 or -errno. */
-int caller_of_socket(int fd, struct caller *caller);
+/* The peer of a connected local socket that is for the group: what the kernel noted when it
+ * connected. 0 or -errno. */
+int caller_of_socket(int fd, const char *group, struct caller *caller);
 /* This process. */
 void caller_of_self(struct caller *caller);
 

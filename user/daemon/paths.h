@@ -5,6 +5,7 @@
  *	$WEIR_CONFIG_DIR/				(/etc/weir)
  *		allowed_signers, revoked_signers	whose signed orders count
  *	$WEIR_RUN_DIR/INSTANCE.sock, INSTANCE.lock	(/run/weir)
+ *	$WEIR_RUN_DIR/INSTANCE.orders.sock		takes signed orders alone (server.h)
  *	$WEIR_RUN_DIR/INSTANCE.without-guard		what stands in for the guard (stand_in.h)
  *	$WEIR_STATE_DIR/INSTANCE/			(/var/lib/weir)
  *		applied.json	the policy in force, with its texts; its digest in applied.digest

@@ -36,35 +36,41 @@ void request_try_metering(struct call *call)
 
 /* ---- the requests --------------------------------------------------------------------------- */
 
+enum {
+	NEEDS_DAEMON = 1,
+	IS_ORDER = 2, /* its refusal goes into the journal, under its name */
+	FOR_AGENT = 4,
+};
+
 static const struct request {
 	const char *name;
 	int (*run)(struct call *call);
-	bool needs_daemon;
-	bool is_order; /* its refusal goes into the journal, under its name */
+	unsigned int flags;
 } requests[] = {
-	{"status", answer_status, false, false},
-	{"show", answer_show, false, false},
-	{"who", answer_who, false, false},
-	{"services", answer_services, false, false},
-	{"cut", answer_cut, false, true},
-	{"reopen", answer_reopen, false, true},
-	{"extend", answer_extend, false, true},
-	{"pause", answer_pause, false, true},
-	{"end", answer_end, false, true},
-	{"apply", answer_apply, true, true},
-	{"confirm", answer_confirm, true, true},
-	{"rollback", answer_rollback, true, true},
-	{"confirm-clock", answer_confirm_clock, false, true},
-	{"unload", answer_unload, false, true},
-	{"policies", answer_policies, false, false},
-	{"meters", answer_meters, false, false},
-	{"meters-save", answer_meters_save, false, false},
-	{"meters-reset", answer_meters_reset, false, true},
-	{"policy", answer_policy, false, false},
-	{"difference", answer_difference, false, false},
-	{"orders", answer_orders, false, false},
-	{"order", answer_order, false, false},
-	{"order-apply", answer_order_apply, false, false}, /* it writes its own refusals */
+	{"status", answer_status, 0},
+	{"show", answer_show, 0},
+	{"who", answer_who, 0},
+	{"services", answer_services, 0},
+	{"cut", answer_cut, IS_ORDER},
+	{"reopen", answer_reopen, IS_ORDER},
+	{"extend", answer_extend, IS_ORDER},
+	{"pause", answer_pause, IS_ORDER},
+	{"end", answer_end, IS_ORDER},
+	{"apply", answer_apply, NEEDS_DAEMON | IS_ORDER},
+	{"confirm", answer_confirm, NEEDS_DAEMON | IS_ORDER},
+	{"rollback", answer_rollback, NEEDS_DAEMON | IS_ORDER},
+	{"confirm-clock", answer_confirm_clock, IS_ORDER},
+	{"unload", answer_unload, IS_ORDER},
+	{"policies", answer_policies, 0},
+	{"meters", answer_meters, 0},
+	{"meters-save", answer_meters_save, 0},
+	{"meters-reset", answer_meters_reset, IS_ORDER},
+	{"policy", answer_policy, 0},
+	{"difference", answer_difference, 0},
+	{"orders", answer_orders, 0},
+	{"order", answer_order, 0},
+	{"order-apply", answer_order_apply, FOR_AGENT}, /* it writes its own refusals */
+	{"brief", answer_brief, FOR_AGENT},
 };
 
 /* ---- answering ------------------------------------------------------------------------------ */
@@ -76,7 +82,7 @@ static int run_request(struct call *call, const struct request *request)
 
 	call->host->journaling.line = 0;
 	r = request->run(call);
-	if (request->is_order && r < 0 && r != -EPROTO && r != DONE_IN_PART)
+	if (request->flags & IS_ORDER && r < 0 && r != -EPROTO && r != DONE_IN_PART)
 		journaling_refused_request(call->host, request->name, call->request,
 					   call->problem ? call->problem : strerror(-r));
 	return r;
@@ -92,7 +98,10 @@ static int run(struct call *call)
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (strcmp(requests[i].name, name) != 0)
 			continue;
-		if (requests[i].needs_daemon && !call->host->is_daemon)
+		if (call->host->asker->is_agent && !requests[i].flags & FOR_AGENT)
+			return tell_problem(&call->problem, -EPERM,
+					    "this socket takes signed orders only");
+		if (requests[i].flags & NEEDS_DAEMON && !call->host->is_daemon)
 			return tell_problem(&call->problem, -ESRCH, "no daemon answers");
 		return run_request(call, &requests[i]);
 	}

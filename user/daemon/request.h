@@ -7,6 +7,9 @@
  * answer is one too. It has "code" (the command's exit code), and when that is not 0 "problem"
  * (one line) and perhaps "details" (several). Whatever is malformed, of another type, too long or
  * too deep gets an answer with code 2 and changes nothing.
+ *
+ * The fleet's agent (caller.h, is_agent) may hand in signed orders and ask for a brief: so whoever
+ * takes it over can do no more than who carries its messages.
  */
 #ifndef WEIR_REQUEST_H
 #define WEIR_REQUEST_H

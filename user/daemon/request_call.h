@@ -59,6 +59,7 @@ int answer_difference(struct call *call);
 int answer_meters(struct call *call);
 int answer_orders(struct call *call);
 int answer_order(struct call *call);
+int answer_brief(struct call *call);
 
 int answer_cut(struct call *call);
 int answer_reopen(struct call *call);

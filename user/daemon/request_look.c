@@ -5,6 +5,7 @@
 #include "user/daemon/request_call.h"
 
 #include "user/base/address.h"
+#include "user/daemon/brief.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/show.h"
 #include "user/daemon/status.h"
@@ -105,6 +106,11 @@ int answer_difference(struct call *call)
 	sources_free(&before.sources);
 	sources_free(&after.sources);
 	return r;
+}
+
+int answer_brief(struct call *call)
+{
+	return host_brief(call->host, &call->reply, &call->problem);
 }
 
 /* ---- the journal ---------------------------------------------------------------------------- */

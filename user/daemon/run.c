@@ -377,12 +377,11 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 
 int daemon_run(const struct run_options *options, char **problem)
 {
-	struct loop loop = {.epoll = -1, .clock = -1, .server = {.listener = -1}};
+	struct loop loop = {.epoll = -1, .clock = -1};
 	_cleanup_close_ int lock = -1;
 	int r;
 
-	for (size_t i = 0; i < SERVER_CLIENTS; i++)
-		loop.server.client[i].fd = -1;
+	server_init(&loop.server);
 	r = privileges_limit(problem);
 	if (r == 0)
 		r = paths_make(options->instance, problem);

@@ -44,23 +44,53 @@ static void listen_for(struct server *server, struct client *client, uint32_t ev
 		end_client(client);
 }
 
-static struct client *free_place(struct server *server)
+static const struct {
+	const char *suffix, *group, *who;
+	size_t first, places;
+	size_t for_root; /* an emergency must not find all places taken by clients that only wait */
+} doors[SERVER_DOORS] = {
+	[DOOR_CONTROL] = {".sock", CONTROL_GROUP,
+			  "only root and the group " CONTROL_GROUP " may ask", 0, SERVER_CLIENTS,
+			  SERVER_FOR_ROOT},
+	[DOOR_ORDERS] = {".orders.sock", ORDERS_GROUP,
+			 "only root and the group " ORDERS_GROUP " may hand in orders",
+			 SERVER_CLIENTS, SERVER_AGENTS, 0},
+};
+
+static enum server_door door_of(const struct server *server, const struct client *client)
 {
-	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
-		if (server->client[i].fd < 0)
-			return &server->client[i];
-	}
-	return NULL;
+	return client - server->client < SERVER_CLIENTS ? DOOR_CONTROL : DOOR_ORDERS;
 }
 
-/* An emergency must not find all places taken by clients that only wait. */
-static size_t count_free(const struct server *server)
+/* NULL: there is none for this caller. */
+static struct client *free_place(struct server *server, enum server_door door, uid_t uid)
 {
+	struct client *first = server->client + doors[door].first, *found = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < SERVER_CLIENTS; i++)
-		count += server->client[i].fd < 0;
-	return count;
+	for (size_t i = doors[door].places; i-- > 0;) {
+		if (first[i].fd >= 0)
+			continue;
+		found = &first[i];
+		count++;
+	}
+	return uid == 0 || count > doors[door].for_root ? found : NULL;
+}
+
+/*
+ * Whether an agent has to wait for its turn. As in the generic cell rate algorithm: each request
+ * moves the time up to which their asking is used up by its share, and it may be ahead by a burst.
+ */
+static bool agent_waits(struct server *server, uint64_t now)
+{
+	const uint64_t each = NS_PER_SECOND / SERVER_AGENT_RATE;
+
+	if (server->agent_turn_ns < now)
+		server->agent_turn_ns = now;
+	if (server->agent_turn_ns - now > (SERVER_AGENT_BURST - 1) * each)
+		return true;
+	server->agent_turn_ns += each;
+	return false;
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -163,6 +193,13 @@ static void answer_line(struct server *server, struct client *client)
 		end_client(client);
 		return;
 	}
+	if (client->caller.is_agent && agent_waits(server, boot_now())) {
+		client->waits = true;
+		client->scanned = 0;
+		set_deadline(client);
+		listen_for(server, client, 0);
+		return;
+	}
 	length = newline - client->in;
 	answer = request_answer(server->host, &client->caller, client->in, length);
 	forget_request(client, length + 1);
@@ -172,8 +209,11 @@ static void answer_line(struct server *server, struct client *client)
 
 static bool has_large_client(const struct server *server, const struct client *but)
 {
-	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
-		if (&server->client[i] != but && server->client[i].in_size > SERVER_SMALL)
+	enum server_door door = door_of(server, but);
+	const struct client *first = server->client + doors[door].first;
+
+	for (size_t i = 0; i < doors[door].places; i++) {
+		if (&first[i] != but && first[i].in_size > SERVER_SMALL)
 			return true;
 	}
 	return false;
@@ -226,6 +266,14 @@ static void receive(struct server *server, struct client *client)
 	answer_line(server, client);
 }
 
+/* Requests that came together with the last one. */
+static void answer_waiting(struct server *server, struct client *client)
+{
+	while (client->fd >= 0 && !client->out && !client->waits && client->in_used > 0 &&
+	       client->scanned == 0)
+		answer_line(server, client);
+}
+
 static void handle_client(struct server *server, struct client *client, uint32_t events)
 {
 	if (client->fd < 0)
@@ -236,20 +284,18 @@ static void handle_client(struct server *server, struct client *client, uint32_t
 		receive(server, client);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		end_client(client);
-	/* Requests that came together with the last one. */
-	while (client->fd >= 0 && !client->out && client->in_used > 0 && client->scanned == 0)
-		answer_line(server, client);
+	answer_waiting(server, client);
 }
 
 /* ---- who comes ------------------------------------------------------------------------------ */
 
-static void tell_refused(struct host *host, const struct caller *caller)
+static void tell_refused(struct host *host, const struct caller *caller, enum server_door door)
 {
 	struct record_field field[] = {{"by", caller->by, 0}, {"pid", NULL, caller->pid}};
 
 	host_tell(host, "control-refused", RECORD_MEDIUM, field, 2,
-		  "refused %s at the control socket: neither root nor in the group " CONTROL_GROUP,
-		  caller->by);
+		  "refused %s at the control socket: neither root nor in the group %s", caller->by,
+		  doors[door].group);
 }
 
 static void refuse_at_door(int fd, const char *why)
@@ -260,22 +306,24 @@ static void refuse_at_door(int fd, const char *why)
 		return; /* it does not listen: closed all the same */
 }
 
-static void accept_client(struct server *server)
+static void accept_client(struct server *server, enum server_door door)
 {
 	_cleanup_close_ int fd =
-		accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client *client = free_place(server);
+		accept4(server->door[door].listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct epoll_event event = {.events = EPOLLIN};
+	struct client *client;
 	struct caller caller;
 
-	if (fd < 0 || caller_of_socket(fd, &caller) < 0)
+	if (fd < 0 || caller_of_socket(fd, doors[door].group, &caller) < 0)
 		return;
+	caller.is_agent = door == DOOR_ORDERS;
 	if (!caller.is_allowed) {
-		tell_refused(server->host, &caller);
-		refuse_at_door(fd, "only root and the group " CONTROL_GROUP " may ask");
+		tell_refused(server->host, &caller, door);
+		refuse_at_door(fd, doors[door].who);
 		return;
 	}
-	if (!client || (caller.uid != 0 && count_free(server) <= SERVER_FOR_ROOT)) {
+	client = free_place(server, door, caller.uid);
+	if (!client) {
 		refuse_at_door(fd, "too many clients");
 		return;
 	}
@@ -288,23 +336,41 @@ static void accept_client(struct server *server)
 
 void server_handle(struct server *server, uint64_t which, uint32_t events)
 {
-	if (which == SERVER_LISTENER)
-		accept_client(server);
-	else if (which >= SERVER_FIRST && which < SERVER_FIRST + SERVER_CLIENTS)
+	if (which >= SERVER_LISTENER && which < SERVER_FIRST)
+		accept_client(server, which - SERVER_LISTENER);
+	else if (which >= SERVER_FIRST && which < SERVER_FIRST + SERVER_PLACES)
 		handle_client(server, &server->client[which - SERVER_FIRST], events);
+}
+
+/* Where its turn has not come yet, it waits on. */
+static void let_go_on(struct server *server, struct client *client)
+{
+	client->waits = false;
+	listen_for(server, client, EPOLLIN);
+	answer_waiting(server, client);
+}
+
+/* When something is due for the client (boot). */
+static uint64_t due_at(const struct client *client)
+{
+	uint64_t turn = boot_now() + NS_PER_SECOND / SERVER_AGENT_RATE;
+
+	return client->waits && turn < client->deadline_ns ? turn : client->deadline_ns;
 }
 
 uint64_t server_expire(struct server *server)
 {
 	uint64_t now = boot_now(), next = 0;
 
-	for (size_t i = 0; i < SERVER_CLIENTS; i++) {
+	for (size_t i = 0; i < SERVER_PLACES; i++) {
 		struct client *client = &server->client[i];
 
 		if (client->fd >= 0 && client->deadline_ns <= now)
 			end_client(client);
-		else if (client->fd >= 0 && (!next || client->deadline_ns < next))
-			next = client->deadline_ns;
+		else if (client->fd >= 0 && client->waits)
+			let_go_on(server, client);
+		if (client->fd >= 0 && (!next || due_at(client) < next))
+			next = due_at(client);
 	}
 	return next;
 }
@@ -312,66 +378,93 @@ uint64_t server_expire(struct server *server)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* The lock of the instance is ours, so a socket that is there has nobody behind it. */
-static int bind_socket(struct server *server)
+static int bind_socket(const struct door *door, const char *group_name)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	gid_t group;
 	mode_t old;
 	int r;
 
-	if (strlen(server->path) >= sizeof(address.sun_path))
+	if (strlen(door->path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, server->path);
-	if (unlink(server->path) < 0 && errno != ENOENT)
+	strcpy(address.sun_path, door->path);
+	if (unlink(door->path) < 0 && errno != ENOENT)
 		return -errno;
 	old = umask(0177); /* nobody comes in before the group is set */
-	r = bind(server->listener, (struct sockaddr *)&address, sizeof(address));
+	r = bind(door->listener, (struct sockaddr *)&address, sizeof(address));
 	umask(old);
 	if (r < 0)
 		return -errno;
-	if (control_group(&group) && chown(server->path, 0, group) < 0)
+	if (caller_group(group_name, &group) && chown(door->path, 0, group) < 0)
 		return -errno;
-	return chmod(server->path, 0660) < 0 ? -errno : 0;
+	return chmod(door->path, 0660) < 0 ? -errno : 0;
 }
 
-static int cannot_listen(const struct server *server, int error, char **problem)
+static int cannot_listen(const struct door *door, int error, char **problem)
 {
 	return tell_problem(problem, error, "cannot listen on %s: %s",
-			    server->path ? server->path : "the control socket", strerror(-error));
+			    door->path ? door->path : "the control socket", strerror(-error));
+}
+
+static int bind_door(struct server *server, enum server_door which, const char *instance,
+		     char **problem)
+{
+	struct door *door = &server->door[which];
+	int r;
+
+	door->path = path_run(instance, doors[which].suffix);
+	door->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = !door->path		 ? -ENOMEM
+	    : door->listener < 0 ? -errno
+				 : bind_socket(door, doors[which].group);
+	return r < 0 ? cannot_listen(door, r, problem) : 0;
+}
+
+void server_init(struct server *server)
+{
+	*server = (struct server){.epoll = -1};
+	for (size_t i = 0; i < SERVER_DOORS; i++)
+		server->door[i].listener = -1;
+	for (size_t i = 0; i < SERVER_PLACES; i++)
+		server->client[i].fd = -1;
 }
 
 int server_bind(struct server *server, const char *instance, char **problem)
 {
-	int r;
+	int r = 0;
 
-	*server = (struct server){.epoll = -1, .listener = -1};
-	for (size_t i = 0; i < SERVER_CLIENTS; i++)
-		server->client[i].fd = -1;
-	server->path = path_run(instance, ".sock");
-	server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = !server->path ? -ENOMEM : server->listener < 0 ? -errno : bind_socket(server);
-	return r < 0 ? cannot_listen(server, r, problem) : 0;
+	server_init(server);
+	for (enum server_door door = 0; door < SERVER_DOORS && r == 0; door++)
+		r = bind_door(server, door, instance, problem);
+	return r;
 }
 
 int server_open(struct server *server, struct host *host, int epoll, char **problem)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = SERVER_LISTENER};
-
 	server->host = host;
 	server->epoll = epoll;
-	if (listen(server->listener, 64) < 0 ||
-	    epoll_ctl(epoll, EPOLL_CTL_ADD, server->listener, &event) < 0)
-		return cannot_listen(server, -errno, problem);
+	for (size_t i = 0; i < SERVER_DOORS; i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u64 = SERVER_LISTENER + i};
+		const struct door *door = &server->door[i];
+
+		if (listen(door->listener, 64) < 0 ||
+		    epoll_ctl(epoll, EPOLL_CTL_ADD, door->listener, &event) < 0)
+			return cannot_listen(door, -errno, problem);
+	}
 	return 0;
 }
 
 void server_close(struct server *server)
 {
-	for (size_t i = 0; i < SERVER_CLIENTS; i++)
+	for (size_t i = 0; i < SERVER_PLACES; i++)
 		end_client(&server->client[i]);
-	if (server->listener >= 0) {
-		close(server->listener);
-		unlink(server->path);
+	for (size_t i = 0; i < SERVER_DOORS; i++) {
+		struct door *door = &server->door[i];
+
+		if (door->listener >= 0) {
+			close(door->listener);
+			unlink(door->path);
+		}
+		free(door->path);
 	}
-	free(server->path);
 }

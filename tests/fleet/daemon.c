@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * daemon.c - the daemon's sockets and all behind them, on a guard that is only memory: it verifies
+ * orders and keeps them as the real one does, and cuts nothing.
+ *
+ *	daemon [GROUP]...
+ *
+ * It prints the directory of its sockets (instance "unit"), and ends by SIGTERM.
+ */
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "tests/unit/a_host.h"
+#include "user/daemon/server.h"
+
+static volatile sig_atomic_t is_over;
+
+static void end(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
+static void *const not_needed_here[] __attribute__((unused)) = {ask, expect_code};
+
+static void serve(struct server *server, int epoll)
+{
+	while (!is_over) {
+		struct epoll_event events[16];
+		uint64_t next = server_expire(server), now = boot_now();
+		uint64_t wait_ms = !next ? 1000 : next <= now ? 0 : (next - now) / 1000000 + 1;
+		int count = epoll_wait(epoll, events, 16, wait_ms < 1000 ? (int)wait_ms : 1000);
+
+		for (int i = 0; i < count; i++)
+			server_handle(server, events[i].data.u64, events[i].events);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct host_config config = {.groups = {calloc(argc, sizeof(struct name)), argc - 1}};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct server server;
+	char *problem = NULL;
+	struct host *host;
+	void *state;
+
+	signal(SIGTERM, end);
+	host_up(&state);
+	host = state;
+	for (int i = 1; i < argc; i++)
+		config.groups.item[i - 1].text = argv[i];
+	host->config = &config;
+	if (server_bind(&server, host->instance, &problem) < 0 ||
+	    server_open(&server, host, epoll, &problem) < 0) {
+		fprintf(stderr, "%s\n", problem);
+		return 1;
+	}
+	puts(state_root);
+	fflush(stdout);
+	serve(&server, epoll);
+	server_close(&server);
+	close(epoll);
+	free(config.groups.item);
+	host_down(&state);
+	return 0;
+}

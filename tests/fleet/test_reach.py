@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A signed order reaches the hosts that it is for, over two brokers or one, and each host's word comes back."""
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+
+from mqtt import NOT_AUTHORIZED, Client, read_packet
+from parts import WEIR, FleetCase, id_of, wait_for
+
+
+class Reach(FleetCase):
+    def test_a_cut_reaches_all_and_two_let_it_back(self):
+        path = self.fleet.order("cut", "partner:nord")
+        said = self.assert_pushed(path)
+        self.assertIn("enforced on 2 of 2 hosts", said)
+        self.assertRegex(said, r"p50 [0-9.]+ ms, p99 [0-9.]+ ms")
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [1, 1])
+        with open(path, "rb") as file:
+            cut = id_of(file.read())
+        one = self.fleet.order("reopen", "--cut", cut)
+        said = self.assert_pushed(one, "--timeout", "2s", code=1)
+        self.assertIn("takes 2", said)
+        self.assertIn("hub-1: refused: ", said)
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [1, 1])
+        self.assert_pushed(self.fleet.order("reopen", "--cut", cut, by=("alice", "bob")))
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [0, 0])
+        self.assertIn("enforced on 2 of 2", self.assert_pushed(path))  # again: it is known
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [0, 0])
+
+    def test_a_group_is_reached_and_no_other(self):
+        before = self.fleet.hosts["hub-1"].cuts()
+        path = self.fleet.order("cut", "partner:sued", "--hosts", "berlin")
+        said = self.assert_pushed(path, "--dry-run")
+        self.assertIn("would go to 1 of 2 hosts:\nhub-2: hub berlin\n", said)
+        self.assertIn("enforced on 1 of 1 hosts", self.assert_pushed(path))
+        self.assertEqual(self.fleet.hosts["hub-1"].cuts(), before)
+        self.assertIn("for none of the 2 hosts",
+                      self.assert_pushed(self.fleet.order("cut", "all", "--hosts", "bonn"), code=1))
+
+    def test_what_nobody_has_signed_is_not_sent(self):
+        self.assertIn("nobody has signed it", self.assert_pushed(self.fleet.order("cut", "all", by=()), code=1))
+        self.assertIn("no signature counts", self.assert_pushed(self.fleet.order("cut", "all", by=("eve",)), code=1))
+
+    def test_a_beat_shows_in_the_status(self):
+        self.assertIn("enforced on 2 of 2", self.assert_pushed(self.fleet.order("beat", "--version", "7")))
+        self.assertEqual({host["beat"] for host in self.fleet.status()[1]["hosts"]}, {7})
+        self.assertIn("enforced on 2 of 2", self.assert_pushed(self.fleet.order("beat", "--version", "8")))
+
+    def test_one_broker_is_enough_and_the_other_is_named(self):
+        other = self.fleet.brokers[1]
+        other.stop()
+        try:
+            said = self.assert_pushed(self.fleet.order("cut", "partner:payer"))
+            self.assertIn("broker 127.0.0.1:%d: NOT REACHED" % other.port, said)
+            self.assertIn("enforced on 2 of 2", said)
+            code, status = self.fleet.status()
+            self.assertEqual((code, [broker["is_reached"] for broker in status["brokers"]]), (1, [True, False]))
+        finally:
+            other.start()
+
+
+class Rights(FleetCase):
+    running = ()
+
+    def test_a_host_speaks_for_itself_alone(self):
+        client = Client(self.fleet.ca, "hub-1", self.fleet.ports[0])
+        order = "0" * 64
+        for topic, wanted in (("weir/ack/hub-1/" + order, 0), ("weir/host/hub-1", 0),
+                              ("weir/ack/hub-2/" + order, NOT_AUTHORIZED), ("weir/host/hub-2", NOT_AUTHORIZED),
+                              ("weir/order/" + order, NOT_AUTHORIZED), ("weir/beat", NOT_AUTHORIZED),
+                              ("weir/ack/hub-1", NOT_AUTHORIZED), ("other", NOT_AUTHORIZED)):
+            reason = client.publish(topic, b"x")
+            self.assertEqual(reason & 0x80, wanted & 0x80, topic)
+        client.close()
+        client = Client(self.fleet.ca, "push-alice", self.fleet.ports[0])
+        self.assertEqual(client.retained("weir/ack/hub-1/" + order), b"x")
+        self.assertIsNone(client.retained("weir/ack/hub-2/" + order))
+        self.assertIsNone(client.retained("weir/order/" + order))
+        self.assertEqual(client.publish("weir/ack/hub-1/" + order, b"y"), NOT_AUTHORIZED)
+        client.close()
+
+    def test_a_broker_is_no_client_and_without_a_certificate_is_nobody(self):
+        with self.assertRaises((OSError, EOFError)):
+            Client(self.fleet.ca, "b", self.fleet.ports[0])
+        with self.assertRaises((OSError, EOFError)), socket.create_connection(
+                ("127.0.0.1", self.fleet.ports[0]), 10) as raw, ssl.create_default_context(
+                    cafile=self.fleet.ca.path("ca.pem")).wrap_socket(raw, server_hostname="127.0.0.1") as stream:
+            stream.sendall(b"\x10\x00")
+            read_packet(stream)
+
+
+class Missing(FleetCase):
+    """hub-2 has an agent and no daemon, hub-3 nothing."""
+    hosts = dict(FleetCase.hosts, **{"hub-3": ()})
+    running = ("hub-1",)
+
+    def test_who_is_missing_is_named_and_what_was_kept_is_carried_out(self):
+        late = self.fleet.hosts["hub-2"]
+        late.expect_daemon()
+        late.start_agent()
+        wait_for("the agent is connected", lambda: late.agent.said().count("connected") >= 2)
+        path = self.fleet.order("cut", "partner:nord")
+        said = self.assert_pushed(path, "--timeout", "2s", code=1)
+        self.assertIn("enforced on 1 of 3 hosts", said)
+        self.assertIn("\nhub-2: MISSING\nhub-3: MISSING\n", said)
+        states = {host["host"]: host["state"] for host in self.fleet.status()[1]["hosts"]}
+        self.assertEqual(states, {"hub-1": "enforced", "hub-2": "no daemon", "hub-3": "unreachable"})
+        self.assertIn("no daemon answers", late.agent.said())
+        late.start_daemon()
+        wait_for("it is carried out", lambda: late.cuts() == 1)
+        self.assertIn("enforced on 2 of 3 hosts", self.assert_pushed(path, "--timeout", "2s", code=1))
+
+    def test_without_its_program_the_command_says_so(self):
+        alone = os.path.join(self.fleet.directory, "alone")
+        os.mkdir(alone)
+        shutil.copy(WEIR, alone)
+        done = subprocess.run([os.path.join(alone, "weir"), "agent"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertIn("weir-fleet is not installed", done.stderr)
+
+
+class Confined(FleetCase):
+    running = ("hub-1",)
+
+    def test_the_agent_has_nothing(self):
+        agent = self.fleet.hosts["hub-1"].agent
+        wait_for("it is connected", lambda: "connected" in agent.said())
+        with open("/proc/%d/status" % agent.process.pid, encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        self.assertEqual([int(status[one], 16) for one in ("CapEff", "CapPrm", "CapInh", "CapAmb")], [0] * 4)
+        self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Threads"]), ("1", "2", "1"))
+        agent.stop(signal.SIGTERM)
+        self.assertEqual(agent.process.returncode, 0)
