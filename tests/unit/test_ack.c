@@ -143,16 +143,17 @@ static void a_text_that_is_too_long_is_cut(void **state)
 
 static void a_standing_is_read(void **state)
 {
-	struct standing standing = {.host = "hub-1",
-				    .at_ns = good.at_ns,
-				    .has_daemon = true,
-				    .policy = ID,
-				    .base = 3,
-				    .beat = 9,
-				    .beat_issued_ns = good.at_ns,
-				    .clock_is_trusted = true,
-				    .groups = "hub berlin"},
-			found;
+	static const struct standing standing = {.host = "hub-1",
+						 .at_ns = UINT64_C(1764169445) * 1000000000,
+						 .has_daemon = true,
+						 .policy = ID,
+						 .base = 3,
+						 .beat = 9,
+						 .beat_issued_ns =
+							 UINT64_C(1764169440) * 1000000000,
+						 .clock_is_trusted = true,
+						 .groups = "hub berlin"};
+	struct standing found;
 	const struct topic at = {.kind = TOPIC_IS_HOST, .host = "hub-1"};
 	const struct topic elsewhere = {.kind = TOPIC_IS_HOST, .host = "hub-2"};
 	struct ssh_key key = our_key();

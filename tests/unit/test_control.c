@@ -388,14 +388,16 @@ static void the_sockets_are_for_few(void **state)
 
 /* ---- the socket for signed orders ----------------------------------------------------------- */
 
+static const char an_apply[] = "\"request\":\"apply\",\"files\":[{\"name\":\"p.yaml\",\"text\":"
+			       "\"weir: 1\\nname: x\\nmode: observe\\n\"}],\"agreed\":true";
+
 /* Each of them whole, so that the other socket would carry it out. */
 static void who_hands_in_orders_may_do_nothing_else(void **state)
 {
 	static const char *const others[] = {
 		"\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"x\"",
 		"\"request\":\"reopen\",\"targets\":[\"all\"],\"reason\":\"x\"",
-		"\"request\":\"apply\",\"files\":[{\"name\":\"p.yaml\",\"text\":\"weir: 1\\nname: "
-		"x\\nmode: observe\\n\"}],\"agreed\":true",
+		an_apply,
 		"\"request\":\"confirm\"",
 		"\"request\":\"rollback\"",
 		"\"request\":\"confirm-clock\",\"reason\":\"x\"",
