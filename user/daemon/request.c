@@ -98,7 +98,7 @@ static int run(struct call *call)
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (strcmp(requests[i].name, name) != 0)
 			continue;
-		if (call->host->asker->is_agent && !requests[i].flags & FOR_AGENT)
+		if (call->host->asker->is_agent && !(requests[i].flags & FOR_AGENT))
 			return tell_problem(&call->problem, -EPERM,
 					    "this socket takes signed orders only");
 		if (requests[i].flags & NEEDS_DAEMON && !call->host->is_daemon)
