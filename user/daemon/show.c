@@ -101,18 +101,23 @@ static void put_reopen_latches(const struct page *page)
 	}
 }
 
-/* A grant whose budget is full, and who waits for it. */
+/* A grant whose budget is full, and who waits for it: as much again as its shortest window has, for
+ * that window. */
 static void put_extend(const struct page *page)
 {
 	const struct budget_use *budget = page->budgets.item;
+	const struct image *image = &page->host->image;
+	const struct weir_limit *limit;
 
 	if (!page->budgets.count || !budget->is_full || budget->kind != BUDGET_GRANT ||
 	    page->owner.target != WEIR_TARGET_PARTNER)
 		return;
+	limit = &image->grants[budget->grant].budget.window[0];
 	put_next(page, "let its grant pass more for a while",
-		 "extend partner:%s --grant %s --by SIZE --for SPAN --reason \"...\"",
-		 page->host->image.partner_names[budget->partner],
-		 page->host->image.grant_names[budget->grant]);
+		 "extend partner:%s --grant %s --by %lluB --for %llus --reason \"...\"",
+		 image->partner_names[budget->partner], image->grant_names[budget->grant],
+		 (unsigned long long)limit->bytes,
+		 (unsigned long long)(limit->window_ns / NS_PER_SECOND ?: 1));
 }
 
 /* The extensions and pauses that may be about the target. */
