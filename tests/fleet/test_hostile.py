@@ -4,12 +4,14 @@ Brokers that lie, lose, and attack: nothing that they do loosens a host, ends an
 each thing is named, and the other broker serves meanwhile.
 """
 import os
+import random
 import subprocess
 
 from mqtt import CONNECT, PUBLISH, SUBSCRIBE, Client, FakeBroker, packet, publish, take_publish, text
 from parts import FleetCase, id_of, wait_for
 
 MARK = b"-----BEGIN SSH SIGNATURE"
+BAD_PROPERTY = random.Random(4).randbytes(60)
 
 
 def suback(body, reasons):
@@ -172,7 +174,8 @@ class Liars(FleetCase):
             on_subscribe(lambda body: suback(body, b"\1") + packet(6, 2, b"\x77\x77")),
             on_subscribe(lambda body: suback(body, b"\1") + packet(15, 0, b"\x19\0")),
             on_subscribe(lambda body: suback(body, b"\1") + packet(14, 0, b"\x8b\0")),
-            on_subscribe(lambda body: suback(body, b"\1") + os.urandom(20000)),
+            on_subscribe(lambda body: suback(body, b"\1") + random.Random(1).randbytes(20000)),
+            on_subscribe(lambda body: suback(body, b"\1") + packet(4, 0, BAD_PROPERTY)),     # an assertion of the library's
             on_subscribe(lambda body: suback(body, b"\x87")),
             lambda send, kind, body: kind == CONNECT and (send(packet(2, 0, b"")) or True),
             lambda send, kind, body: kind == CONNECT and (send(packet(2, 0, b"\0\x87\0")) or True),
@@ -204,6 +207,26 @@ class Liars(FleetCase):
         wait_for("connected", lambda: "127.0.0.1:%d: connected" % self.fleet.ports[0] in host.agent.said())
         said = self.assert_pushed(self.fleet.order("cut", "partner:nord"), "--timeout", "3s")
         self.assertIn("enforced on 1 of 1", said)
+
+    def test_one_that_ends_its_reader_does_not_end_the_other(self):
+        """What libmosquitto 2.0 logs of a malformed property, it asserts to know the client of."""
+        def lie(send, number, kind, flags, body):
+            if kind == SUBSCRIBE:
+                send(suback(body, b"\1") + packet(4, 0, BAD_PROPERTY))
+            return False
+        liar = self.start(lie)
+        self.host.start_agent()
+        wait_for("its reader has ended", lambda: "broker 127.0.0.1:%d: not connected: its process ended with signal 6"
+                 % liar.port in self.host.agent.said())
+        wait_for("it is begun again", lambda: liar.connections > 1)
+        before = self.host.cuts()
+        client = Client(self.fleet.ca, "push-alice", self.fleet.ports[0])
+        order = self.fleet.text("cut", "partner:nord")
+        client.publish("weir/order/" + id_of(order), order)
+        wait_for("it is cut", lambda: self.host.cuts() == before + 1)
+        wait_for("it is acknowledged", lambda: client.retained("weir/ack/hub-1/" + id_of(order)))
+        client.close()
+        self.assertTrue(self.host.agent.is_alive())
 
     def test_a_forged_word_is_no_host_s(self):
         """The honest broker is down: only the liar says that all is done."""

@@ -129,10 +129,16 @@ class Confined(FleetCase):
 
     def test_the_agent_has_nothing(self):
         agent = self.fleet.hosts["hub-1"].agent
-        wait_for("it is connected", lambda: "connected" in agent.said())
-        with open("/proc/%d/status" % agent.process.pid, encoding="ascii") as file:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-        self.assertEqual([int(status[one], 16) for one in ("CapEff", "CapPrm", "CapInh", "CapAmb")], [0] * 4)
-        self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Threads"]), ("1", "2", "1"))
+        wait_for("both are connected", lambda: agent.said().count(": connected") == 2)
+        parent = agent.process.pid
+        with open("/proc/%d/task/%d/children" % (parent, parent), encoding="ascii") as file:
+            readers = [int(pid) for pid in file.read().split()]
+        self.assertEqual(len(readers), 2)
+        for pid in (parent, *readers):  # what hears a broker is filtered too
+            with open("/proc/%d/status" % pid, encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            self.assertEqual([int(status[one], 16) for one in ("CapEff", "CapPrm", "CapInh", "CapAmb")], [0] * 4)
+            self.assertEqual((status["NoNewPrivs"], status["Threads"]), ("1", "1"))
+            self.assertEqual(status["Seccomp"], "0" if pid == parent else "2")
         agent.stop(signal.SIGTERM)
         self.assertEqual(agent.process.returncode, 0)

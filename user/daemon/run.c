@@ -45,8 +45,8 @@ struct loop {
 	uint64_t losses_at, clock_saved_at, attachment_at;
 	uint64_t stand_in_at; /* 0: what is written down is as it should be */
 	uint64_t watchdog_ns; /* how often the service manager wants to hear of us; 0: never */
-	uint64_t cuts_active; /* control.active for which cuts_end_wall was worked out */
-	uint64_t cuts_end_wall;
+	uint64_t orders_seen; /* control.active for which orders_end_wall was worked out */
+	uint64_t orders_end_wall;
 	bool has_unsaved_meters;   /* told, and not well since */
 	bool has_unsaved_stand_in; /* likewise */
 	bool is_over;
@@ -131,17 +131,17 @@ static void sooner(uint64_t *next, uint64_t at)
 		*next = at;
 }
 
-static uint64_t end_cuts(struct loop *loop, uint64_t now)
+static uint64_t end_orders(struct loop *loop, uint64_t now)
 {
 	struct weir_control control = guard_control(loop->host.guard);
 	uint64_t wall = now + control.wall_offset_ns;
 
-	if (control.active != loop->cuts_active ||
-	    (loop->cuts_end_wall && loop->cuts_end_wall <= wall)) {
-		loop->cuts_end_wall = host_end_orders(&loop->host);
-		loop->cuts_active = guard_control(loop->host.guard).active;
+	if (control.active != loop->orders_seen ||
+	    (loop->orders_end_wall && loop->orders_end_wall <= wall)) {
+		loop->orders_end_wall = host_end_orders(&loop->host);
+		loop->orders_seen = guard_control(loop->host.guard).active;
 	}
-	return loop->cuts_end_wall ? loop->cuts_end_wall - control.wall_offset_ns : 0;
+	return loop->orders_end_wall ? loop->orders_end_wall - control.wall_offset_ns : 0;
 }
 
 /* A policy on trial that nobody confirmed goes back. */
@@ -268,7 +268,7 @@ static uint64_t do_due(struct loop *loop)
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
 	sooner(&next, watch_scan(&loop->watch, host));
-	sooner(&next, end_cuts(loop, now));
+	sooner(&next, end_orders(loop, now));
 	sooner(&next, server_expire(&loop->server));
 	sooner(&next, loop->losses_at);
 	sooner(&next, loop->attachment_at);

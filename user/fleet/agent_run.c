@@ -258,6 +258,20 @@ static int work(struct run *run, const struct host_key *key, char **problem)
 	return 0;
 }
 
+int agent_check(const struct fleet_config *config, const char *instance, char **problem)
+{
+	struct host_key key = {0};
+	struct link link;
+	int r = link_init(&link, instance);
+
+	if (r < 0)
+		return problem_set(problem, r, "no socket can be named so: %s", strerror(-r));
+	r = host_key_load(config->key, &key, problem);
+	host_key_free(&key);
+	link_close(&link);
+	return r;
+}
+
 int agent_run(const struct fleet_config *config, const char *instance, char **problem)
 {
 	struct run run = {.config = config};

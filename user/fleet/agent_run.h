@@ -5,6 +5,10 @@
 
 #include "user/fleet/config.h"
 
+/* Whether one could begin: -errno with `problem` (malloc'd) without its key, or a name for its
+ * socket. */
+int agent_check(const struct fleet_config *config, const char *instance, char **problem);
+
 /* Until SIGTERM or SIGINT: 0; or -errno with `problem` (malloc'd). */
 int agent_run(const struct fleet_config *config, const char *instance, char **problem);
 

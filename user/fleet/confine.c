@@ -135,7 +135,7 @@ static int filter_calls(bool *is_filtered)
 	return r;
 }
 
-static int drop_capabilities(void)
+int confine_capabilities(void)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -157,7 +157,7 @@ int confine(bool *is_filtered, char **problem)
 	    setrlimit(RLIMIT_CORE, &core) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)
-		r = drop_capabilities();
+		r = confine_capabilities();
 	if (r < 0)
 		return problem_set(problem, r, "cannot give up privileges: %s", strerror(-r));
 	r = filter_calls(is_filtered);

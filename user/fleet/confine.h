@@ -12,4 +12,8 @@
  * filters on system calls, and in a sanitized build. */
 int confine(bool *is_filtered, char **problem);
 
+/* No capability, and none to come: 0 or -errno. For who hears no broker, and begins those who do.
+ */
+int confine_capabilities(void);
+
 #endif

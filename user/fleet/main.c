@@ -12,7 +12,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
-#include "user/fleet/agent_run.h"
+#include "user/fleet/agent_each.h"
 #include "user/fleet/options.h"
 #include "user/fleet/push_run.h"
 #include "user/fleet/status.h"
@@ -26,7 +26,7 @@ static int agent(const struct fleet_config *config, const struct fleet_options *
 		fprintf(stderr, "%s: an agent needs \"host\" and \"key\"\n", options->config);
 		return FLEET_REFUSED;
 	}
-	r = agent_run(config, options->instance, &problem);
+	r = agent_each(config, options->instance, &problem);
 	if (r < 0)
 		fprintf(stderr, "weir agent: %s\n", problem ? problem : strerror(-r));
 	return r < 0 ? FLEET_REFUSED : FLEET_DONE;
