@@ -35,7 +35,7 @@ enum {
 	WEIR_CUT_SLOTS = 4,
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
 	WEIR_OVERRIDES = 512,	     /* extensions and pauses of one slot */
-	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts and exceptions */
+	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts, exceptions, overrides */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
 	WEIR_SPOKE_SLOTS = 1 << 18,  /* half for partners, half for strangers */
 	WEIR_SPOKE_SHARE = 4096,     /* of the partners' half, for one of them; a power of two */

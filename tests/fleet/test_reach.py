@@ -17,6 +17,7 @@ class Reach(FleetCase):
         said = self.assert_pushed(path)
         self.assertIn("enforced on 2 of 2 hosts", said)
         self.assertRegex(said, r"p50 [0-9.]+ ms, p99 [0-9.]+ ms")
+        self.assertIn("enforced on 2 of 2 hosts\n", self.assert_pushed(path))  # each matches, whoever handed it in
         self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [1, 1])
         with open(path, "rb") as file:
             cut = id_of(file.read())

@@ -66,6 +66,30 @@ class Extend(OverrideCase):
         self.assertIn("320KiB in 1h", shown)
         self.assertEqual(self.guard.status()["cuts"], [])
 
+    def test_many_connections_at_once_get_no_more(self):
+        """8 over IPv4 and 8 over IPv6, one account."""
+        ports = {4: self.pour(), 6: self.pour(family=6)}
+        self.extend()
+        tasks = [self.lab.start(far.tcp_take, HUB[family], ports[family], None, 3.0, b"go\n", None, host=NORD)
+                 for family in (4, 6) for _ in range(8)]
+        got = sum(task.result(20)[0] for task in tasks)
+        self.assertLessEqual(got, BUDGET + MORE)
+        self.assertGreaterEqual(got, (BUDGET + MORE) * 0.8)
+        self.assertGreaterEqual(self.take(SUED, ports[4], limit=BUDGET // 2, seconds=5), BUDGET // 2)
+
+    def test_of_what_we_call_over_udp(self):
+        self.guard.apply(policy([grant(self.small, "batch", NORD, ["64KiB/1h"], calls="udp/7000-7999"), FREE],
+                                NO_STRANGERS))
+        sink, address, port = self.sink(NORD, udp=True)
+        self.lab.call(far.udp_give, address, port, 1000, 300, host="hub", service="batch")
+        wait_for(lambda: sink.bytes > BUDGET * 0.8, 5, "its budget")
+        first = sink.bytes
+        self.assertLessEqual(first, BUDGET)
+        self.extend()
+        self.lab.call(far.udp_give, address, port, 1000, 300, host="hub", service="batch")
+        wait_for(lambda: sink.bytes > first + MORE * 0.8, 5, "the extension to count")
+        self.assertLessEqual(sink.bytes, BUDGET + MORE)
+
     def test_it_ends_by_itself_also_without_a_daemon(self):
         port = self.pour()
         self.assert_gets(NORD, port, BUDGET)
@@ -99,6 +123,7 @@ class Extend(OverrideCase):
         port = self.pour()
         self.extend()
         self.guard.apply(policy_with("other"))
+        self.assertIn("it gives nothing: the policy does not have it", self.guard.must("status").stdout)
         self.assert_gets(NORD, port, BUDGET)
         self.guard.apply(policy_with(self.small))
         self.assertEqual(len(self.guard.status()["overrides"]), 1)

@@ -100,6 +100,8 @@ class Signed(LabCase):
         path, cut = self.cut("partner:" + NORD)
         answer = self.take_order(path)
         self.assertEqual((answer["order"], answer["matched"], answer["known"]), (cut, 1, False))
+        again = self.take_order(path)
+        self.assertEqual((again["matched"], again["known"]), (1, True))
         self.assert_cut(NORD, port)
         self.assert_passes(SUED, port)
         told = self.guard.cuts()[0]

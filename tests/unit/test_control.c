@@ -441,6 +441,7 @@ static void orders_and_a_brief_are_answered_there(void **state)
 	bool ended;
 
 	done(cut(*state, "partner:nord"));
+	done(ask(*state, "{\"request\":\"pause\",\"for_seconds\":60,\"reason\":\"no cut\"}"));
 	say(fd, "{\"request\":\"order-apply\",\"text\":\"no order\"}\n");
 	turn(2);
 	assert_non_null(strstr(hear(fd, &ended), "\"problem\":\"order:1:"));

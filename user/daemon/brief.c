@@ -11,7 +11,7 @@ static size_t count_cuts(const struct orders *orders)
 	size_t count = 0;
 
 	for (size_t i = 0; i < orders->count; i++)
-		count += orders->item[i].parent == 0;
+		count += order_is_cut(&orders->item[i]);
 	return count;
 }
 

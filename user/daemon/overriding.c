@@ -150,6 +150,20 @@ int override_add(struct host *host, const struct override_request *request, stru
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
+/* Of a foreign policy no name is known, and so it may have any. */
+static bool has_object(const struct host *host, const struct weir_order *order)
+{
+	struct weir_cut_entry entry;
+	char text[sizeof("grant:") + sizeof(order->grant)];
+
+	if (host->is_foreign)
+		return true;
+	snprintf(text, sizeof(text), "grant:%s", order->grant);
+	return target_resolve(&host->image, order->target, &entry, NULL) == 0 &&
+	       (order->kind != WEIR_ORDER_EXTEND ||
+		target_resolve(&host->image, text, &entry, NULL) == 0);
+}
+
 /* ---- the answer ----------------------------------------------------------------------------- */
 
 void override_put(const struct host *host, const struct weir_order *order, struct json_out *reply)
@@ -168,6 +182,7 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 	json_put_text(reply, "by", order->by);
 	json_put_uint(reply, "since", order->since_ns / NS_PER_SECOND);
 	json_put_uint(reply, "until", order->until_ns / NS_PER_SECOND);
+	json_put_bool(reply, "has_object", has_object(host, order));
 	/* while the clock is in doubt nothing loosens */
 	json_put_bool(reply, "counts",
 		      !guard_control(host->guard).hours_closed &&

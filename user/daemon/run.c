@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
+#include "user/base/signals.h"
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/daemon/applying.h"
@@ -59,19 +60,6 @@ static int watch_fd(struct loop *loop, int fd, uint64_t which)
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = which};
 
 	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
-/* Before any thread is there, so that all threads inherit the mask. */
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* A timer that never runs out: it is cancelled, and so readable, when somebody sets the clock. */
@@ -391,7 +379,7 @@ int daemon_run(const struct run_options *options, char **problem)
 		return r;
 	loop.host.state_dir = -1;
 	loop.host.sink.file = -1;
-	loop.signals = open_signals();
+	loop.signals = signals_open();
 	if (loop.signals < 0)
 		return tell_problem(problem, -errno, "cannot wait for signals: %m");
 	r = run(&loop, options, problem);

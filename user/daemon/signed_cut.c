@@ -11,6 +11,7 @@
 #include "user/base/array.h"
 #include "user/daemon/cutting.h"
 #include "user/order/archive.h"
+#include "user/policy/target.h"
 
 /* What of a cut its reopenings let back. */
 struct let_back_set {
@@ -74,6 +75,23 @@ static bool is_in_force(const struct taking *taking)
 			return true;
 	}
 	return false;
+}
+
+/* What of it is in force, and means something here: as said when it came first. */
+static size_t count_matched(const struct taking *taking)
+{
+	const struct host *host = taking->host;
+	struct weir_cut_entry entry;
+	size_t count = 0;
+
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *order = &host->orders.item[i];
+
+		count += order_is_cut(order) &&
+			 order_is_of(order, taking->document.digests.sha256) &&
+			 target_resolve(&host->image, order->target, &entry, NULL) == 0;
+	}
+	return count;
 }
 
 /* -errno with `problem` only when `r`, what came of the order, is not worse. */
@@ -162,8 +180,10 @@ int take_cut(struct taking *taking)
 	struct let_back_set set = {0};
 	int r;
 
-	if (taking->is_known && is_in_force(taking))
+	if (taking->is_known && is_in_force(taking)) {
+		json_put_uint(taking->reply, "matched", count_matched(taking));
 		return 0;
+	}
 	r = read_let_back(taking, &set);
 	if (r == 0 && is_over(taking, &set))
 		r = taking->is_known ? 0 : note_cut(taking);

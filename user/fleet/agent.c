@@ -273,12 +273,6 @@ static void check_beat(struct agent *agent)
 	agent->is_beat_late = is_late;
 }
 
-static void sooner(uint64_t *next, uint64_t at)
-{
-	if (at < *next)
-		*next = at;
-}
-
 static uint64_t ask_again(struct agent *agent, uint64_t now_ns)
 {
 	uint64_t next = UINT64_MAX;

@@ -26,12 +26,6 @@ static bool may_hand_in(const struct agent *agent, size_t broker, uint64_t now_n
 	return pace_next(&agent->broker[broker].pace) <= now_ns;
 }
 
-static void sooner(uint64_t *next, uint64_t at)
-{
-	if (at < *next)
-		*next = at;
-}
-
 uint64_t agent_asking_due(const struct agent *agent)
 {
 	uint64_t next = agent->brief_ns;

@@ -25,6 +25,7 @@ struct each {
 	const struct fleet_config *config;
 	const char *instance;
 	sigset_t signals, before;
+	bool has_failed; /* one gave up, and has said why */
 	struct {
 		pid_t pid; /* 0: it does not run */
 		uint64_t begun_ns, begin_ns;
@@ -69,7 +70,8 @@ static int begin(struct each *each, size_t which, uint64_t now)
 	return 0;
 }
 
-/* One that ran for long begins at once. */
+/* One that a signal ended begins again, soon when it had run for long. One that gave up is no
+ * broker's doing. */
 static void note_end(struct each *each, size_t which, int status, uint64_t now)
 {
 	bool was_steady = now - each->agent[which].begun_ns > begin_most_ns;
@@ -81,12 +83,10 @@ static void note_end(struct each *each, size_t which, int status, uint64_t now)
 	each->agent[which].wait_ns = wait_ns;
 	each->agent[which].begin_ns = now + wait_ns;
 	each->agent[which].pid = 0;
-	fprintf(stderr,
-		"weir agent: broker %s: not connected: its process ended with %s %d, and begins "
-		"again in %d s\n",
+	each->has_failed |= !WIFSIGNALED(status) && WEXITSTATUS(status) != 0;
+	fprintf(stderr, "weir agent: broker %s: not connected: its process ended with %s %d\n",
 		each->config->broker[which].label, WIFSIGNALED(status) ? "signal" : "exit code",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-		(int)(wait_ns / NS_PER_SECOND));
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ static void loop(struct each *each)
 {
 	int number = 0;
 
-	while (number != SIGTERM && number != SIGINT) {
+	while (number != SIGTERM && number != SIGINT && !each->has_failed) {
 		uint64_t now = boot_now(), next = begin_due(each, now), wait_ns;
 		struct timespec wait;
 
@@ -166,5 +166,5 @@ int agent_each(const struct fleet_config *config, const char *instance, char **p
 		return problem_set(problem, r, "cannot give up privileges: %s", strerror(-r));
 	loop(&each);
 	end_all(&each);
-	return 0;
+	return each.has_failed ? problem_set(problem, -ECHILD, "it cannot go on") : 0;
 }

@@ -8,8 +8,8 @@
 
 #include "user/fleet/config.h"
 
-/* Until SIGTERM or SIGINT: 0; or -errno with `problem` (malloc'd). One that ends is begun again,
- * after 1 s at first and a minute at most. */
+/* Until SIGTERM or SIGINT: 0; or -errno with `problem` (malloc'd). One that a signal ends is begun
+ * again, after 1 s at first and a minute at most; when one gives up, so does this. */
 int agent_each(const struct fleet_config *config, const char *instance, char **problem);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "user/base/now.h"
+#include "user/base/signals.h"
 #include "user/fleet/agent.h"
 #include "user/fleet/broker.h"
 #include "user/fleet/confine.h"
@@ -117,12 +118,6 @@ static void ask_again(void *data, size_t which)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-static void sooner(uint64_t *next, uint64_t at)
-{
-	if (at < *next)
-		*next = at;
-}
-
 static void take_event(struct run *run, enum link_event event, uint64_t now)
 {
 	if (event == LINK_ANSWER) {
@@ -211,18 +206,6 @@ static void loop(struct run *run)
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void open_brokers(struct run *run)
 {
 	const struct broker_events events = {.up = on_up,
@@ -282,7 +265,7 @@ int agent_run(const struct fleet_config *config, const char *instance, char **pr
 		problem_set(problem, r, "no socket can be named so: %s", strerror(-r));
 	if (r == 0)
 		r = host_key_load(config->key, &key, problem);
-	run.signals = r == 0 ? open_signals() : -1;
+	run.signals = r == 0 ? signals_open() : -1;
 	if (r == 0 && run.signals < 0)
 		r = problem_set(problem, -errno, "cannot wait for signals: %s", strerror(errno));
 	if (r == 0)

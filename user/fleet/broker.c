@@ -13,6 +13,7 @@
 
 #include "user/base/now.h"
 #include "user/base/text.h"
+#include "user/fleet/pace.h"
 
 enum { KEEPALIVE_SECONDS = 30, IN_FLIGHT = 65535, READS_AT_ONCE = 64 };
 
@@ -282,12 +283,6 @@ void broker_handle(struct broker *broker, bool is_readable, bool is_writable, ui
 		end(broker, now_ns);
 }
 
-static void sooner(uint64_t *next, uint64_t at)
-{
-	if (at && at < *next)
-		*next = at;
-}
-
 uint64_t broker_tick(struct broker *broker, uint64_t now_ns)
 {
 	uint64_t next = UINT64_MAX;
@@ -310,7 +305,8 @@ uint64_t broker_tick(struct broker *broker, uint64_t now_ns)
 	if (has_more(broker))
 		return now_ns;
 	sooner(&next, broker->misc_ns);
-	sooner(&next, broker->patience_ns);
+	if (broker->patience_ns)
+		sooner(&next, broker->patience_ns);
 	return next;
 }
 

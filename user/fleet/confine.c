@@ -16,18 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "user/base/sanitized.h"
 #include "user/fleet/problem.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
 
 /* libseccomp's name for a kernel that can kill the process and log (4.14). */
 enum { LEAST_API = 3 };

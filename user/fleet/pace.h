@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* pace.h - so often and no more: a burst, and then a rate (the generic cell rate algorithm). */
+/* pace.h - when something is due; so often and no more: a burst, and then a rate (the generic cell
+ * rate algorithm). */
 #ifndef WEIR_FLEET_PACE_H
 #define WEIR_FLEET_PACE_H
 
@@ -22,6 +23,13 @@ static inline uint64_t pace_next(const struct pace *pace)
 static inline void pace_use(struct pace *pace, uint64_t now_ns)
 {
 	pace->used_ns = (pace->used_ns > now_ns ? pace->used_ns : now_ns) + pace->each_ns;
+}
+
+/* *next becomes the earlier of the two. */
+static inline void sooner(uint64_t *next, uint64_t at)
+{
+	if (at < *next)
+		*next = at;
 }
 
 #endif

@@ -196,6 +196,8 @@ void print_override(json_object *override, FILE *out)
 	fputs(": ", out);
 	print_plain(override, "reason", out);
 	fputc('\n', out);
+	if (!field_is(override, "has_object"))
+		fputs("          it gives nothing: the policy does not have it\n", out);
 	if (!field_is(override, "counts"))
 		fputs("          it does not count: its time is over, or the clock is in doubt\n",
 		      out);
