@@ -66,17 +66,6 @@ static int read_let_back(const struct taking *taking, struct let_back_set *set)
 	return 0;
 }
 
-static bool is_in_force(const struct taking *taking)
-{
-	const struct orders *orders = &taking->host->orders;
-
-	for (size_t i = 0; i < orders->count; i++) {
-		if (order_is_of(&orders->item[i], taking->document.digests.sha256))
-			return true;
-	}
-	return false;
-}
-
 /* What of it is in force, and means something here: as said when it came first. */
 static size_t count_matched(const struct taking *taking)
 {
@@ -180,7 +169,7 @@ int take_cut(struct taking *taking)
 	struct let_back_set set = {0};
 	int r;
 
-	if (taking->is_known && is_in_force(taking)) {
+	if (taking->is_known && taking_is_in_force(taking)) {
 		json_put_uint(taking->reply, "matched", count_matched(taking));
 		return 0;
 	}

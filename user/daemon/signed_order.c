@@ -104,6 +104,17 @@ struct journal_order taking_line(const struct taking *taking)
 				      .signature_count = taking->signatures};
 }
 
+bool taking_is_in_force(const struct taking *taking)
+{
+	const struct orders *orders = &taking->host->orders;
+
+	for (size_t i = 0; i < orders->count; i++) {
+		if (order_is_of(&orders->item[i], taking->document.digests.sha256))
+			return true;
+	}
+	return false;
+}
+
 /* ---- signers -------------------------------------------------------------------------------- */
 
 /* The journal, then the list: from then on nobody else counts. */

@@ -12,17 +12,6 @@
 #include "user/daemon/overriding.h"
 #include "user/order/archive.h"
 
-static bool is_in_force(const struct taking *taking)
-{
-	const struct orders *orders = &taking->host->orders;
-
-	for (size_t i = 0; i < orders->count; i++) {
-		if (order_is_of(&orders->item[i], taking->document.digests.sha256))
-			return true;
-	}
-	return false;
-}
-
 static bool is_past_end(const struct taking *taking)
 {
 	return taking->document.until_ns <= host_wall(taking->host);
@@ -92,7 +81,7 @@ static int carry_out(struct taking *taking)
 
 int take_override(struct taking *taking)
 {
-	if (is_in_force(taking))
+	if (taking_is_in_force(taking))
 		return 0;
 	if (taking->is_known && is_past_end(taking))
 		return 0;

@@ -29,6 +29,9 @@ struct taking {
 /* The journal's line about it; it points into `taking`. */
 struct journal_order taking_line(const struct taking *taking);
 
+/* Whether something that came from it is among the orders in force. */
+bool taking_is_in_force(const struct taking *taking);
+
 /* The caller holds guard_lock() and has read the orders anew. As host_take_order(). */
 int take_cut(struct taking *taking);
 int take_reopening(struct taking *taking);
