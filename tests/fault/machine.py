@@ -6,6 +6,7 @@ initramfs of busybox and weir, a disk that loses what was not flushed (disk.py),
 The kernel is bookworm's newest, from kernels.py; WEIR_KERNEL names a directory with another one (boot/vmlinuz-*,
 lib/modules/*), and then nothing is fetched.
 """
+import collections
 import glob
 import os
 import select
@@ -19,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = ("crc32c_generic", "ext4", "virtio_pci", "virtio_blk", "virtio_net", "tcp_diag", "udp_diag")
 NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "mkfs.ext4", "gcc", "apt-get", "dpkg", "modinfo", "xz")
 DISK_BYTES = 48 << 20
+LAST_LINES = 20  # of the console, told when it ends by itself: a kernel's last words
 TICK_SECONDS = 0.05
 
 
@@ -53,6 +55,7 @@ class Guest:
     def __init__(self, lab, programs, files, init, modules):
         """`files`: name in the guest -> path here. `programs` go to its /bin."""
         self.lab, self.process, self.text = lab, None, b""
+        self.last = collections.deque(maxlen=LAST_LINES)
         self.tick = lambda: None  # called at least every TICK_SECONDS while hearing
         self.kernel = kernel()
         self.vmlinuz = glob.glob(self.kernel + "/boot/vmlinuz-*")[0]
@@ -123,6 +126,15 @@ class Guest:
         self.process.stdout.close()
         self.lab.processes.remove(self.process)
 
+    def _last_words(self):
+        """What the console, the process and its log tell of an end that nobody asked for."""
+        code = self.process.wait(10)
+        with open(self.lab.path("qemu.log"), encoding="utf-8", errors="replace") as log:
+            told = [line.rstrip() for line in log][-LAST_LINES:]
+        return "the machine ended (qemu: %d%s): %s" % (
+            code, "".join("; " + line for line in told),
+            " / ".join([*self.last, self.text.decode(errors="replace")]))
+
     def say(self, line):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
@@ -136,6 +148,7 @@ class Guest:
                 self.text = rest
                 if line.startswith(b"="):
                     return line[1:].decode(errors="replace").strip()
+                self.last.append(line.decode(errors="replace").rstrip())
                 continue
             left = end - time.monotonic()
             if left <= 0:
@@ -144,7 +157,7 @@ class Guest:
             if select.select([self.process.stdout], [], [], min(left, TICK_SECONDS))[0]:
                 part = os.read(self.process.stdout.fileno(), 1 << 16)
                 if not part:
-                    raise MachineError("the machine ended: " + self.text.decode(errors="replace"))
+                    raise MachineError(self._last_words())
                 self.text += part
 
     def expect(self, word, seconds):

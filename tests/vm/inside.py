@@ -46,9 +46,13 @@ class Inside:
         self.guest.expect("booted", BOOT_SECONDS)
         self.guest.expect("ready", BOOT_SECONDS)
 
+    def is_up(self):
+        return self.guest.process is not None and self.guest.process.poll() is None
+
     def end(self):
         if self.guest.process:
             self.guest.kill()
+            self.guest.process = None
 
     def run(self, words, seconds):
         """(exit code, lines that it said)"""
