@@ -388,17 +388,21 @@ struct weir_cut_entry {
 WEIR_SIZE(struct weir_cut_entry, 40);
 
 /*
- * What an order changes for a while: it counts until its end, which no process has to bring about,
- * and not while the clock is in doubt. An extension lets a grant pass more_bytes more in each
- * window of its budget; a pause lets pass, and records, what would be refused. None of them lifts a
- * cut.
+ * What an order changes for a while. What loosens counts until its end, which no process has to
+ * bring about, and not while the clock is in doubt: an extension lets a grant pass more_bytes more
+ * in each window of its budget; a pause lets pass, and records, what would be refused. A probation
+ * leaves of each limit of a grant's budget so many parts, without an end, and above an extension.
+ * None of them lifts a cut.
  */
 struct weir_override {
 	struct weir_cut_entry at; /* what it is about; no exception */
-	__u64 until_ns;		  /* wall */
-	__u64 more_bytes;
+	__u64 until_ns;		  /* wall; ~0: it has no end */
+	union {
+		__u64 more_bytes; /* an extension's */
+		__u64 parts;	  /* a probation's: of WEIR_WHOLE, at most that */
+	};
 	__u32 grant; /* an extension's */
-	__u8 kind;   /* WEIR_ORDER_EXTEND or WEIR_ORDER_PAUSE */
+	__u8 kind;   /* enum weir_order_kind, but no cut's */
 	__u8 pad[3];
 };
 WEIR_SIZE(struct weir_override, 64);
@@ -415,6 +419,7 @@ enum weir_order_kind {
 	WEIR_ORDER_CUT = 0, /* and the exceptions to one */
 	WEIR_ORDER_EXTEND = 1,
 	WEIR_ORDER_PAUSE = 2,
+	WEIR_ORDER_PROBATION = 3,
 };
 
 /* The text of an order, kept in the kernel so that it lives as long as the cut. User space only. */
@@ -427,8 +432,11 @@ struct weir_order {
 	char reason[192];
 	char by[64];	  /* who ordered: name, uid, login uid; or who signed */
 	__u8 body[32];	  /* SHA-256 of the signed order that it came from; 0: it is a local one */
-	__u64 more_bytes; /* of an extension */
-	char grant[56];	  /* likewise: its name */
+	union {
+		__u64 more_bytes; /* of an extension */
+		__u64 parts;	  /* of a probation */
+	};
+	char grant[56]; /* of an extension: its name */
 	__u8 kind;	  /* enum weir_order_kind */
 	__u8 pad[7];
 };
@@ -517,9 +525,9 @@ WEIR_SIZE(struct weir_question, 40);
 
 struct weir_answer {
 	__u64 account;		  /* key of the meter that it is charged to */
-	union {			  /* its place on each hook's stack is dear */
-		__u64 order;	  /* WEIR_REASON_CUT: the cut that covers it */
-		__u64 more_bytes; /* else: by extensions, in each window of its grant's budget */
+	union {			/* its place on each hook's stack is dear */
+		__u64 order;	/* WEIR_REASON_CUT: the cut that covers it */
+		__u64 overrule; /* else: of the limits of its grant's budget; weir_limit() */
 	};
 	__u64 valid_until_ns; /* boot; ~0: until the next generation */
 	__u32 generation;
@@ -536,6 +544,20 @@ struct weir_answer {
 		       * for cuts) */
 };
 WEIR_SIZE(struct weir_answer, 56);
+
+/* What probations leave of a limit, or what extensions add to it. Bit 63 tells which. */
+#define WEIR_WHOLE     1024
+#define WEIR_PROBATION (1ULL << 63)
+
+/* What a limit of so many bytes is under weir_answer.overrule. */
+static inline __attribute__((always_inline)) __u64 weir_limit(__u64 bytes, __u64 overrule)
+{
+	__u64 parts = overrule % (2 * WEIR_WHOLE);
+
+	if (!(overrule & WEIR_PROBATION))
+		return bytes + overrule;
+	return bytes / WEIR_WHOLE * parts + bytes % WEIR_WHOLE * parts / WEIR_WHOLE;
+}
 
 /* The cut that covers it, or 0. */
 static inline __attribute__((always_inline)) __u64 weir_order_of(const struct weir_answer *a)

@@ -108,7 +108,7 @@ static __always_inline bool claim_own(struct charge *c, const struct weir_answer
 		/* Without a budget it still has a latch. */
 		claim_set(&c->claim[CLAIM_OWN], c->account, &grant->budget, grant->on_breach,
 			  WEIR_REASON_BUDGET);
-		c->more_bytes = a->more_bytes;
+		c->overrule = a->overrule;
 		return true;
 	}
 	meter = peer_meet(peer_place(a, service->key, peer), c->now_ns);
@@ -343,7 +343,7 @@ static __always_inline void claims_watch(struct charge *c)
 {
 #pragma unroll
 	for (int i = 0; i < WEIR_CLAIMS; i++) {
-		c->note.more_bytes = i == CLAIM_OWN ? c->more_bytes : 0;
+		c->note.overrule = i == CLAIM_OWN ? c->overrule : 0;
 		if (!c->note.event && limits_are_set(c->claim[i].limits))
 			meter_watch(c->claim[i].meter, c->claim[i].limits, &c->note, c->now_ns,
 				    c->claim[i].reason);

@@ -101,7 +101,7 @@ struct charge_note {
 	__u64 window_ns;
 	__u64 used_bytes;
 	__u64 untold;
-	__u64 more_bytes; /* in: what an extension adds to each limit of the meter watched */
+	__u64 overrule; /* in: of each limit of the meter watched; weir_limit() */
 	__u64 grant_key;  /* of a shadow: the event is about it, and its account; 0: the answer's */
 	__u64 account;
 	__u32 reason;

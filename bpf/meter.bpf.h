@@ -31,7 +31,7 @@ struct charge {
 	struct claim claim[WEIR_CLAIMS];
 	struct weir_meter *account; /* its counters */
 	struct weir_meter *telling; /* its rate of events: the account, or the peer's slot */
-	__u64 more_bytes;	    /* by extensions: in each window of CLAIM_OWN's budget */
+	__u64 overrule;		    /* of each limit of CLAIM_OWN's budget; weir_limit() */
 	__u64 now_ns;
 	__u32 bytes;
 	__u8 direction;		 /* index of the counters: 0 serves, 1 calls and calls back */
@@ -369,7 +369,7 @@ WEIR_FUNCTION int meter_watch(struct weir_meter *m, const struct weir_limits *l,
 		const struct weir_limit *limit = &l->window[i];
 		struct weir_window *w = &m->window[i];
 		__u64 used = READ_ONCE(w->used_bytes), *until_ns, seen;
-		__u64 bytes = limit->bytes + note->more_bytes;
+		__u64 bytes = weir_limit(limit->bytes, note->overrule);
 
 		if (!limit->window_ns || used <= bytes - bytes / 5)
 			continue;
@@ -427,7 +427,8 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 		held->limits[i] = *c->claim[i].limits;
 #pragma unroll
 	for (int i = 0; i < WEIR_WINDOWS; i++)
-		held->limits[CLAIM_OWN].window[i].bytes += c->more_bytes;
+		held->limits[CLAIM_OWN].window[i].bytes =
+			weir_limit(held->limits[CLAIM_OWN].window[i].bytes, c->overrule);
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = c->reason;
 	fit = c->is_urgent ? FITS : c->is_refused ? BREACHES : charge_fits(c, held);

@@ -173,8 +173,8 @@ WEIR_FUNCTION __u64 cut_find(const struct weir_question *q, const struct weir_an
 	return cut_scan(slot, &s) ? s.order : 0;
 }
 
-/* ---- extensions and pauses
- * ------------------------------------------------------------------------*/
+/* ---- extensions, pauses, probations
+ * ---------------------------------------------------------------*/
 
 struct override_search {
 	__u64 classes[WEIR_CLASS_WORDS];
@@ -185,7 +185,8 @@ struct override_search {
 	__u32 partner;
 	__u32 grant;
 	__u16 service; /* small, as WEIR_MAX_SERVICES is: this lies deep in the stack */
-	__u16 is_paused;
+	__u16 is_paused : 1;
+	__u16 parts : 15; /* that probations leave of WEIR_WHOLE */
 };
 
 static long override_step(__u32 index, struct override_search *s)
@@ -203,6 +204,8 @@ static long override_step(__u32 index, struct override_search *s)
 		s->is_paused = 1;
 	else if (o->kind == WEIR_ORDER_EXTEND && o->grant == s->grant)
 		s->more_bytes += o->more_bytes;
+	else if (o->kind == WEIR_ORDER_PROBATION && o->parts < s->parts)
+		s->parts = o->parts;
 	else
 		return 0;
 	if (o->until_ns < s->edge_ns)
@@ -210,31 +213,32 @@ static long override_step(__u32 index, struct override_search *s)
 	return 0;
 }
 
-/* What the orders let the answer's service, partner and grant pass more. Returns the next end in
- * wall time. While the clock is in doubt no order loosens: who knows when it would end. */
+/* What the orders change for the answer's service, partner and grant. Returns the next end in wall
+ * time. While the clock is in doubt no order loosens, as if each that has an end had ended. */
 WEIR_FUNCTION __u64 override_find(struct weir_answer *a, __u32 slot, __u64 now_ns)
 {
 	const struct weir_control *control = control_get();
 	struct override_search s = {};
 	const struct weir_cut_head *head;
 
-	if (!a || !control || slot >= WEIR_CUT_SLOTS || control->hours_closed)
+	if (!a || !control || slot >= WEIR_CUT_SLOTS)
 		return FOREVER;
 	s.base = slot;
 	head = bpf_map_lookup_elem(&cut_heads, &s.base);
 	if (!head || !head->overrides)
 		return FOREVER;
 	s.base = slot * WEIR_OVERRIDES;
-	s.wall_ns = now_ns + control->wall_offset_ns;
+	s.wall_ns = control->hours_closed ? FOREVER - 1 : now_ns + control->wall_offset_ns;
 	s.edge_ns = FOREVER - hidden_zero(now_ns);
 	s.more_bytes = hidden_zero(now_ns);
 	s.is_paused = hidden_zero(now_ns);
+	s.parts = WEIR_WHOLE + hidden_zero(now_ns);
 	s.service = a->service;
 	s.partner = a->partner;
 	s.grant = a->grant;
 	classes_of(s.classes, a);
 	bpf_loop(head->overrides, override_step, &s, 0);
-	a->more_bytes = s.more_bytes;
+	a->overrule = s.parts < WEIR_WHOLE ? WEIR_PROBATION | s.parts : s.more_bytes % WEIR_PROBATION;
 	if (s.is_paused)
 		a->observe = 1;
 	return s.edge_ns;

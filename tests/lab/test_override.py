@@ -129,7 +129,7 @@ class Extend(OverrideCase):
         port = self.pour()
         self.extend()
         self.guard.apply(policy_with("other"))
-        self.assertIn("it gives nothing: the policy does not have it", self.guard.must("status").stdout)
+        self.assertIn("it changes nothing: the policy does not have it", self.guard.must("status").stdout)
         self.assert_gets(NORD, port, BUDGET)
         self.guard.apply(policy_with(self.small))
         self.assertEqual(len(self.guard.status()["overrides"]), 1)

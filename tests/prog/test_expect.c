@@ -206,17 +206,23 @@ static size_t random_overrides(const struct image *image, uint64_t wall_ns,
 		*override = (struct weir_override){0};
 		assert_int_equal(
 			target_resolve(image, targets[rand() % 7], &override->at, &problem), 0);
-		override->kind = rand() % 3 ? WEIR_ORDER_EXTEND : WEIR_ORDER_PAUSE;
+		override->kind = rand() % 8 == 0   ? WEIR_ORDER_PROBATION
+				 : rand() % 3 == 0 ? WEIR_ORDER_PAUSE
+						   : WEIR_ORDER_EXTEND;
 		override->until_ns = wall_ns - 1000000 + rand() % 2000000;
 		override->more_bytes = rand() % 1000000;
+		if (override->kind == WEIR_ORDER_PROBATION) {
+			override->until_ns = UINT64_MAX;
+			override->parts = 1 + rand() % (WEIR_WHOLE - 1);
+		}
 		override->grant = rand() % image->head.grants;
 	}
 	return count;
 }
 
-static uint64_t more_of(const struct weir_answer *a)
+static uint64_t overrule_of(const struct weir_answer *a)
 {
-	return a->reason == WEIR_REASON_CUT ? 0 : a->more_bytes;
+	return a->reason == WEIR_REASON_CUT ? 0 : a->overrule;
 }
 
 static bool are_the_same(const struct weir_answer *a, const struct weir_answer *b)
@@ -225,16 +231,16 @@ static bool are_the_same(const struct weir_answer *a, const struct weir_answer *
 	       a->shadow == b->shadow && a->partner == b->partner &&
 	       weir_order_of(a) == weir_order_of(b) && a->observe == b->observe &&
 	       a->account == b->account && a->direction == b->direction &&
-	       more_of(a) == more_of(b) && a->valid_until_ns == b->valid_until_ns;
+	       overrule_of(a) == overrule_of(b) && a->valid_until_ns == b->valid_until_ns;
 }
 
 static void answer_print(const char *whose, const struct weir_answer *a)
 {
 	print_error("%s: verdict %u reason %u grant %u shadow %u order %llu observe %u direction "
-		    "%u account %llx more %llu until %llu\n",
+		    "%u account %llx overrule %llx until %llu\n",
 		    whose, a->verdict, a->reason, a->grant, a->shadow,
 		    (unsigned long long)weir_order_of(a), a->observe, a->direction,
-		    (unsigned long long)a->account, (unsigned long long)more_of(a),
+		    (unsigned long long)a->account, (unsigned long long)overrule_of(a),
 		    (unsigned long long)a->valid_until_ns);
 }
 
@@ -242,7 +248,7 @@ static void kernel_and_explain_agree(void **state)
 {
 	struct weir_cut_entry entries[8];
 	struct weir_override overrides[8];
-	size_t extended = 0, paused = 0;
+	size_t extended = 0, paused = 0, on_probation = 0;
 	struct asking asking;
 	size_t wrong = 0;
 
@@ -264,7 +270,8 @@ static void kernel_and_explain_agree(void **state)
 			random_question(&q);
 			kernel_answer(&asking, &q, wall_ns, hours_closed, &kernel);
 			explain_decide(&asking.image, &orders, &q, wall_ns, hours_closed, &user);
-			extended += more_of(&kernel) != 0;
+			on_probation += (overrule_of(&kernel) & WEIR_PROBATION) != 0;
+			extended += overrule_of(&kernel) && overrule_of(&kernel) < WEIR_PROBATION;
 			paused += kernel.observe && kernel.service != WEIR_SERVICE_NAMED + 3;
 			if (are_the_same(&kernel, &user))
 				continue;
@@ -275,7 +282,7 @@ static void kernel_and_explain_agree(void **state)
 			}
 		}
 	}
-	assert_true(extended > 100 && paused > 100);
+	assert_true(extended > 100 && paused > 100 && on_probation > 100);
 	asking_end(&asking);
 	assert_int_equal(wrong, 0);
 }

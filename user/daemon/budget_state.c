@@ -70,10 +70,11 @@ static int set_overrides(const struct host *host, const struct budget_use *budge
 			   is_grant ? budget->grant : WEIR_NO_GRANT, &answer);
 	if (r < 0)
 		return r;
-	state->more_bytes = answer.more_bytes;
+	state->overrule = answer.overrule;
 	state->is_observed |= answer.observe;
 	for (size_t i = 0; i < WEIR_WINDOWS && state->limits.window[i].window_ns; i++)
-		state->limits.window[i].bytes += answer.more_bytes;
+		state->limits.window[i].bytes =
+			weir_limit(state->limits.window[i].bytes, answer.overrule);
 	return 0;
 }
 

@@ -14,7 +14,7 @@ struct budget_state {
 	uint64_t now_ns;	   /* boot */
 	uint64_t told_ns;	   /* boot; of its meter's last event about a refusal */
 	uint8_t on_breach;
-	uint64_t more_bytes; /* what an extension adds to each window; in `limits` already */
+	uint64_t overrule;   /* weir_limit(): of extensions, of a probation; in `limits` already */
 	bool is_observed;    /* it refuses nothing */
 };
 

@@ -105,8 +105,10 @@ static uint64_t put_budget(struct host *host, const struct budgets *budgets,
 	json_put_text(reply, "on_breach", breach_name(state.on_breach));
 	json_put_bool(reply, "observe", state.is_observed);
 	json_put_bool(reply, "is_full", budget->is_full);
-	if (state.more_bytes)
-		json_put_uint(reply, "more_bytes", state.more_bytes);
+	if (state.overrule & WEIR_PROBATION)
+		json_put_uint(reply, "parts", state.overrule % WEIR_PROBATION);
+	else if (state.overrule)
+		json_put_uint(reply, "more_bytes", state.overrule);
 	if (budget->kind == BUDGET_GRANT)
 		put_hours(host, budget, reply);
 	assumed = put_windows(&state, reply);

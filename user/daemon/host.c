@@ -335,12 +335,15 @@ int host_overrides(const struct host *host, uint32_t service, uint32_t partner, 
 	int r;
 
 	*answer = (struct weir_answer){.service = service, .partner = partner, .grant = grant};
-	if (!has_override(&host->orders) || guard_control(host->guard).hours_closed)
+	if (!has_override(&host->orders))
 		return 0;
 	r = orders_compile_overrides(&host->orders, resolve_override, &resolving, &table.override,
 				     &table.override_count);
 	if (r == 0)
-		image_overrides(&host->image, &table, no_peer, host_wall(host), answer);
+		image_overrides(&host->image, &table, no_peer,
+				guard_control(host->guard).hours_closed ? IMAGE_NO_WALL
+									: host_wall(host),
+				answer);
 	return r;
 }
 

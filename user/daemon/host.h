@@ -115,8 +115,8 @@ int host_compile_orders(const struct host *host, const struct image *image,
 			const struct orders *orders, struct order_table *table, size_t *lost,
 			char **problem);
 
-/* What extensions and pauses let pass more of a grant's account; as image_overrides(), with 0 and
- * false while none counts. -ENOMEM. */
+/* What extensions, pauses and probations change for a grant's account; as image_overrides().
+ * -ENOMEM. */
 int host_overrides(const struct host *host, uint32_t service, uint32_t partner, uint32_t grant,
 		   struct weir_answer *answer);
 

@@ -16,7 +16,9 @@
 
 const char *override_kind_name(enum weir_order_kind kind)
 {
-	return kind == WEIR_ORDER_EXTEND ? "extend" : "pause";
+	return kind == WEIR_ORDER_EXTEND  ? "extend"
+	       : kind == WEIR_ORDER_PAUSE ? "pause"
+					  : "probation";
 }
 
 void override_format(uint64_t id, char *text, size_t size)
@@ -177,16 +179,19 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 	if (order->kind == WEIR_ORDER_EXTEND) {
 		json_put_text(reply, "grant", order->grant);
 		json_put_uint(reply, "more_bytes", order->more_bytes);
+	} else if (order->kind == WEIR_ORDER_PROBATION) {
+		json_put_uint(reply, "parts", order->parts);
 	}
 	json_put_text(reply, "reason", order->reason);
 	json_put_text(reply, "by", order->by);
 	json_put_uint(reply, "since", order->since_ns / NS_PER_SECOND);
-	json_put_uint(reply, "until", order->until_ns / NS_PER_SECOND);
+	if (order->until_ns)
+		json_put_uint(reply, "until", order->until_ns / NS_PER_SECOND);
 	json_put_bool(reply, "has_object", has_object(host, order));
 	/* while the clock is in doubt nothing loosens */
 	json_put_bool(reply, "counts",
-		      !guard_control(host->guard).hours_closed &&
-			      order->until_ns > host_wall(host));
+		      !order->until_ns || (!guard_control(host->guard).hours_closed &&
+					   order->until_ns > host_wall(host)));
 	if (order_is_signed(order))
 		json_put_text(reply, "order", hex_format(order->body, sizeof(order->body), body));
 }

@@ -2,8 +2,8 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
- * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes"
- * only with an override,
+ * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes",
+ * or "parts" of a probation, only with an override,
  * {"sha256":"..."}
  * The second is over the first and its end of line. A file of one line is from before there were
  * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
@@ -70,7 +70,9 @@ static void put_orders(FILE *out, const struct orders *orders)
 		if (order_is_override(order)) {
 			json_put_uint(&json, "kind", order->kind);
 			json_put_text(&json, "grant", order->grant);
-			json_put_uint(&json, "more_bytes", order->more_bytes);
+			json_put_uint(&json,
+				      order->kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
+				      order->more_bytes);
 		}
 		json_close(&json, '}');
 	}
@@ -145,10 +147,13 @@ static int read_override(json_object *object, struct weir_order *order)
 
 	if (!json_object_object_get_ex(object, "kind", NULL))
 		return 0;
-	if (read_number(object, "kind", &kind) < 0 || order->parent || !order->until_ns ||
-	    (kind != WEIR_ORDER_EXTEND && kind != WEIR_ORDER_PAUSE) ||
+	if (read_number(object, "kind", &kind) < 0 || order->parent ||
+	    kind < WEIR_ORDER_EXTEND || kind > WEIR_ORDER_PROBATION ||
+	    (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
 	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||
-	    read_number(object, "more_bytes", &order->more_bytes) < 0)
+	    read_number(object, kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
+			&order->more_bytes) < 0 ||
+	    (kind == WEIR_ORDER_PROBATION && (order->parts == 0 || order->parts >= WEIR_WHOLE)))
 		return -EBADMSG;
 	order->kind = kind;
 	return 0;

@@ -178,7 +178,10 @@ int orders_add_override(struct orders *orders, const struct order_text *text, ui
 {
 	size_t count = 0;
 
-	if (text->kind == WEIR_ORDER_CUT || !text->until_ns)
+	bool is_probation = text->kind == WEIR_ORDER_PROBATION;
+
+	if (text->kind == WEIR_ORDER_CUT || is_probation != !text->until_ns ||
+	    (is_probation && (text->parts == 0 || text->parts >= WEIR_WHOLE)))
 		return -EINVAL;
 	for (size_t i = 0; i < orders->count; i++)
 		count += order_is_override(&orders->item[i]);
@@ -300,7 +303,9 @@ int orders_compile_overrides(const struct orders *orders, override_resolver reso
 		if (!order_is_override(order))
 			continue;
 		override[used] = (struct weir_override){.at = {.service = WEIR_ANY},
-							.until_ns = order->until_ns,
+							.until_ns = order->until_ns
+									    ? order->until_ns
+									    : UINT64_MAX,
 							.more_bytes = order->more_bytes,
 							.kind = order->kind};
 		r = resolve(order, &override[used], data);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders.h - the set of cuts and of the exceptions inside them, and of what loosens for a while:
- * extensions and pauses ("overrides").
+ * orders.h - the set of cuts and of the exceptions inside them, and of what changes budgets and
+ * refusals for a while: extensions, pauses and probations ("overrides").
  *
  * A cut only ever adds to the set. A reopening takes a whole cut out, or adds an exception to it.
- * An override ends by itself.
+ * An override ends by itself, but for a probation, which tightens.
  * The texts (struct weir_order) are what is kept in the kernel and on disk; what the kernel judges
  * by is compiled from them against the policy in force, which this module knows only through a
  * callback. Pure: no clock, no files.
@@ -48,11 +48,14 @@ struct order_text {
 	/* Of an override: */
 	enum weir_order_kind kind;
 	const char *grant; /* of an extension, else NULL */
-	uint64_t more_bytes;
+	union {
+		uint64_t more_bytes; /* of an extension */
+		uint64_t parts;	     /* of a probation: 1 to WEIR_WHOLE - 1 */
+	};
 };
 
 bool order_is_cut(const struct weir_order *order);
-/* An extension or a pause. */
+/* An extension, a pause or a probation. */
 bool order_is_override(const struct weir_order *order);
 
 /* Whether it came from a signed order: then a signed order alone takes it back. */
@@ -69,7 +72,8 @@ int orders_add_cut(struct orders *orders, const struct order_text *text, uint64_
 int orders_add_exception(struct orders *orders, uint64_t cut, const struct order_text *text,
 			 uint64_t *id);
 
-/* `text` needs an end and a kind that is no cut's. -ENOSPC above WEIR_OVERRIDES too. */
+/* `text` needs a kind that is no cut's, and an end, which a probation has not. -ENOSPC above
+ * WEIR_OVERRIDES too. */
 int orders_add_override(struct orders *orders, const struct order_text *text, uint64_t *id);
 
 /* A cut with its exceptions, or an override. -ENOENT. */

@@ -179,8 +179,9 @@ static void decide_the_rest(const struct image *image, const struct order_table 
 	uint64_t end = UINT64_MAX, order;
 
 	answer->valid_until_ns = find_grant(search, answer);
-	if (orders && !search->hours_closed)
-		end = image_overrides(image, orders, search->question->peer, search->wall_ns,
+	if (orders)
+		end = image_overrides(image, orders, search->question->peer,
+				      search->hours_closed ? IMAGE_NO_WALL : search->wall_ns,
 				      answer);
 	if (end < answer->valid_until_ns)
 		answer->valid_until_ns = end;

@@ -210,7 +210,7 @@ bool image_entry_covers(const struct image *image, const struct weir_cut_entry *
 uint64_t image_overrides(const struct image *image, const struct order_table *table,
 			 const uint8_t peer[16], uint64_t wall_ns, struct weir_answer *answer)
 {
-	uint64_t end = UINT64_MAX;
+	uint64_t end = UINT64_MAX, more_bytes = 0, parts = WEIR_WHOLE;
 
 	for (size_t i = 0; i < table->override_count; i++) {
 		const struct weir_override *override = &table->override[i];
@@ -221,12 +221,15 @@ uint64_t image_overrides(const struct image *image, const struct order_table *ta
 		if (override->kind == WEIR_ORDER_PAUSE)
 			answer->observe = 1;
 		else if (override->kind == WEIR_ORDER_EXTEND && override->grant == answer->grant)
-			answer->more_bytes += override->more_bytes;
+			more_bytes += override->more_bytes;
+		else if (override->kind == WEIR_ORDER_PROBATION && override->parts < parts)
+			parts = override->parts;
 		else
 			continue;
 		if (override->until_ns < end)
 			end = override->until_ns;
 	}
+	answer->overrule = parts < WEIR_WHOLE ? WEIR_PROBATION | parts : more_bytes % WEIR_PROBATION;
 	return end;
 }
 

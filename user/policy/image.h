@@ -132,9 +132,11 @@ void order_table_free(struct order_table *table);
 
 #define _cleanup_order_table_ __attribute__((cleanup(order_table_free)))
 
-/* What extensions and pauses that have not ended at `wall_ns` let pass more: into
- * answer->more_bytes and ->observe. Of `answer` the service, partner and grant count. Returns the
- * first of their ends (wall), UINT64_MAX without one. */
+/* What extensions, pauses and probations that have not ended at `wall_ns` change: into
+ * answer->overrule and ->observe. Of `answer` the service, partner and grant count. Returns the
+ * first of their ends (wall), UINT64_MAX without one. While the clock is in doubt none that has an
+ * end counts: IMAGE_NO_WALL. */
+#define IMAGE_NO_WALL (UINT64_MAX - 1)
 uint64_t image_overrides(const struct image *image, const struct order_table *table,
 			 const uint8_t peer[16], uint64_t wall_ns, struct weir_answer *answer);
 

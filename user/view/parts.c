@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bpf/abi.h"
 #include "user/base/cleanup.h"
 #include "user/base/field.h"
 #include "user/base/text.h"
@@ -178,26 +179,43 @@ void print_cuts(json_object *answer, FILE *out)
 	}
 }
 
-void print_override(json_object *override, FILE *out)
+static void print_percent(json_object *object, FILE *out)
 {
-	bool is_pause = strcmp(field_text(override, "kind"), "pause") == 0;
+	fprintf(out, "%.3g %%", 100.0 * (double)field_number(object, "parts") / WEIR_WHOLE);
+}
+
+static void print_change(json_object *override, FILE *out)
+{
+	const char *kind = field_text(override, "kind"), *target = field_text(override, "target");
+	const char *id = field_text(override, "id");
 	char more[BYTES_TEXT], when[32];
 
+	if (strcmp(kind, "probation") == 0) {
+		fprintf(out, "%-9s %s %s: ", "probation", id, target);
+		print_percent(override, out);
+		fputs(" of each grant's budget", out);
+		return;
+	}
 	bytes_format(field_number(override, "more_bytes"), more, sizeof(more));
-	fprintf(out, "%-9s %s ", is_pause ? "PAUSED" : "extended", field_text(override, "id"));
-	if (is_pause)
-		fprintf(out, "%s: nothing is refused but what is cut",
-			field_text(override, "target"));
+	if (strcmp(kind, "pause") == 0)
+		fprintf(out, "%-9s %s %s: nothing is refused but what is cut", "PAUSED", id,
+			target);
 	else
-		fprintf(out, "grant %s lets pass %s more to %s", field_text(override, "grant"),
-			more, field_text(override, "target"));
-	fprintf(out, " until %s by ", time_text(field_number(override, "until"), when));
+		fprintf(out, "%-9s %s grant %s lets pass %s more to %s", "extended", id,
+			field_text(override, "grant"), more, target);
+	fprintf(out, " until %s", time_text(field_number(override, "until"), when));
+}
+
+void print_override(json_object *override, FILE *out)
+{
+	print_change(override, out);
+	fputs(" by ", out);
 	print_plain(override, "by", out);
 	fputs(": ", out);
 	print_plain(override, "reason", out);
 	fputc('\n', out);
 	if (!field_is(override, "has_object"))
-		fputs("          it gives nothing: the policy does not have it\n", out);
+		fputs("          it changes nothing: the policy does not have it\n", out);
 	if (!field_is(override, "counts"))
 		fputs("          it does not count: its time is over, or the clock is in doubt\n",
 		      out);
@@ -262,6 +280,11 @@ static void print_budget(json_object *budget, uint64_t now, FILE *out)
 	if (field_number(budget, "more_bytes")) {
 		bytes_format(field_number(budget, "more_bytes"), more, sizeof(more));
 		fprintf(out, ", extended by %s", more);
+	}
+	if (field_number(budget, "parts")) {
+		fputs(", on probation: ", out);
+		print_percent(budget, out);
+		fputs(" of it", out);
 	}
 	if (field_object(budget, "is_open"))
 		print_hours(budget, now, out);
