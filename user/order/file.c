@@ -5,36 +5,21 @@
  * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes",
  * or "parts" of a probation, only with an override,
  * {"sha256":"..."}
- * The second is over the first and its end of line. A file of one line is from before there were
- * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
+ * (sealed.h). "PATH.copy" holds the same, so that one damaged file loses no cut.
  */
 #include <errno.h>
 #include <json-c/json.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/base/cleanup.h"
-#include "user/base/file.h"
 #include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
+#include "user/base/sealed.h"
 #include "user/order/orders.h"
 
-enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4, SEAL_TEXT = 96 };
-
-/* The line that says that what stands before it is whole. */
-static int seal_of(const char *text, size_t length, char seal[SEAL_TEXT])
-{
-	char text_of_digest[HEX_TEXT(32)];
-	uint8_t digest[32];
-
-	if (!EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL))
-		return -EIO;
-	snprintf(seal, SEAL_TEXT, "{\"sha256\":\"%s\"}\n",
-		 hex_format(digest, sizeof(digest), text_of_digest));
-	return 0;
-}
+enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
 
 static char *copy_of(const char *path)
 {
@@ -87,20 +72,15 @@ int orders_save(const struct orders *orders, const char *path)
 	_cleanup_free_ char *text = NULL, *copy = copy_of(path);
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
-	char seal[SEAL_TEXT];
 	int r;
 
 	if (!out)
 		return -ENOMEM;
 	put_orders(out, orders);
-	fflush(out);
-	r = seal_of(text, length, seal);
-	fputs(r == 0 ? seal : "", out);
 	if (fclose(out) != 0 || !copy)
 		return -ENOMEM;
-	if (r == 0)
-		r = file_write_atomic(path, text, length, 0640);
-	return r < 0 ? r : file_write_atomic(copy, text, length, 0640);
+	r = sealed_write(path, text, length);
+	return r < 0 ? r : sealed_write(copy, text, length);
 }
 
 static int read_number(json_object *object, const char *key, __u64 *number)
@@ -200,20 +180,6 @@ static int read_orders(json_object *root, struct orders *orders)
 	return 0;
 }
 
-/* *length becomes that of the first line, without its end. */
-static int check_seal(const char *text, size_t *length)
-{
-	const char *end = memchr(text, '\n', *length);
-	size_t first = end ? (size_t)(end + 1 - text) : *length, behind = *length - first;
-	char seal[SEAL_TEXT];
-	int r = seal_of(text, first, seal);
-
-	if (r == 0 && behind && (behind != strlen(seal) || memcmp(text + first, seal, behind)))
-		r = -EBADMSG;
-	*length = end ? first - 1 : first;
-	return r;
-}
-
 static int load_one(const char *path, struct orders *orders)
 {
 	_cleanup_free_ char *text = NULL;
@@ -221,9 +187,7 @@ static int load_one(const char *path, struct orders *orders)
 	size_t length;
 	int r;
 
-	r = file_read(path, LONGEST_FILE, &text, &length);
-	if (r == 0)
-		r = check_seal(text, &length);
+	r = sealed_read(path, LONGEST_FILE, &text, &length);
 	if (r < 0)
 		return r;
 	root = json_in(text, length, FILE_DEPTH);
