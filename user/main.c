@@ -15,7 +15,7 @@ static const struct command *const commands[] = {
 	&command_extend,  &command_pause,    &command_events,  &command_probe,
 	&command_unload,  &command_meters,   &command_policy,  &command_without_guard,
 	&command_order,	  &command_sign,     &command_agent,   &command_push,
-	&command_fleet,
+	&command_fleet,	  &command_plan,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

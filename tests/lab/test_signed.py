@@ -7,6 +7,7 @@ import time
 
 from case import HUB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
+from lab import SLOWNESS
 
 GRANTS = [grant("pour", "batch", "any", serves="tcp/7000-7999")]
 ALL = "cut@weir,reopen@weir"
@@ -130,18 +131,18 @@ class Signed(LabCase):
         count, other = far.Count(self.lab, NORD), far.Count(self.lab, SUED)
         flows = [self.lab.start(far.tcp_take, HUB[family], ports[family], None, 20.0, b"go\n", 1 << 40, host=NORD)
                  for family in (4, 6) for _ in range(4)]
-        kept = self.lab.start(far.tcp_take, HUB[4], ports[4], None, 20.0, b"go\n", 4 * MIB, host=SUED)
+        kept = self.lab.start(far.tcp_take, HUB[4], ports[4], None, 20.0, b"go\n", 4 * MIB * SLOWNESS, host=SUED)
         wait_for(lambda: count.tcp_payload > 4 * MIB and other.tcp_payload > MIB // 4, 20, "the flows to run")
         done = self.lab.run(["sh", "-c", '"$0" order apply - --json --instance "$1" < "$2"', self.guard.program,
                              self.lab.instance, path], env=self.guard.environment)
         after = count.tcp_payload
-        self.assertLess(other.tcp_payload, 3 * MIB, "the other flow is nearly over: it shows nothing")
+        self.assertLess(other.tcp_payload, 3 * MIB * SLOWNESS, "the other flow is nearly over: it shows nothing")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertGreaterEqual(json.loads(done.stdout)["ended"], len(flows))
         for flow in flows:
             self.assertNotEqual(flow.result(10)[1], "limit")
         self.assertLess(count.settle().tcp_payload - after, MIB, "it went on after the cut had answered")
-        self.assertEqual(kept.result(30)[1], "limit", "another partner's flow stopped")
+        self.assertEqual(kept.result(30 * SLOWNESS)[1], "limit", "another partner's flow stopped")
 
     def test_order_of_arrival_makes_no_difference(self):
         port = self.pour()

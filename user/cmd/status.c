@@ -12,6 +12,7 @@
 #include "user/daemon/without_guard.h"
 #include "user/kernel/guard.h"
 #include "user/view/parts.h"
+#include "user/view/plan.h"
 
 enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
 
@@ -288,6 +289,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_in_force(status);
 	print_all_cuts(status);
 	print_overrides(status, stdout);
+	print_plan_line(field_object(status, "plan"), stdout);
 	print_assumed(status);
 	print_unsaved(status);
 	print_losses(status);

@@ -14,6 +14,7 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/paths.h"
 #include "user/policy/target.h"
 
@@ -85,6 +86,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 void host_close(struct host *host)
 {
 	metering_end(host->metering, false, 0);
+	plan_run_free(host->plan);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);

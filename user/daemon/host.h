@@ -73,10 +73,14 @@ struct host {
 	/* user/daemon/metering.h; in a command NULL until a request needs it. */
 	struct metering *metering;
 
+	/* user/daemon/planning.h; the daemon only. NULL: no plan is under way. */
+	struct plan_run *plan;
+
 	/* The daemon only. */
 	bool is_daemon;
 	bool has_ended;	  /* unloaded: the loop ends */
 	bool is_filtered; /* user/daemon/filter.h */
+	bool has_taken_over; /* another build's programs, when it started */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
 	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */

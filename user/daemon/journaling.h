@@ -60,6 +60,9 @@ struct journal_order {
 	uint64_t since_ns, until_ns; /* the guard's wall clock */
 	const char *grant;	     /* of an extension */
 	uint64_t more_bytes;	     /* likewise */
+	uint64_t parts;		     /* of a probation: of WEIR_WHOLE */
+	const char *plan, *stage;    /* of a step of a plan */
+	const char *evidence;	     /* likewise: the reference that was given */
 	const char *order;	     /* reopen: inside which one, as it was asked */
 	const struct journal_cut *cut;
 	size_t cut_count;

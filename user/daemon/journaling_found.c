@@ -174,8 +174,11 @@ static void find_order(struct host *host, const struct weir_order *order)
 	if (order_is_override(order)) {
 		override_format(order->id, id, sizeof(id));
 		found.kind = override_kind_name(order->kind);
+		if (order->kind == WEIR_ORDER_PROBATION)
+			found.parts = order->parts;
+		else
+			found.more_bytes = order->more_bytes;
 		found.grant = order->grant;
-		found.more_bytes = order->more_bytes;
 	}
 	journaling_push(host, &found);
 }

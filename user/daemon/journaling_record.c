@@ -139,6 +139,10 @@ static void put_all(struct json_out *json, const struct caller *asker,
 		put_clipped(json, "grant", order->grant);
 		json_put_uint(json, "more_bytes", order->more_bytes);
 	}
+	put_number(json, "parts", order->parts);
+	put_some(json, "plan", order->plan);
+	put_some(json, "stage", order->stage);
+	put_some(json, "evidence", order->evidence);
 	if (order->order)
 		put_clipped(json, "order", order->order);
 	put_cuts(json, order);

@@ -11,6 +11,7 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/touch.h"
 #include "user/policy/target.h"
 
@@ -304,6 +305,7 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 	const struct weir_order *order;
 	struct journal_cut done = {.how = "whole"};
 	struct journal_order line = {.kind = "end", .reason = reason, .cut = &done, .cut_count = 1};
+	bool loosens;
 	int r = orders_begin(host, &orders, problem);
 
 	if (r < 0)
@@ -311,13 +313,22 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 	order = find_override(host, id);
 	if (!order)
 		return tell_problem(problem, -ENOENT,
-				    "%s is no extension or pause in force (weir status lists them)",
+				    "%s is no extension, pause or probation in force (weir status lists them)",
 				    id);
+	if (order->kind == WEIR_ORDER_PROBATION && host_has_plan(host))
+		return tell_problem(problem, -EBUSY,
+				    "%s is of the plan that is under way (weir plan status)", id);
 	line.since_ns = host_wall(host);
 	snprintf(done.id, sizeof(done.id), "%s", id);
 	snprintf(done.target, sizeof(done.target), "%s", order->target);
+	loosens = order->kind == WEIR_ORDER_PROBATION;
+	if (loosens)
+		r = journaling_before(host, &line, problem);
+	if (r < 0)
+		return r;
 	orders_remove(&orders, order->id);
-	r = orders_tighten(host, &orders, problem);
+	r = loosens ? orders_loosen(host, &orders, problem)
+		    : orders_tighten(host, &orders, problem);
 	if (r < 0 && r != DONE_IN_PART)
 		return r;
 	json_put_text(reply, "ended", id);
@@ -328,7 +339,7 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 					  {"order_reason", reason, 0},
 					  {"by", by, 0}},
 		  4, "%s (%s) ended early, by %s: %s", id, done.target, by, reason);
-	if (journaling_after(host, &line, 1) < 0 && r == 0)
+	if (!loosens && journaling_after(host, &line, 1) < 0 && r == 0)
 		return tell_problem(problem, DONE_IN_PART, "%s is over, but the journal lacks it",
 				    id);
 	return r;

@@ -69,6 +69,10 @@ static const struct request {
 	{"difference", answer_difference, 0},
 	{"orders", answer_orders, 0},
 	{"order", answer_order, 0},
+	{"plan", answer_plan, NEEDS_DAEMON},
+	{"plan-start", answer_plan_start, NEEDS_DAEMON | IS_ORDER},
+	{"plan-next", answer_plan_next, NEEDS_DAEMON | IS_ORDER},
+	{"plan-abort", answer_plan_abort, NEEDS_DAEMON | IS_ORDER},
 	{"order-apply", answer_order_apply, FOR_AGENT}, /* it writes its own refusals */
 	{"brief", answer_brief, FOR_AGENT},
 };

@@ -3,7 +3,8 @@
  * request_call.h - inside request.c and its parts: one request while it is answered.
  *
  * request.c has the table; request_fields.c reads what a request says; request_look.c answers those
- * that change nothing, request_order.c those that are orders, or save.
+ * that change nothing, request_order.c those that are orders, or save, request_plan.c those about
+ * plans.
  */
 #ifndef WEIR_REQUEST_CALL_H
 #define WEIR_REQUEST_CALL_H
@@ -60,6 +61,7 @@ int answer_meters(struct call *call);
 int answer_orders(struct call *call);
 int answer_order(struct call *call);
 int answer_brief(struct call *call);
+int answer_plan(struct call *call);
 
 int answer_cut(struct call *call);
 int answer_reopen(struct call *call);
@@ -67,6 +69,9 @@ int answer_extend(struct call *call);
 int answer_pause(struct call *call);
 int answer_end(struct call *call);
 int answer_order_apply(struct call *call);
+int answer_plan_start(struct call *call);
+int answer_plan_next(struct call *call);
+int answer_plan_abort(struct call *call);
 int answer_apply(struct call *call);
 int answer_confirm(struct call *call);
 int answer_rollback(struct call *call);

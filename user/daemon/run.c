@@ -25,6 +25,7 @@
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
@@ -257,6 +258,7 @@ static uint64_t do_due(struct loop *loop)
 		renew_hours(host);
 	sooner(&next, watch_scan(&loop->watch, host));
 	sooner(&next, end_orders(loop, now));
+	sooner(&next, host_plan_tick(host));
 	sooner(&next, server_expire(&loop->server));
 	sooner(&next, loop->losses_at);
 	sooner(&next, loop->attachment_at);

@@ -12,6 +12,7 @@
 #include "user/base/hex.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/recovering.h"
@@ -319,6 +320,7 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	if (r < 0)
 		return r;
 	host->orders_active = guard_control(host->guard).active;
+	host->has_taken_over = is_former;
 	if (is_former)
 		tell_upgrade(host, loss ? loss : "");
 	return 0;
@@ -405,5 +407,6 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 	journaling_found(host);
 	clock_check(host);
 	clock_save(host);
+	host_plan_load(host);
 	return 0;
 }

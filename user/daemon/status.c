@@ -16,6 +16,7 @@
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_tell.h"
 #include "user/daemon/overriding.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/stand_in.h"
 #include "user/daemon/totals.h"
@@ -124,6 +125,7 @@ static int put_orders(struct host *host, struct json_out *reply, const struct la
 	}
 	json_close(reply, ']');
 	put_overrides(host, reply);
+	plan_put(host, host->plan, reply);
 	return 0;
 }
 

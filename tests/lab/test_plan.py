@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The way back in stages: nothing before its stage, a share of the budget while it is watched, cut again on a breach."""
+import json
+import os
+import signal
+import time
+
+from case import NORD, PAYER, STRANGERS, SUED, KIB, LabCase, wait_for
+from guard import grant, policy
+from test_signed import Signing
+
+BUDGET = 1024 * KIB
+SHARE = 256 * KIB  # 25 % of it
+LITTLE = 64 * KIB
+NO_STRANGERS = dict(STRANGERS, serves="deny")
+TARGETS = {NORD: "partner:" + NORD, SUED: "partner:" + SUED, PAYER: "partner:" + PAYER}
+# Runs what it is given as somebody who logged in with that uid.
+AS_LOGIN = 'echo %d >/proc/self/loginuid && exec "$@"'
+
+
+def stage(name, *hosts, **keys):
+    return dict({"name": name, "targets": [TARGETS[host] for host in hosts]}, **keys)
+
+
+def plan(*stages, **keys):
+    return dict({"weir-plan": 1, "name": "back", "reason": "incident 4711", "stages": list(stages)}, **keys)
+
+
+def a_little(connection):
+    """And no more: what nobody takes is used of a budget too."""
+    connection.sendall(bytes(LITTLE))
+    raise BrokenPipeError
+
+
+class PlanCase(LabCase):
+    """Each test has grants, and so meters, of its own."""
+    runs = 0
+
+    @classmethod
+    def prepare(cls):
+        cls.policy = cls.policy_of("none")
+
+    @staticmethod
+    def policy_of(name):
+        return policy([grant("hospitals-" + name, "batch", "class:hospital", ["1MiB/1h"], serves="tcp/7000-7999"),
+                       grant("payers-" + name, "batch", PAYER, ["1MiB/1h"], serves="tcp/7000-7999")], NO_STRANGERS)
+
+    def setUp(self):
+        type(self).runs += 1
+        self.guard.apply(self.policy_of(str(self.runs)))
+        self.port, self.little = self.pour(), self.pour(send=a_little)
+        self.guard.cut("all")
+
+    def tearDown(self):
+        if self.guard.process.poll() is not None:
+            self.guard.start()
+        if self.plan():
+            self.guard.must("plan", "abort", "--reason", "the test is over")
+        for cut in self.guard.cuts():
+            self.guard.must("reopen", "--order", cut["id"], "--reason", "the test is over")
+
+    # ---- the plan -------------------------------------------------------------------------------
+
+    def start(self, content):
+        return self.guard.must("plan", "start", self.guard.write_policy(content, "plan.yaml"))
+
+    def next(self, *words):
+        return self.guard.must("plan", "next", *words)
+
+    def refused(self, *words, code=1):
+        done = self.guard.weir("plan", *words)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        self.assertEqual(done.stdout, "")
+        return done.stderr
+
+    def plan(self):
+        return json.loads(self.guard.must("plan", "status", "--json").stdout)["plan"]
+
+    def states(self):
+        return [one["state"] for one in self.plan()["stages"]]
+
+    def wait_state(self, index, state, seconds=15):
+        wait_for(lambda: (self.plan() or {"stages": [{"state": "over"}] * 9})["stages"][index]["state"] == state, seconds,
+                 "stage %d to be %s" % (index, state))
+
+    # ---- the far end ----------------------------------------------------------------------------
+
+    def gets(self, host, limit=None):
+        """Bytes that reach the host in one connection that sends without end."""
+        return self.take(host, self.port, seconds=0.7 if limit is None else 5, limit=limit)
+
+    def assert_open(self, host):
+        self.assertEqual(self.take(host, self.little, seconds=5), LITTLE)
+
+    def assert_gets_the_share(self, host):
+        """But for headers, and the packet of up to 64 KiB that did not fit."""
+        got = self.gets(host)
+        self.assertLessEqual(got, SHARE)
+        self.assertGreater(got, SHARE - 80 * KIB)
+
+    def assert_cut(self, *hosts):
+        for host in hosts:
+            self.assertEqual(self.gets(host), 0, host)
+
+
+class Stages(PlanCase):
+    def test_stage_by_stage(self):
+        self.start(plan(stage("first", NORD, watch="2s", budget="25%"), stage("second", SUED, watch="2s"), stage("last", PAYER)))
+        self.assert_cut(NORD, SUED, PAYER)
+        self.assertIn("stage first is watched", self.next().stdout and self.refused("next"))
+        self.assert_open(NORD)
+        self.assert_cut(SUED, PAYER)
+        self.wait_state(0, "done")
+        self.assertEqual(self.states(), ["done", "next", "later"])
+        self.assertEqual(self.guard.status()["overrides"], [])
+        self.next()
+        self.assert_open(SUED)
+        self.assert_cut(PAYER)
+        self.wait_state(1, "done")
+        self.next()
+        wait_for(lambda: not self.plan(), 10, "the plan to end")
+        for host in (NORD, SUED, PAYER):
+            self.assert_open(host)
+        self.assertIn("no plan is under way", self.refused("next"))
+
+    def test_the_share_is_all_that_passes_and_a_breach_cuts_again(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED, watch="1h")))
+        self.next()
+        shown = self.guard.must("status").stdout
+        self.assertRegex(shown, r"(?m)^probation o\d+ partner:klinik-nord: 25 % of each grant's budget by ")
+        self.assertRegex(shown, r"(?m)^plan +back: stage first watched until ")
+        self.assertIn("on probation: 25 % of it", self.guard.must("show", TARGETS[NORD]).stdout)
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD, SUED)
+        told = self.guard.must("plan", "status").stdout
+        self.assertIn("refused: hospitals-%d, service batch, partner klinik-nord" % self.runs, told)
+        self.assertEqual(self.guard.status()["overrides"], [])
+        kinds = [line["record"]["kind"] for line in json.loads(self.guard.must("order", "list", "--json").stdout)]
+        self.assertEqual(kinds[-5:], ["probation", "reopen", "plan-next", "cut", "plan-breach"])
+
+    def test_all_of_the_budget_passes_once_the_watch_is_over(self):
+        self.start(plan(stage("first", NORD, watch="2s", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.assert_open(NORD)
+        self.wait_state(0, "done")
+        self.assertGreater(self.gets(NORD), SHARE * 2)
+        self.assertEqual(self.states(), ["done", "next"])
+
+    def test_a_breach_that_only_tells(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%", on_breach="tell"), stage("second", SUED)))
+        self.next()
+        self.assert_gets_the_share(NORD)
+        wait_for(lambda: [event for event in self.guard.events() if "plan-breach" in str(event)], 10, "the event")
+        self.assertEqual(self.states(), ["watched", "later"])
+
+    def test_what_was_used_before_counts(self):
+        self.guard.reopen("all")
+        self.assertGreaterEqual(self.gets(NORD, 2 * SHARE), 2 * SHARE)
+        self.guard.cut("all")
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.assertIn("leaves it 256KiB: its first packet would be a breach", self.refused("next"))
+        self.assert_cut(NORD)
+        self.assertEqual((self.states(), self.guard.status()["overrides"]), (["next", "later"], []))
+
+    def test_abort_cuts_the_stage_again_and_leaves_what_passed(self):
+        self.start(plan(stage("first", NORD), stage("second", SUED, watch="1h", budget="50%")))
+        self.next()
+        self.wait_state(0, "done")
+        self.next()
+        self.assert_open(SUED)
+        self.assertIn("stays open", self.guard.must("plan", "abort", "--reason", "enough").stdout)
+        self.assert_open(NORD)
+        self.assert_cut(SUED, PAYER)
+        self.assertEqual((self.plan(), self.guard.status()["overrides"]), (None, []))
+
+    def test_a_probation_is_the_plans(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        name = self.guard.status()["overrides"][0]["id"]
+        done = self.guard.weir("order", "end", name, "--reason", "x")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is of the plan that is under way", done.stderr)
+        self.assertLessEqual(self.gets(NORD), SHARE)
+
+
+class Preconditions(PlanCase):
+    def as_login(self, uid, *words):
+        guard = self.guard
+        return self.lab.run(["sh", "-c", AS_LOGIN % uid, "sh", guard.program, *words, "--instance", self.lab.instance],
+                            "hub", timeout=20.0, env=guard.environment)
+
+    def test_evidence(self):
+        self.start(plan(stage("first", NORD, evidence="required"), stage("second", SUED)))
+        self.assertIn("--evidence REF", self.refused("next"))
+        self.assertIn("without control characters", self.refused("next", "--evidence", "a\nb"))
+        self.assert_cut(NORD)
+        self.next("--evidence", "ticket 815")
+        self.assert_open(NORD)
+        listed = json.loads(self.guard.must("order", "list", "--json").stdout)
+        self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
+                         "ticket 815")
+
+    def test_approvals_are_of_different_logins(self):
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
+        self.assertIn("of somebody who logged in", self.as_nobody())
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assert_cut(NORD)
+        done = self.as_login(1001, "plan", "next")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("it takes somebody else", done.stderr)
+        self.guard.kill()
+        self.guard.start()
+        self.assert_cut(NORD)
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+        self.assertEqual(len(self.plan()["stages"][0]["approved"]), 2)
+
+    def as_nobody(self):
+        """Of no login: the tests themselves may have been started by one."""
+        done = self.as_login(4294967295, "plan", "next")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        return done.stderr
+
+    def test_what_a_signed_order_cut_waits_for_a_signed_reopening(self):
+        signing = Signing(self.guard)
+        for name in ("alice", "bob"):
+            signing.allow(name)
+        path, cut = signing.order("cut", TARGETS[NORD], by=("alice",))
+        self.guard.must("order", "apply", path)
+        self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))
+        self.next()
+        self.assertEqual(self.states(), ["held", "later"])
+        self.assertIn("weir order write reopen --cut " + cut, self.guard.must("plan", "status").stdout)
+        self.assert_cut(NORD)
+        self.assert_open(SUED)
+        path, _ = signing.order("reopen", "--cut", cut, by=("alice", "bob"))
+        self.guard.must("order", "apply", path)
+        self.wait_state(0, "watched")
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD, SUED)
+
+    def test_a_plan_with_faults_changes_nothing(self):
+        for told, content in (
+                ('no partner "klinik-nort"', plan({"name": "first", "targets": ["partner:klinik-nort"]})),
+                ('stands in a stage already', plan(stage("a", NORD), stage("b", NORD))),
+                ('needs "watch"', plan(stage("a", NORD, budget="10%"))),
+                ('unknown key "budgets"', plan(stage("a", NORD, budgets="10%"))),
+                ('"targets" is missing', plan({"name": "first"}))):
+            with self.subTest(told):
+                error = self.refused("start", self.guard.write_policy(content, "bad.yaml"))
+                self.assertRegex(error, r"(?m)bad\.yaml:\d+:\d+: .*" + told)
+        self.assertIsNone(self.plan())
+        shown = self.guard.must("plan", "start", self.guard.write_policy(plan(stage("a", NORD, budget="10%", watch="1h")),
+                                                                         "good.yaml"), "--dry-run").stdout
+        self.assertIn("watched for 1h with 9.96 % of each budget", shown)
+        self.assertIsNone(self.plan())
+        self.start(plan(stage("a", NORD)))
+        self.assertIn("plan back is under way", self.refused("start", self.guard.policy_file.replace("policy.yaml", "good.yaml")))
+
+
+class Restarts(PlanCase):
+    def test_a_breach_while_no_daemon_runs_is_seen_by_the_next(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.kill()
+        self.assert_gets_the_share(NORD)
+        self.guard.start()
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD)
+
+    def test_it_goes_on_after_the_guard_was_off(self):
+        self.start(plan(stage("first", NORD, watch="4s", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.assert_open(NORD)
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        self.guard.start()
+        self.assertEqual(self.states()[1], "later")
+        self.assertLessEqual(self.gets(NORD) + LITTLE, SHARE)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD, SUED)
+
+    def test_killed_while_it_opens_it_is_cut_again(self):
+        """At many moments of `next`: afterwards the stage is watched, or closed and waits."""
+        seen = set()
+        for moment in range(12):
+            self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))
+            next_one = self.lab.spawn([self.guard.program, "plan", "next", "--instance", self.lab.instance],
+                                      env=self.guard.environment)
+            time.sleep(moment * 0.004)
+            os.kill(self.guard.process.pid, signal.SIGKILL)
+            self.guard.process.wait()
+            next_one.wait()
+            self.guard.start()
+            state = self.states()[0]
+            seen.add(state)
+            self.assertIn(state, ("next", "watched", "cut again"))
+            probations = [one["target"] for one in self.guard.status()["overrides"]]
+            if state == "watched":
+                self.assertEqual(sorted(probations), sorted([TARGETS[NORD], TARGETS[SUED]]))
+                self.assert_open(NORD)
+            else:
+                self.assert_cut(NORD, SUED)
+            self.guard.must("plan", "abort", "--reason", "once more")
+            self.assert_cut(NORD, SUED)
+            self.assertEqual(self.guard.status()["overrides"], [])
+            self.guard.apply(self.policy_of("%d-%d" % (self.runs, moment)))
+        self.assertIn("next", seen)
+
+    def test_a_damaged_file_lets_nothing_back(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.stop()
+        path = os.path.join(self.guard.state_dir, self.lab.instance, "plan.json")
+        with open(path, "r+b") as file:
+            file.seek(40)
+            file.write(b"x")
+        self.guard.start()
+        self.assertIsNone(self.plan())
+        self.assert_cut(SUED)
+        self.assertIn("plan.json", self.guard.must("events").stdout)
+        self.assertLessEqual(self.gets(NORD), SHARE)
+        name = self.guard.status()["overrides"][0]["id"]
+        self.guard.must("order", "end", name, "--reason", "the plan is lost")
+        self.assertGreater(self.gets(NORD), SHARE)

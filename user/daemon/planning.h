@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * planning.h - carries out a plan (user/policy/plan.h): one at a time, stage by stage, and only
+ * when somebody says `weir plan next`.
+ *
+ * A stage begins with a probation of each of its targets, then reopens them. What a signed order
+ * cut waits for a signed reopening, and the stage with it. Then the stage is watched: a refusal of
+ * what its grants let pass, or a latch within it, is a breach, and cuts the stage again. When its
+ * time is over without one the probations end, and the plan waits for the next `weir plan next`.
+ *
+ * Each step is an order of its own, in the journal. The plan is on the disk before a stage begins;
+ * one that a crash left between closed and open is cut again.
+ *
+ * Breaches are told from the kernel's counters (planning_watch.c): none gets lost with an event.
+ * They are counted anew from where another build took the programs over, which refuses what is
+ * under way, and from where another policy came, under which the targets mean other accounts.
+ */
+#ifndef WEIR_PLANNING_H
+#define WEIR_PLANNING_H
+
+#include "user/base/json_out.h"
+#include "user/daemon/host.h"
+#include "user/policy/plan.h"
+
+#define PLAN_FILE "plan.json"
+
+enum plan_phase {
+	PLAN_WAITS, /* for `weir plan next` */
+	PLAN_OPENS, /* a stage is between closed and open */
+	PLAN_HELD,  /* it is open, but for what other cuts hold */
+	PLAN_WATCHED,
+};
+
+struct plan_approval {
+	uint32_t login; /* uid; UINT32_MAX: no login started it */
+	char by[64];
+	uint64_t at_ns; /* wall */
+};
+
+/* Of the accounts in a stage. */
+struct plan_sum {
+	uint64_t refused, would_refuse; /* packets of grants */
+	uint64_t severed;		/* latches of any account */
+	uint64_t alerted;		/* accounts over a budget whose breach only alerts */
+};
+
+struct plan_run {
+	struct plan plan;
+	char *text, *file; /* as it was started */
+	char by[64];
+	uint64_t started_ns; /* wall, as all below */
+	size_t stage;	     /* the one that is next, or under way */
+	enum plan_phase phase;
+	uint64_t since_ns; /* of the phase */
+	uint64_t until_ns; /* PLAN_WATCHED */
+	struct plan_approval approval[PLAN_MAX_APPROVALS];
+	size_t approvals;
+	char evidence[192];
+	char why[192];	      /* the stage waits for its second try; "": for its first */
+	struct plan_sum base; /* when the stage began, or another policy came */
+	char digest[DIGEST_TEXT]; /* of the policy that `base` was read under */
+
+	uint32_t charges; /* of the last look: guard_charges() */
+	bool has_looked;
+	bool is_unsaved; /* the disk has it as it was before */
+	bool is_stuck;	 /* a step failed, and was told; it is tried again */
+};
+
+struct plan_request {
+	const struct sources *sources; /* start */
+	const char *evidence;	       /* next; NULL: none is given */
+	const char *reason;	       /* abort */
+	const char *by;
+	bool is_dry_run; /* start */
+};
+
+/*
+ * All answer into an open object of `reply`, as plan_put() has it. 0; -errno with `problem`, of a
+ * plan with faults also `details`; DONE_IN_PART. The daemon alone has plans.
+ */
+int host_plan_start(struct host *host, const struct plan_request *request, struct json_out *reply,
+		    char **problem, char **details);
+int host_plan_next(struct host *host, const struct plan_request *request, struct json_out *reply,
+		   char **problem);
+/* What the plan let back for good stays; a stage under way is cut again. */
+int host_plan_abort(struct host *host, const struct plan_request *request, struct json_out *reply,
+		    char **problem);
+
+/* What is due of the plan; returns the boot time of the next look, 0 without one. */
+uint64_t host_plan_tick(struct host *host);
+
+/* Reads the plan that was under way when the daemon ended, when there is one. Tells what is wrong,
+ * and lets nothing back. */
+void host_plan_load(struct host *host);
+/* Whether there is one, also for a command without a daemon. */
+bool host_has_plan(const struct host *host);
+void plan_run_free(struct plan_run *run);
+
+/* ---- shared by the files of it --------------------------------------------------------------- */
+
+static inline const struct plan_stage *plan_stage(const struct plan_run *run)
+{
+	return &run->plan.stage[run->stage];
+}
+
+/* "plan": null, or an object with its stages. */
+void plan_put(const struct host *host, const struct plan_run *run, struct json_out *reply);
+
+/* plan_state.c: 0 or -errno. Without a plan in `host` the file goes. */
+int plan_save(struct host *host);
+/* -ENOENT: there is none; -EBADMSG; -errno. */
+int plan_load(const struct host *host, struct plan_run **ret);
+
+/* planning_watch.c */
+struct plan_look {
+	struct plan_sum sum;
+	char *account; /* the one that was refused last, in words; malloc'd, NULL: none ever was */
+};
+/* 0 or -errno. Names of the stage that the policy has no more count nothing. */
+int plan_look(struct host *host, const struct plan_run *run, struct plan_look *look);
+/* Whether a cut holds all of a target of the stage; its id in `cut`, the target in *target. */
+bool plan_is_held(const struct host *host, const struct plan_run *run, uint64_t *cut,
+		  const char **target);
+/* 0; -EAGAIN with `problem`: an account of the stage has used more than its share already. */
+int plan_has_room(struct host *host, const struct plan_run *run, char **problem);
+
+#endif
