@@ -430,14 +430,14 @@ struct weir_order {
 	__u64 until_ns; /* wall; 0: until somebody reopens */
 	char target[128];
 	char reason[192];
-	char by[64];	  /* who ordered: name, uid, login uid; or who signed */
-	__u8 body[32];	  /* SHA-256 of the signed order that it came from; 0: it is a local one */
+	char by[64];   /* who ordered: name, uid, login uid; or who signed */
+	__u8 body[32]; /* SHA-256 of the signed order that it came from; 0: it is a local one */
 	union {
 		__u64 more_bytes; /* of an extension */
 		__u64 parts;	  /* of a probation */
 	};
 	char grant[56]; /* of an extension: its name */
-	__u8 kind;	  /* enum weir_order_kind */
+	__u8 kind;	/* enum weir_order_kind */
 	__u8 pad[7];
 };
 WEIR_SIZE(struct weir_order, 520);
@@ -524,7 +524,7 @@ struct weir_question {
 WEIR_SIZE(struct weir_question, 40);
 
 struct weir_answer {
-	__u64 account;		  /* key of the meter that it is charged to */
+	__u64 account;		/* key of the meter that it is charged to */
 	union {			/* its place on each hook's stack is dear */
 		__u64 order;	/* WEIR_REASON_CUT: the cut that covers it */
 		__u64 overrule; /* else: of the limits of its grant's budget; weir_limit() */

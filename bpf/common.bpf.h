@@ -101,8 +101,8 @@ struct charge_note {
 	__u64 window_ns;
 	__u64 used_bytes;
 	__u64 untold;
-	__u64 overrule; /* in: of each limit of the meter watched; weir_limit() */
-	__u64 grant_key;  /* of a shadow: the event is about it, and its account; 0: the answer's */
+	__u64 overrule;	 /* in: of each limit of the meter watched; weir_limit() */
+	__u64 grant_key; /* of a shadow: the event is about it, and its account; 0: the answer's */
 	__u64 account;
 	__u32 reason;
 	__u32 event;

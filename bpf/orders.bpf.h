@@ -238,7 +238,8 @@ WEIR_FUNCTION __u64 override_find(struct weir_answer *a, __u32 slot, __u64 now_n
 	s.grant = a->grant;
 	classes_of(s.classes, a);
 	bpf_loop(head->overrides, override_step, &s, 0);
-	a->overrule = s.parts < WEIR_WHOLE ? WEIR_PROBATION | s.parts : s.more_bytes % WEIR_PROBATION;
+	a->overrule =
+		s.parts < WEIR_WHOLE ? WEIR_PROBATION | s.parts : s.more_bytes % WEIR_PROBATION;
 	if (s.is_paused)
 		a->observe = 1;
 	return s.edge_ns;

@@ -2,7 +2,7 @@
 /*
  * fuzz_policy.c - a policy of any bytes is read, checked and compiled, or refused with a fault; the
  * same bytes give the same tables, and do not differ from themselves. A ruleset is made of them,
- * and a host's configuration is read from the same bytes.
+ * and a host's configuration and a plan are read from the same bytes.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "user/policy/difference.h"
 #include "user/policy/host_config.h"
 #include "user/policy/image.h"
+#include "user/policy/plan.h"
 #include "user/policy/ruleset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,6 +64,25 @@ static void read_host(const struct sources *sources)
 	faults_free(&faults);
 }
 
+static void read_plan(const struct sources *sources)
+{
+	struct plan plan = {0};
+	struct faults faults = {0};
+	int r = plan_read(sources, &plan, &faults);
+
+	if (r < 0 && faults.errors == 0)
+		abort();
+	for (size_t i = 0; r == 0 && i < plan.count; i++) {
+		const struct plan_stage *stage = &plan.stage[i];
+
+		if (!stage->targets.count || !stage->name.text || !stage->approvals ||
+		    !stage->parts || stage->parts > WEIR_WHOLE)
+			abort();
+	}
+	plan_free(&plan);
+	faults_free(&faults);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -90,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	difference_free(&difference);
 	read_host(&sources);
+	read_plan(&sources);
 	free(text);
 	return 0;
 }

@@ -14,8 +14,8 @@ struct budget_state {
 	uint64_t now_ns;	   /* boot */
 	uint64_t told_ns;	   /* boot; of its meter's last event about a refusal */
 	uint8_t on_breach;
-	uint64_t overrule;   /* weir_limit(): of extensions, of a probation; in `limits` already */
-	bool is_observed;    /* it refuses nothing */
+	uint64_t overrule; /* weir_limit(): of extensions, of a probation; in `limits` already */
+	bool is_observed;  /* it refuses nothing */
 };
 
 const struct weir_limits *budget_limits(const struct image *image, const struct budget_use *budget);

@@ -78,8 +78,8 @@ struct host {
 
 	/* The daemon only. */
 	bool is_daemon;
-	bool has_ended;	  /* unloaded: the loop ends */
-	bool is_filtered; /* user/daemon/filter.h */
+	bool has_ended;	     /* unloaded: the loop ends */
+	bool is_filtered;    /* user/daemon/filter.h */
 	bool has_taken_over; /* another build's programs, when it started */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;

@@ -312,9 +312,10 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 		return r;
 	order = find_override(host, id);
 	if (!order)
-		return tell_problem(problem, -ENOENT,
-				    "%s is no extension, pause or probation in force (weir status lists them)",
-				    id);
+		return tell_problem(
+			problem, -ENOENT,
+			"%s is no extension, pause or probation in force (weir status lists them)",
+			id);
 	if (order->kind == WEIR_ORDER_PROBATION && host_has_plan(host))
 		return tell_problem(problem, -EBUSY,
 				    "%s is of the plan that is under way (weir plan status)", id);

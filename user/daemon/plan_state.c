@@ -145,9 +145,9 @@ static bool take_all(struct plan_run *run, json_object *root)
 	run->stage = field_number(root, "stage");
 	run->since_ns = field_number(root, "since_ns");
 	run->until_ns = field_number(root, "until_ns");
-	run->base = (struct plan_sum){field_number(base, "refused"),
-				      field_number(base, "would_refuse"),
-				      field_number(base, "severed"), field_number(base, "alerted")};
+	run->base =
+		(struct plan_sum){field_number(base, "refused"), field_number(base, "would_refuse"),
+				  field_number(base, "severed"), field_number(base, "alerted")};
 	return take_phase(run, field_text(root, "phase")) && take_approvals(run, root) &&
 	       take_text(root, "by", run->by, sizeof(run->by)) &&
 	       take_text(root, "policy", run->digest, sizeof(run->digest)) &&

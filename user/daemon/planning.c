@@ -374,8 +374,8 @@ static int check_targets(const struct host *host, char **problem)
 
 static int take_evidence(struct plan_run *run, const char *evidence, char **problem)
 {
-	if (evidence && (!evidence[0] || strlen(evidence) >= sizeof(run->evidence) ||
-			 !text_is_plain(evidence)))
+	if (evidence &&
+	    (!evidence[0] || strlen(evidence) >= sizeof(run->evidence) || !text_is_plain(evidence)))
 		return tell_problem(problem, -EINVAL,
 				    "evidence is a reference of 1 to %zu bytes without control "
 				    "characters",
@@ -646,11 +646,11 @@ static char *breach_of(const struct plan_run *run, const struct plan_look *look)
 {
 	const struct plan_sum *was = &run->base, *is = &look->sum;
 	char *text = NULL;
-	const char *what = is->severed > was->severed			   ? "severed"
-			   : has_risen(was->refused, is->refused)	   ? "refused"
+	const char *what = is->severed > was->severed			    ? "severed"
+			   : has_risen(was->refused, is->refused)	    ? "refused"
 			   : has_risen(was->would_refuse, is->would_refuse) ? "over, in observe"
-			   : is->alerted > was->alerted			   ? "over its budget"
-									   : NULL;
+			   : is->alerted > was->alerted			    ? "over its budget"
+									    : NULL;
 
 	if (!what || asprintf(&text, "%s: %s", what, look->account ? look->account : "?") < 0)
 		return NULL;

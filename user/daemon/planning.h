@@ -56,8 +56,8 @@ struct plan_run {
 	struct plan_approval approval[PLAN_MAX_APPROVALS];
 	size_t approvals;
 	char evidence[192];
-	char why[192];	      /* the stage waits for its second try; "": for its first */
-	struct plan_sum base; /* when the stage began, or another policy came */
+	char why[192];		  /* the stage waits for its second try; "": for its first */
+	struct plan_sum base;	  /* when the stage began, or another policy came */
 	char digest[DIGEST_TEXT]; /* of the policy that `base` was read under */
 
 	uint32_t charges; /* of the last look: guard_charges() */

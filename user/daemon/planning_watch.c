@@ -166,7 +166,8 @@ static int compare(struct walk *walk, const struct budget_use *budget,
 	int r = budget_read(walk->asked, NULL, budget, &state);
 
 	for (size_t i = 0; r == 0 && i < WEIR_WINDOWS && state.limits.window[i].window_ns; i++) {
-		const struct weir_limit *limit = &walk->host->image.grants[budget->grant].budget.window[i];
+		const struct weir_limit *limit =
+			&walk->host->image.grants[budget->grant].budget.window[i];
 		uint64_t share = weir_limit(limit->bytes, WEIR_PROBATION | walk->parts);
 
 		if (state.kept.meter.window[i].used_bytes <= share)

@@ -2,8 +2,8 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
- * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes",
- * or "parts" of a probation, only with an override,
+ * where "body" stands only with what came from a signed order, and "kind", "grant" and
+ * "more_bytes", or "parts" of a probation, only with an override,
  * {"sha256":"..."}
  * (sealed.h). "PATH.copy" holds the same, so that one damaged file loses no cut.
  */
@@ -127,9 +127,8 @@ static int read_override(json_object *object, struct weir_order *order)
 
 	if (!json_object_object_get_ex(object, "kind", NULL))
 		return 0;
-	if (read_number(object, "kind", &kind) < 0 || order->parent ||
-	    kind < WEIR_ORDER_EXTEND || kind > WEIR_ORDER_PROBATION ||
-	    (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
+	if (read_number(object, "kind", &kind) < 0 || order->parent || kind < WEIR_ORDER_EXTEND ||
+	    kind > WEIR_ORDER_PROBATION || (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
 	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||
 	    read_number(object, kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
 			&order->more_bytes) < 0 ||

@@ -302,12 +302,11 @@ int orders_compile_overrides(const struct orders *orders, override_resolver reso
 
 		if (!order_is_override(order))
 			continue;
-		override[used] = (struct weir_override){.at = {.service = WEIR_ANY},
-							.until_ns = order->until_ns
-									    ? order->until_ns
-									    : UINT64_MAX,
-							.more_bytes = order->more_bytes,
-							.kind = order->kind};
+		override[used] = (struct weir_override){
+			.at = {.service = WEIR_ANY},
+			.until_ns = order->until_ns ? order->until_ns : UINT64_MAX,
+			.more_bytes = order->more_bytes,
+			.kind = order->kind};
 		r = resolve(order, &override[used], data);
 		if (r)
 			return r;

@@ -229,7 +229,8 @@ uint64_t image_overrides(const struct image *image, const struct order_table *ta
 		if (override->until_ns < end)
 			end = override->until_ns;
 	}
-	answer->overrule = parts < WEIR_WHOLE ? WEIR_PROBATION | parts : more_bytes % WEIR_PROBATION;
+	answer->overrule =
+		parts < WEIR_WHOLE ? WEIR_PROBATION | parts : more_bytes % WEIR_PROBATION;
 	return end;
 }
 

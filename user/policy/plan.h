@@ -25,9 +25,9 @@
 enum {
 	PLAN_MAX_BYTES = 1 << 20,
 	PLAN_MAX_STAGES = 64,
-	PLAN_MAX_TARGETS = 256,	 /* of a stage; with the room that overrides have */
+	PLAN_MAX_TARGETS = 256, /* of a stage; with the room that overrides have */
 	PLAN_MAX_APPROVALS = 8,
-	PLAN_REASON = 64,	 /* bytes: it stands in the reason of each order, with more */
+	PLAN_REASON = 64, /* bytes: it stands in the reason of each order, with more */
 };
 
 enum plan_breach { PLAN_CUT, PLAN_TELL };

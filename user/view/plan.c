@@ -31,7 +31,8 @@ static json_object *current_stage(json_object *plan)
 
 static void print_rules(json_object *stage, FILE *out)
 {
-	uint64_t parts = field_number(stage, "parts"), seconds = field_number(stage, "watch_seconds");
+	uint64_t parts = field_number(stage, "parts"),
+		 seconds = field_number(stage, "watch_seconds");
 	uint64_t approvals = field_number(stage, "approvals");
 	char span[SPAN_TEXT];
 
@@ -95,7 +96,8 @@ static void print_what_next(json_object *stage, FILE *out)
 	uint64_t lacking = field_number(stage, "approvals") - field_count(stage, "approved");
 
 	if (held && field_object(held, "order"))
-		fprintf(out, "next: weir order write reopen --cut %s --target %s ..., signed by two\n",
+		fprintf(out,
+			"next: weir order write reopen --cut %s --target %s ..., signed by two\n",
 			field_text(held, "order"), field_text(held, "target"));
 	else if (held)
 		fprintf(out, "next: weir reopen %s --reason ...\n", field_text(held, "target"));
@@ -104,8 +106,9 @@ static void print_what_next(json_object *stage, FILE *out)
 			field_is(stage, "evidence") && !field_object(stage, "evidence_given")
 				? " --evidence REF"
 				: "",
-			lacking > 1 || field_count(stage, "approved") ? ", by somebody else each time"
-								      : "");
+			lacking > 1 || field_count(stage, "approved")
+				? ", by somebody else each time"
+				: "");
 }
 
 void print_plan(json_object *plan, FILE *out)
