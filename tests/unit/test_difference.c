@@ -278,6 +278,21 @@ static void test_looser_comes_first_and_long_lists_are_counted(void **state)
 	difference_free(&difference);
 }
 
+static void test_four_eyes_and_reserve(void **state)
+{
+	(void)state;
+	expect_both(BASE "four_eyes: true\n", BASE, "four_eyes true -> false",
+		    "four_eyes false -> true");
+	expect_both(BASE BILLING "}\n", BASE BILLING ", reserve: 1GiB/7d}\n",
+		    "grant billing: reserve none -> 1GiB/7d", "reserve 1GiB/7d -> none");
+	expect_both(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 2GiB/7d}\n",
+		    "reserve 1GiB/7d -> 2GiB/7d", "reserve 2GiB/7d -> 1GiB/7d");
+	expect_both(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 1GiB/1d}\n",
+		    "reserve 1GiB/7d -> 1GiB/24h", "reserve 1GiB/24h -> 1GiB/7d");
+	expect(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 2GiB/30d}\n",
+	       CHANGE_CHANGED, "reserve 1GiB/7d -> 2GiB/30d");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_partners),
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_strangers_and_lifeline),
+		cmocka_unit_test(test_four_eyes_and_reserve),
 		cmocka_unit_test(test_looser_comes_first_and_long_lists_are_counted),
 	};
 

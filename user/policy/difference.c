@@ -266,6 +266,11 @@ static int walk_policy(struct walk *walk)
 			       "mode %s -> %s%s", mode_name(old->mode), mode_name(new->mode),
 			       new->mode == WEIR_OBSERVE ? ": nothing is refused but what is cut"
 							 : "");
+	if (old->four_eyes != new->four_eyes)
+		comparison_say(&comparison, old->four_eyes ? MORE : LESS,
+			       "four_eyes %s: one person alone %s loosen by local orders",
+			       old->four_eyes ? "true -> false" : "false -> true",
+			       old->four_eyes ? "may" : "may not");
 	if (!same_text(old->zone, new->zone))
 		comparison_say(&comparison, UNLIKE, "zone %s -> %s",
 			       old->zone ? old->zone : "the host's",

@@ -151,6 +151,27 @@ static void compare_reach(struct comparison *comparison, const char *what,
 	say_selectors(new, comparison->words.out);
 }
 
+/* One window as a budget has it; without one nothing fits. */
+static struct budget as_budget(const struct reserve *reserve)
+{
+	return reserve->limit.bytes ? (struct budget){.window = {reserve->limit}, .count = 1}
+				    : (struct budget){.is_deny = true};
+}
+
+static void compare_reserves(struct comparison *comparison, const struct reserve *old,
+			     const struct reserve *new)
+{
+	const struct budget before = as_budget(old), after = as_budget(new);
+	enum relation relation = compare_budgets(&before, &after);
+
+	if (relation == SAME)
+		return;
+	comparison_say(comparison, relation, "reserve ");
+	say_reserve(old, comparison->words.out);
+	fputs(" -> ", comparison->words.out);
+	say_reserve(new, comparison->words.out);
+}
+
 static void compare_times(struct comparison *comparison, const struct grant *old,
 			  const struct grant *new)
 {
@@ -204,6 +225,7 @@ static int compare_grants(struct walk *walk, struct comparison *comparison, size
 		say_endpoints(&new->endpoints, comparison->words.out);
 	}
 	compare_budget_of(comparison, "budget", &old->budget, &new->budget);
+	compare_reserves(comparison, &old->reserve, &new->reserve);
 	compare_times(comparison, old, new);
 	compare_days(comparison, &old->validity, &new->validity);
 	relation = compare_breach(old->on_breach, new->on_breach);

@@ -45,6 +45,7 @@ void say_budget(const struct budget *budget, FILE *out);     /* 2GiB/1h, 12GiB/2
 void say_endpoints(const struct endpoints *list, FILE *out); /* serves tcp/22, calls udp/53 */
 void say_selectors(const struct selectors *list, FILE *out); /* sftp, class:hospital, any */
 void say_names(const struct names *list, FILE *out);
+void say_reserve(const struct reserve *reserve, FILE *out); /* 5GiB/7d; none */
 void say_hours(const struct hours_list *list, const char *zone, FILE *out);
 void say_prefixes(const struct prefixes *list, FILE *out); /* a few, and how many more */
 void say_prefix(const struct prefix *prefix, FILE *out);
