@@ -85,6 +85,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 void host_close(struct host *host)
 {
 	metering_end(host->metering, false, 0);
+	second_person_free(&host->second_person);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);
@@ -121,6 +122,8 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 	}
 	if (applied && sources_digest(&applied->sources, texts) < 0)
 		return -ENOMEM;
+	if (memcmp(host->image.head.digest, image->head.digest, sizeof(image->head.digest)) != 0)
+		second_person_void(host);
 	names_free(&host->names);
 	image_free(&host->image);
 	host->image = *image;

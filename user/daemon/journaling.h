@@ -68,6 +68,7 @@ struct journal_order {
 	uint64_t ended;
 	const char *in_part;	 /* what of it failed */
 	bool is_found;		 /* in force without a line, until now */
+	uint64_t waits_until_ns; /* it was asked for, and waits for a second person: wall */
 	const char *body_sha256; /* NULL: a local order */
 	const struct journal_signature *signature;
 	size_t signature_count;

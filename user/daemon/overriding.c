@@ -242,6 +242,15 @@ static struct journal_order line_of(const struct host *host, const struct overri
 				      .more_bytes = request->more_bytes};
 }
 
+/* It has no number yet when it is only asked for. */
+static int ask_second(struct host *host, const struct journal_order *line, char **problem)
+{
+	struct journal_order order = *line;
+
+	order.id = NULL;
+	return second_person(host, &(struct second_ask){.order = &order}, problem);
+}
+
 static int override_locked(struct host *host, const struct override_request *request,
 			   struct json_out *reply, char **problem)
 {
@@ -258,7 +267,9 @@ static int override_locked(struct host *host, const struct override_request *req
 		return r;
 	override_format(id, text, sizeof(text));
 	line = line_of(host, request, &request->target, text);
-	r = journaling_before(host, &line, problem);
+	r = ask_second(host, &line, problem);
+	if (r == 0)
+		r = journaling_before(host, &line, problem);
 	if (r == 0)
 		r = orders_loosen(host, &orders, problem);
 	if (r == 0 || r == DONE_IN_PART)

@@ -258,6 +258,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 		json_put_null(reply, "privileges");
 	namespaces_put(host, reply);
 	in_force_put(host, reply);
+	second_person_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_orders(host, reply, &totals->latches);

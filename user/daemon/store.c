@@ -338,3 +338,42 @@ int store_compare(const struct host *host, const struct policy_choice *before,
 	policy_free(&new);
 	return r;
 }
+
+/* What is not surely tighter, is looser. */
+static bool is_looser(const struct policy *before, const struct policy *after)
+{
+	struct difference difference = {0};
+	bool is_tighter = difference_make(before, after, &difference) == 0 &&
+			  difference.of[CHANGE_LOOSER] == 0 && difference.of[CHANGE_CHANGED] == 0;
+
+	difference_free(&difference);
+	return !is_tighter;
+}
+
+bool store_loosens(const struct host *host, const struct policy_choice *after)
+{
+	const struct policy_choice in_force = {0};
+	struct policy old = {0}, new = {0};
+	_cleanup_free_ char *problem = NULL, *other = NULL;
+	bool loosens = !after || choose(host, &in_force, &old, &problem) < 0 ||
+		       choose(host, after, &new, &other) < 0 || is_looser(&old, &new);
+
+	policy_free(&old);
+	policy_free(&new);
+	return loosens;
+}
+
+bool store_trial_loosens(const struct host *host, bool *is_under_four_eyes)
+{
+	const struct policy_choice in_force = {0}, applied = {.is_previous = true};
+	struct policy old = {0}, new = {0};
+	_cleanup_free_ char *problem = NULL, *other = NULL;
+	bool has_old = choose(host, &applied, &old, &problem) == 0;
+	bool loosens =
+		!has_old || choose(host, &in_force, &new, &other) < 0 || is_looser(&old, &new);
+
+	*is_under_four_eyes = has_old && old.four_eyes;
+	policy_free(&old);
+	policy_free(&new);
+	return loosens;
+}
