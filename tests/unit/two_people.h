@@ -123,7 +123,7 @@ __attribute__((unused)) static const char *text_of(json_object *object, const ch
 }
 
 /* The policy with four eyes is in force, and kept as one that was applied. */
-static int two_people_up(void **state)
+__attribute__((unused)) static int two_people_up(void **state)
 {
 	struct host *host;
 	char *policy = policy_with("four_eyes: true\n");

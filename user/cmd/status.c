@@ -311,6 +311,7 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_four_eyes(status);
 	print_all_cuts(status);
 	print_overrides(status, stdout);
+	print_reserves(status, stdout);
 	print_assumed(status);
 	print_unsaved(status);
 	print_losses(status);

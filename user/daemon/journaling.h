@@ -60,6 +60,7 @@ struct journal_order {
 	uint64_t since_ns, until_ns; /* the guard's wall clock */
 	const char *grant;	     /* of an extension */
 	uint64_t more_bytes;	     /* likewise */
+	uint64_t drawn_bytes;	     /* of one person's: out of the grant's reserve */
 	const char *order;	     /* reopen: inside which one, as it was asked */
 	const struct journal_cut *cut;
 	size_t cut_count;

@@ -167,6 +167,7 @@ static void put_all(struct json_out *json, const struct host *host,
 	if (order->grant && order->more_bytes) {
 		put_clipped(json, "grant", order->grant);
 		json_put_uint(json, "more_bytes", order->more_bytes);
+		put_number(json, "drawn_bytes", order->drawn_bytes);
 	}
 	if (order->order)
 		put_clipped(json, "order", order->order);

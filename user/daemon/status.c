@@ -11,6 +11,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/drawing.h"
 #include "user/daemon/in_force.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
@@ -124,6 +125,7 @@ static int put_orders(struct host *host, struct json_out *reply, const struct la
 	}
 	json_close(reply, ']');
 	put_overrides(host, reply);
+	drawing_put(host, reply);
 	return 0;
 }
 
