@@ -218,6 +218,31 @@ static void test_without_a_daemon_nobody_can_wait(void **state)
 	assert_int_equal(fake.cut_count, 2);
 }
 
+/* Whose policy is not on disk may be one with four eyes. */
+static void test_on_a_foreign_guard_nothing_loosens_without_a_daemon(void **state)
+{
+	struct host *host = *state;
+	json_object *answer;
+	char *off = policy_with(""), *request = applying(off, "");
+
+	waits(host, &alice, request);
+	does(host, &bob, request);
+	does(host, &alice, "{\"request\":\"cut\",\"targets\":[\"all\"],\"reason\":\"x\"}");
+	host->is_daemon = false;
+	host->is_foreign = true;
+	answer = ask_as(host, &alice,
+			"{\"request\":\"reopen\",\"targets\":[\"all\"],\"reason\":\"x\"}");
+	expect_code(answer, 3);
+	assert_non_null(strstr(text_of(answer, "problem"), "weir run --policy FILE"));
+	json_object_put(answer);
+	assert_int_equal(fake.cut_count, 1);
+	host->is_foreign = false;
+	does(host, &alice, "{\"request\":\"reopen\",\"targets\":[\"all\"],\"reason\":\"x\"}");
+	host->is_daemon = true;
+	free(request);
+	free(off);
+}
+
 /* ---- all that loosens ----------------------------------------------------------------------- */
 
 /* It waits, changes nothing in the kernel, and is done by the second. */
@@ -357,6 +382,35 @@ static void test_a_policy_that_loosens(void **state)
 	free(other);
 	free(tighter);
 	free(unsure);
+}
+
+/* What a cut covers goes by the names of the policy. */
+static void test_while_something_is_cut_names_stay_what_they_are(void **state)
+{
+	struct host *host = *state;
+	const char *one = "[198.51.100.32/28]", *both = "[198.51.100.32/28, 203.0.113.0/24]";
+	char *more = applying_changed(one, both, ""), *less = applying_changed(one, one, "");
+	char *tighter = applying_changed("1MiB/1h", "1KiB/1h", "");
+
+	takes_two(host, more);
+	does(host, &nobody, less); /* strangers get less than a partner */
+	takes_two(host, more);
+	does(host, &nobody,
+	     "{\"request\":\"cut\",\"targets\":[\"partner:payer\"],"
+	     "\"reason\":\"x\"}");
+	takes_two(host, less);
+	does(host, &nobody, tighter); /* it moves nothing */
+	takes_two(host, more);
+	takes_two(host, "{\"request\":\"reopen\",\"targets\":[\"partner:payer\"],"
+			"\"reason\":\"x\"}");
+	latch("bills", "sftp", "payer", 5);
+	takes_two(host, less);
+	takes_two(host, more);
+	fake.meters[0].severed_ns = 0;
+	does(host, &nobody, less);
+	free(more);
+	free(less);
+	free(tighter);
 }
 
 static void test_to_turn_it_off_takes_two(void **state)
@@ -516,11 +570,13 @@ int main(void)
 		TEST(test_a_latch_that_was_severed_anew),
 		TEST(test_what_is_wrong_waits_for_nobody),
 		TEST(test_without_a_daemon_nobody_can_wait),
+		TEST(test_on_a_foreign_guard_nothing_loosens_without_a_daemon),
 		TEST(test_each_order_that_loosens),
 		TEST(test_the_clock_may_not_be_set_between_the_two),
 		TEST(test_what_tightens_takes_one),
 		TEST(test_the_command_can_be_typed),
 		TEST(test_a_policy_that_loosens),
+		TEST(test_while_something_is_cut_names_stay_what_they_are),
 		TEST(test_to_turn_it_off_takes_two),
 		TEST(test_a_change_of_the_policy_voids_what_waits),
 		TEST(test_the_same_policy_anew_voids_nothing),

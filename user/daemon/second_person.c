@@ -224,12 +224,12 @@ static int let_pass(struct second_person *all, const struct pending *pending)
 static int check_person(const struct host *host, char **problem)
 {
 	if (!host->is_daemon)
-		return tell_problem(problem, -ESRCH,
-				    "no daemon answers, and %s, for which the first person's "
-				    "request has to wait in a daemon",
-				    host->is_foreign ? "whether this takes two people (four_eyes) "
-						       "stands in a policy that is not on disk"
-						     : "this takes two people (four_eyes)");
+		return tell_problem(problem, -ESRCH, "no daemon answers, and %s",
+				    host->is_foreign
+					    ? "whether this takes two people (four_eyes) stands in "
+					      "a policy that is not on disk: weir run --policy FILE"
+					    : "this takes two people (four_eyes), for which the "
+					      "first person's request has to wait in a daemon");
 	if (!host->asker->has_login)
 		return tell_problem(problem, -EPERM,
 				    "it takes two people (four_eyes), and %s has no login uid: a "

@@ -85,6 +85,7 @@ static int comparison_close(struct walk *walk, struct comparison *comparison, co
 {
 	int r = fclose(comparison->words.out) == 0 ? 0 : -ENOMEM;
 
+	walk->difference->moved += comparison->moves;
 	if (r == 0 && comparison->has_words)
 		r = add_line(walk, direction_of(comparison->relation), "%s%s%s: %s", kind,
 			     *name ? " " : "", name, comparison->words.text);
@@ -179,6 +180,7 @@ static int tell_added(struct walk *walk, const struct kind *kind, size_t i, stru
 		r = is_renamed(walk, kind, old, i);
 	if (r < 0)
 		return r;
+	walk->difference->moved++;
 	if (r > 0) {
 		gone->is_named[old] = true;
 		return add_line(walk, CHANGE_LOOSER, "%s %s has the name %s now: %s start afresh",
@@ -195,12 +197,14 @@ static int tell_removed(struct walk *walk, const struct kind *kind, struct gone 
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < kind->count(before); i++) {
-		if (gone->words[i] && !gone->is_named[i])
-			r = add_line(walk,
-				     kind->only_adds(walk, walk->after, before, i) ? CHANGE_TIGHTER
-										   : CHANGE_CHANGED,
-				     "%s %s is removed: %s", kind->name, kind->name_of(before, i),
-				     gone->words[i]);
+		if (!gone->words[i] || gone->is_named[i])
+			continue;
+		walk->difference->moved++;
+		r = add_line(walk,
+			     kind->only_adds(walk, walk->after, before, i) ? CHANGE_TIGHTER
+									   : CHANGE_CHANGED,
+			     "%s %s is removed: %s", kind->name, kind->name_of(before, i),
+			     gone->words[i]);
 	}
 	return r;
 }

@@ -25,6 +25,7 @@ struct comparison {
 	struct words words;
 	enum relation relation;
 	bool has_words;
+	bool moves; /* another traffic goes by its name */
 };
 
 struct walk {
