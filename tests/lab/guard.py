@@ -115,10 +115,13 @@ class Guard:
 
     # ---- commands -------------------------------------------------------------------------------
 
-    def weir(self, command, *words, timeout=20.0, host="hub"):
-        """Runs a command of this instance; a CompletedProcess."""
-        return self.lab.run([self.program, command, *words, "--instance", self.lab.instance], host,
-                            timeout=timeout, env=self.environment)
+    def weir(self, command, *words, timeout=20.0, host="hub", login=None):
+        """Runs a command of this instance, in a session with the login uid (-1: without one; None: this one's); a
+        CompletedProcess."""
+        argv = [self.program, command, *words, "--instance", self.lab.instance]
+        if login is not None:
+            argv = ["sh", "-c", 'echo %d > /proc/self/loginuid && exec "$@"' % (login % (1 << 32)), "sh", *argv]
+        return self.lab.run(argv, host, timeout=timeout, env=self.environment)
 
     def must(self, command, *words, **options):
         """Like weir(), but RuntimeError unless it exits 0."""

@@ -216,6 +216,18 @@ class Preconditions(PlanCase):
         self.assert_open(NORD)
         self.assertEqual(len(self.plan()["stages"][0]["approved"]), 2)
 
+    def test_under_four_eyes_a_stage_takes_two(self):
+        self.guard.apply(dict(self.policy_of("eyes-%d" % self.runs), four_eyes=True))
+        self.start(plan(stage("first", NORD, watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assert_cut(NORD)
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+        self.guard.must("plan", "abort", "--reason", "enough")
+        lax = self.guard.write_policy(self.policy_of(str(self.runs)), "lax.yaml")
+        for uid, code in ((1001, 1), (1002, 0)):
+            self.assertEqual(self.as_login(uid, "apply", lax, "--yes").returncode, code)
+
     def as_nobody(self):
         """Of no login: the tests themselves may have been started by one."""
         done = self.as_login(4294967295, "plan", "next")

@@ -145,6 +145,10 @@ static const struct expected warnings[] = {
 	 "class \"x\" has no members", NULL},
 	{"a window of 24h", HEAD "services: {s: {cgroup: a, budget: [1GiB/1h, 9GiB/24h]}}\n", 4, 35,
 	 "take 20h", NULL},
+	{"a reserve that is back too soon",
+	 GRANTS "  - {name: a, service: sftp, partner: north, serves: tcp/22, "
+		"budget: [1GiB/1h, 2GiB/20h], reserve: 1GiB/19h}\n",
+	 12, 100, "the reserve comes back before", NULL},
 	{"a window of one day", HEAD "services: {s: {cgroup: a, budget: [9GiB/1d]}}\n", 4, 35,
 	 "take 20h", NULL},
 	{"a window that is never reached",

@@ -13,6 +13,30 @@
 
 #define HEAD "weir: 1\nname: t\nmode: enforce\n"
 
+/* What user space alone goes by, beside the tables. */
+static void test_four_eyes_and_reserve(void **state)
+{
+	static const char text[] =
+		HEAD "four_eyes: true\nservices: {s: {cgroup: a}}\n"
+		     "partners: {p: {addresses: 192.0.2.1}, q: {addresses: 192.0.2.2}}\n"
+		     "grants:\n"
+		     "- {name: g, service: s, partner: p, serves: tcp/22, budget: [1GiB/1h]}\n"
+		     "- {name: h, service: s, partner: q, serves: tcp/22, budget: [1GiB/1h],\n"
+		     "   reserve: 3GiB/7d}\n";
+	struct image image;
+
+	(void)state;
+	image = compile_good(text);
+	assert_true(image.four_eyes);
+	assert_int_equal(image.reserves[image_grant(&image, "g")].bytes, 0);
+	assert_int_equal(image.reserves[image_grant(&image, "h")].bytes, UINT64_C(3) << 30);
+	assert_int_equal(image.reserves[image_grant(&image, "h")].window_ns, 7 * NS_PER_DAY);
+	image_free(&image);
+	image = compile_good(HEAD);
+	assert_false(image.four_eyes);
+	image_free(&image);
+}
+
 /* ---- keys
  * --------------------------------------------------------------------------------------*/
 
@@ -569,6 +593,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
+		cmocka_unit_test(test_four_eyes_and_reserve),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_no_strangers_section),

@@ -278,6 +278,55 @@ static void test_looser_comes_first_and_long_lists_are_counted(void **state)
 	difference_free(&difference);
 }
 
+static void test_four_eyes_and_reserve(void **state)
+{
+	(void)state;
+	expect_both(BASE "four_eyes: true\n", BASE, "four_eyes true -> false",
+		    "four_eyes false -> true");
+	expect_both(BASE BILLING "}\n", BASE BILLING ", reserve: 1GiB/7d}\n",
+		    "grant billing: reserve none -> 1GiB/7d", "reserve 1GiB/7d -> none");
+	expect_both(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 2GiB/7d}\n",
+		    "reserve 1GiB/7d -> 2GiB/7d", "reserve 2GiB/7d -> 1GiB/7d");
+	expect_both(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 1GiB/1d}\n",
+		    "reserve 1GiB/7d -> 1GiB/24h", "reserve 1GiB/24h -> 1GiB/7d");
+	expect(BASE BILLING ", reserve: 1GiB/7d}\n", BASE BILLING ", reserve: 2GiB/30d}\n",
+	       CHANGE_CHANGED, "reserve 1GiB/7d -> 2GiB/30d");
+}
+
+static size_t moved(const char *before, const char *after)
+{
+	struct difference difference;
+	size_t count;
+
+	make(before, after, &difference);
+	count = difference.moved;
+	difference_free(&difference);
+	return count;
+}
+
+/* Whether what a name stands for is the same, however much may leave. */
+static void test_what_moves(void **state)
+{
+	(void)state;
+	assert_int_equal(moved(BASE BILLING "}\n", BASE BILLING "}\n"), 0);
+	assert_int_equal(moved(BASE BILLING "}\n",
+			       BASE BILLING ", hours: Mon 20:00-22:00, on_breach: sever}\n"),
+			 0);
+	assert_int_equal(moved(BASE BILLING "}\n", BASE), 1);
+	assert_int_equal(moved(BASE, BASE BILLING "}\n"), 1);
+	assert_int_equal(moved(BASE BILLING "}\n", BASE BILLING ", class: [x]}\n"), 1);
+	assert_int_equal(moved(BASE BILLING "}\n", BASE BILLING ", until: 2030-01-01}\n"), 1);
+	assert_int_equal(moved(HEAD "partners:\n  p: {addresses: [192.0.2.1, 192.0.2.2]}\n",
+			       HEAD "partners:\n  p: {addresses: [192.0.2.1]}\n"),
+			 1);
+	assert_int_equal(moved(HEAD "services:\n  s: {cgroup: [a, b]}\n",
+			       HEAD "services:\n  s: {cgroup: [a]}\n"),
+			 1);
+	assert_int_equal(moved(HEAD "services:\n  s: {cgroup: a, budget: [2MiB/1h]}\n",
+			       HEAD "services:\n  s: {cgroup: a, budget: [1MiB/1h]}\n"),
+			 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +343,8 @@ int main(void)
 		cmocka_unit_test(test_partners),
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_strangers_and_lifeline),
+		cmocka_unit_test(test_four_eyes_and_reserve),
+		cmocka_unit_test(test_what_moves),
 		cmocka_unit_test(test_looser_comes_first_and_long_lists_are_counted),
 	};
 

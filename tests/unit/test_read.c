@@ -18,6 +18,47 @@ static void test_the_shortest_policy(void **state)
 	policy_free(&policy);
 }
 
+static void test_four_eyes(void **state)
+{
+	struct policy policy;
+
+	(void)state;
+	read_good(HEAD, &policy);
+	assert_false(policy.four_eyes);
+	policy_free(&policy);
+	read_good(HEAD "four_eyes: true\n", &policy);
+	assert_true(policy.four_eyes);
+	policy_free(&policy);
+	read_good(HEAD "four_eyes: false\n", &policy);
+	assert_false(policy.four_eyes);
+	policy_free(&policy);
+}
+
+static void expect_reserve(const char *written, uint64_t bytes, uint64_t ns)
+{
+	struct policy policy;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 HEAD "services: {s: {cgroup: a}}\npartners: {p: {addresses: 192.0.2.1}}\n"
+		      "grants:\n  - {name: g, service: s, partner: p, serves: tcp/1, "
+		      "budget: [1MiB/1h]%s}\n",
+		 written);
+	read_good(text, &policy);
+	assert_int_equal(policy.grants[0].reserve.limit.bytes, bytes);
+	assert_int_equal(policy.grants[0].reserve.limit.window_ns, ns);
+	policy_free(&policy);
+}
+
+static void test_reserve(void **state)
+{
+	(void)state;
+	expect_reserve("", 0, 0);
+	expect_reserve(", reserve: 5GiB/7d", UINT64_C(5) << 30, 7 * NS_PER_DAY);
+	expect_reserve(", reserve: 5GiB / 7d", UINT64_C(5) << 30, 7 * NS_PER_DAY);
+	expect_reserve(", reserve: \"1B/1s\"", 1, NS_PER_SECOND);
+}
+
 static void test_strangers_left_out_are_denied(void **state)
 {
 	struct policy policy;
@@ -303,6 +344,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_shortest_policy),
+		cmocka_unit_test(test_four_eyes),
+		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_strangers_left_out_are_denied),
 		cmocka_unit_test(test_strangers_of_a_service),
 		cmocka_unit_test(test_a_service),

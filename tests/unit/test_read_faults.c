@@ -5,6 +5,7 @@
 #define P HEAD "partners:\n  p: "		      /* line 5, column 6 */
 #define S HEAD "services:\n  s: "		      /* likewise */
 #define B HEAD "services:\n  s: {cgroup: a, budget: " /* line 5, column 26 */
+#define R GRANT "serves: tcp/1, reserve: "	      /* line 7, column 77 */
 #define G GRANT					      /* line 7, column 53 */
 
 static const struct expected errors[] = {
@@ -90,6 +91,18 @@ static const struct expected errors[] = {
 	{"two windows of one span", B "[1GiB/1h, 2GiB/60m]}\n", 5, 36, "two windows of one span",
 	 NULL},
 	{"deny as a budget", B "deny}\n", 5, 26, "\"deny\" is no budget", NULL},
+	/* what one person alone may extend */
+	{"a reserve of 0", R "0B/1d}\n", 7, 77, "a reserve of 0", NULL},
+	{"a reserve of no span", R "1GiB}\n", 7, 77, "SIZE/SPAN", NULL},
+	{"a reserve in 0 s", R "1GiB/0s}\n", 7, 77, "a reserve of 0", NULL},
+	{"a reserve of two windows", R "[1GiB/1d, 2GiB/2d]}\n", 7, 77, "wrong type", NULL},
+	{"a reserve with many blanks", R "1GiB  /  1d}\n", 7, 77, "whole number and a unit", NULL},
+	{"a reserve without a budget", G "serves: tcp/1, reserve: 1GiB/1d}\n", 7, 77,
+	 "there is nothing to extend", NULL},
+	{"four eyes that are no yes or no", HEAD "four_eyes: yes\n", 4, 12,
+	 "\"yes\" is no value here: false or true", NULL},
+	{"four eyes in an included file", HEAD "include: m\n", 1001, 12,
+	 "belongs into the policy itself", "four_eyes: true\n"},
 	/* ports */
 	{"port 0", G "serves: tcp/0}\n", 7, 61, "a port is 1 to 65535", NULL},
 	{"port 70000", G "serves: [tcp/22, tcp/70000]}\n", 7, 70, "a port is 1 to 65535", NULL},

@@ -52,6 +52,7 @@ static void put_order(json_object *order, FILE *out)
 		state_of(order));
 	put_what(record, out);
 	put_some(out, ", by ", field_object(record, "by"), "text");
+	put_some(out, ", asked for by ", field_object(record, "asked_by"), "text");
 	put_some(out, ": ", record, "reason");
 	put_some(out, "; ", record, "why");
 }

@@ -217,8 +217,12 @@ static int tell_judgement(const struct arguments *arguments, const struct docume
 		tell_list(document, &judgement.next, ", by the new list");
 	fflush(stdout);
 	if (!judgement.is_accepted)
-		return command_refuse(arguments, "%s: refused: %s", arguments->item[1],
-				      judgement.why);
+		return command_refuse(
+			arguments, "%s: refused: %s%s", arguments->item[1], judgement.why,
+			document->kind == ORDER_EXTEND && judgement.current.principals == 1
+				? "; one is enough where the grant has a reserve "
+				  "with that much left"
+				: "");
 	printf("accepted: signed by %u principal%s, and it takes %u\n",
 	       judgement.current.principals, judgement.current.principals == 1 ? "" : "s",
 	       judgement.needed);

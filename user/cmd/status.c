@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/daemon/stand_in.h"
@@ -15,6 +16,27 @@
 #include "user/view/plan.h"
 
 enum { MOST_PARTNERS = 40 }; /* on the page for people; --json has them all */
+
+/* Local orders that wait for another login. */
+static void print_four_eyes(json_object *status)
+{
+	json_object *four_eyes = field_object(status, "four_eyes");
+	char when[32];
+
+	if (field_is(four_eyes, "is_required"))
+		puts("four eyes two logins for each local order that loosens");
+	for (size_t i = 0; i < field_count(four_eyes, "pending"); i++) {
+		json_object *pending = field_item(four_eyes, "pending", i);
+		_cleanup_free_ char *by = field_plain(pending, "by");
+		_cleanup_free_ char *reason = field_plain(pending, "reason");
+
+		printf("WAITS     for a second person until %s: %s\n",
+		       time_text(field_number(pending, "until"), when),
+		       field_text(pending, "command"));
+		printf("          asked for by %s%s%s\n", by ? by : "?",
+		       reason && *reason ? ": " : "", reason ? reason : "");
+	}
+}
 
 static void print_policy(json_object *status)
 {
@@ -287,9 +309,11 @@ static void print_page(const struct arguments *arguments, json_object *status, b
 	print_clock(status);
 	print_host(status);
 	print_in_force(status);
+	print_four_eyes(status);
 	print_all_cuts(status);
 	print_overrides(status, stdout);
 	print_plan_line(field_object(status, "plan"), stdout);
+	print_reserves(status, stdout);
 	print_assumed(status);
 	print_unsaved(status);
 	print_losses(status);

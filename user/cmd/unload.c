@@ -2,6 +2,7 @@
 /*
  * unload.c - `weir unload`: takes the guard off.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "user/base/cleanup.h"
@@ -37,15 +38,29 @@ static int tell_answer(const struct arguments *arguments, const char *answer)
 	return code;
 }
 
+/* It takes two people, and that takes a daemon. */
+static bool needs_daemon(const char *answer)
+{
+	json_object *object = json_tokener_parse(answer);
+	bool needs = field_number(object, "code") == CMD_NO_DAEMON;
+
+	json_object_put(object);
+	return needs;
+}
+
 /* Without a daemon, also when the pinned state is of another build and cannot be opened. */
 static int without_daemon(const struct arguments *arguments)
 {
 	_cleanup_free_ char *answer = NULL, *problem = NULL, *second = NULL;
 	int r = ask_pinned(arguments->instance, "{\"request\":\"unload\"}", &answer, &problem);
 
-	if (r == 0 && !guard_is_pinned(arguments->instance))
+	if (r == 0 && (needs_daemon(answer) || !guard_is_pinned(arguments->instance)))
 		return tell_answer(arguments, answer);
 	r = unload_any(arguments->instance, &second);
+	if (r == -ESRCH) {
+		command_refuse(arguments, "%s", second ? second : "no daemon answers");
+		return CMD_NO_DAEMON;
+	}
 	if (r < 0)
 		return command_refuse(arguments, "%s", second ? second : strerror(-r));
 	return CMD_DONE;

@@ -14,6 +14,7 @@
 #include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/policy_order.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
 
@@ -226,38 +227,24 @@ static int describe(struct apply_request *request, const struct image *image)
 	return boot_id(applied->trial_boot);
 }
 
-/* Whatever it changes, it may loosen: not without its line. */
-static int journal_policy(struct host *host, const char *kind, const struct image *image,
-			  uint64_t until_ns, const struct order_origin *origin, char **problem)
-{
-	char digest[DIGEST_TEXT];
-	struct journal_order order = {.kind = kind,
-				      .since_ns = host_wall(host),
-				      .until_ns = until_ns,
-				      .policy_name = image->name,
-				      .policy_digest = digest};
-
-	if (origin) {
-		order.body_sha256 = origin->id;
-		order.signature = origin->signature;
-		order.signature_count = origin->signature_count;
-	}
-	hex_format(image->head.digest, 32, digest);
-	return journaling_before(host, &order, problem);
-}
-
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
 			  const struct order_table *cuts, char **problem)
 {
 	const char *kind = request->confirm_ns ? "trial" : request->origin ? "base" : "apply";
-	uint64_t until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0;
-	int r = describe(request, image);
+	const struct policy_order order = {
+		.kind = request->is_rollback ? "rollback" : kind,
+		.image = image,
+		.sources = &request->applied.sources,
+		.until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0,
+		.origin = request->origin};
+	int r = policy_order_ask(host, &order, problem);
 
+	if (r == 0)
+		r = describe(request, image);
 	if (r == 0)
 		r = save_new(host, &request->applied, problem);
 	if (r == 0)
-		r = journal_policy(host, request->is_rollback ? "rollback" : kind, image, until_ns,
-				   request->origin, problem);
+		r = policy_order_journal(host, &order, problem);
 	if (r == 0)
 		r = switch_to(host, image, &request->applied, cuts, problem);
 	if (r < 0) {
@@ -321,13 +308,16 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
 {
+	const struct policy_order order = {.kind = "confirm", .image = &host->image};
 	int r;
 
 	if (!host->trial_until_ns)
 		return tell_problem(problem, -ENOENT, "no policy is on trial");
 	if (boot_now() >= host->trial_until_ns)
 		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
-	r = journal_policy(host, "confirm", &host->image, 0, NULL, problem);
+	r = policy_order_ask_to_stay(host, &order, problem);
+	if (r == 0)
+		r = policy_order_journal(host, &order, problem);
 	if (r < 0)
 		return r;
 	r = promote(host, trial_file);
@@ -343,6 +333,15 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 				    "the policy is confirmed, but not all of that is saved: %s",
 				    strerror(-r));
 	return 0;
+}
+
+static int journal_return(struct host *host, const char *kind, const struct image *image,
+			  const struct sources *sources, char **problem)
+{
+	const struct policy_order order = {.kind = kind, .image = image, .sources = sources};
+	int r = policy_order_ask(host, &order, problem);
+
+	return r < 0 ? r : policy_order_journal(host, &order, problem);
 }
 
 /* Puts a policy from the state directory into force; `file` NULL: the built-in default. `kind` of
@@ -369,7 +368,7 @@ static int return_to(struct host *host, const char *file, const char *kind, char
 	if (r == 0)
 		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
 	if (r == 0 && kind)
-		r = journal_policy(host, kind, &image, 0, NULL, problem);
+		r = journal_return(host, kind, &image, file ? &applied.sources : NULL, problem);
 	if (r == 0)
 		r = switch_to(host, &image, file ? &applied : NULL, &cuts, problem);
 	image_free(&image);

@@ -5,6 +5,7 @@
 #include "user/daemon/caller.h"
 
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 #include "user/base/file.h"
 
 enum { MOST_GROUPS = 1024 };
+
+#ifndef SO_PEERPIDFD /* linux/socket.h of 6.5 */
+#define SO_PEERPIDFD 77
+#endif
 
 /* From the local file alone: a directory service that hangs must not hold up a cut. */
 static void find_name(uid_t uid, char name[24])
@@ -66,13 +71,32 @@ static bool read_login(pid_t pid, uid_t *login)
 	return *login != (uid_t)-1;
 }
 
-static void describe(struct caller *caller)
+/*
+ * Whether the process with the peer's pid was the peer while its login uid was read: one that has
+ * ended leaves its pid to others. A kernel before 6.5 does not tell; there it is taken for granted,
+ * as the peer waits for its answer.
+ */
+static bool is_still_there(int fd)
+{
+	_cleanup_close_ int pidfd = -1;
+	socklen_t length = sizeof(pidfd);
+	struct pollfd ended = {.events = POLLIN};
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0)
+		return errno == ENOPROTOOPT;
+	ended.fd = pidfd;
+	return poll(&ended, 1, 0) == 0;
+}
+
+/* `fd`: its socket, or -1: it is this process. */
+static void describe(struct caller *caller, int fd)
 {
 	char user[36], login[36];
 
 	find_name(caller->uid, caller->user);
 	put_user(caller->uid, caller->user, user, sizeof(user));
-	caller->has_login = read_login(caller->pid, &caller->login);
+	caller->has_login =
+		read_login(caller->pid, &caller->login) && (fd < 0 || is_still_there(fd));
 	if (caller->has_login) {
 		find_name(caller->login, caller->login_user);
 		put_user(caller->login, caller->login_user, login, sizeof(login));
@@ -110,12 +134,12 @@ int caller_of_socket(int fd, const char *group, struct caller *caller)
 		return -errno;
 	*caller = (struct caller){.pid = peer.pid, .uid = peer.uid};
 	caller->is_allowed = peer.uid == 0 || is_in_group(fd, group, peer.gid);
-	describe(caller);
+	describe(caller, fd);
 	return 0;
 }
 
 void caller_of_self(struct caller *caller)
 {
 	*caller = (struct caller){.pid = getpid(), .uid = getuid(), .is_allowed = true};
-	describe(caller);
+	describe(caller, -1);
 }

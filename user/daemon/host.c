@@ -16,6 +16,8 @@
 #include "user/daemon/metering.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/recovering.h"
+#include "user/order/reserve.h"
 #include "user/policy/target.h"
 
 int tell_problem(char **problem, int error, const char *format, ...)
@@ -87,6 +89,7 @@ void host_close(struct host *host)
 {
 	metering_end(host->metering, false, 0);
 	plan_run_free(host->plan);
+	second_person_free(&host->second_person);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);
@@ -123,6 +126,8 @@ int host_take_image(struct host *host, struct image *image, const struct applied
 	}
 	if (applied && sources_digest(&applied->sources, texts) < 0)
 		return -ENOMEM;
+	if (memcmp(host->image.head.digest, image->head.digest, sizeof(image->head.digest)) != 0)
+		second_person_void(host);
 	names_free(&host->names);
 	image_free(&host->image);
 	host->image = *image;
@@ -201,6 +206,27 @@ int host_open_pinned(struct host *host, char **problem)
 
 /* ---- orders --------------------------------------------------------------------------------- */
 
+/* The disk alone knows which ids were used before, and what was drawn from reserves: what loosens
+ * is there before it is in the kernel. If that is lost, all counts as drawn. */
+static int read_saved(struct host *host)
+{
+	_cleanup_free_ char *path = host_path(host, "orders.json");
+	struct orders saved = {0};
+	int r = path ? orders_load(path, &saved) : -ENOMEM;
+
+	if (r == 0) {
+		if (host->orders.next == 0)
+			host->orders.next = saved.next;
+		r = reserve_copy(&saved, &host->orders);
+	} else if (r != -ENOMEM && (r != -ENOENT || orders_are_missing(host))) {
+		r = reserve_draw_all(&host->orders, host_wall(host));
+	} else if (r == -ENOENT) {
+		r = 0;
+	}
+	orders_free(&saved);
+	return r;
+}
+
 int host_refresh_orders(struct host *host)
 {
 	uint64_t active = guard_control(host->guard).active;
@@ -213,13 +239,10 @@ int host_refresh_orders(struct host *host)
 	r = guard_orders(host->guard, &item, &count);
 	if (r < 0)
 		return r;
-	if (host->orders.next == 0) { /* ids that were used before are known to the disk alone */
-		_cleanup_free_ char *path = host_path(host, "orders.json");
-		struct orders saved = {0};
-
-		if (path && orders_load(path, &saved) == 0)
-			host->orders.next = saved.next;
-		orders_free(&saved);
+	r = read_saved(host);
+	if (r < 0) {
+		free(item);
+		return r;
 	}
 	orders_take(&host->orders, item, count);
 	host->has_stale_stand_in = true;

@@ -19,6 +19,7 @@
 #include "user/daemon/journaling.h"
 #include "user/daemon/names.h"
 #include "user/daemon/namespaces.h"
+#include "user/daemon/second_person.h"
 #include "user/policy/host_config.h"
 #include "user/event/record.h"
 #include "user/event/sink.h"
@@ -29,8 +30,6 @@
 /* What an order returns when it is in force, but something of it failed: then `reply` is whole, and
  * `problem` says what. */
 #define DONE_IN_PART (-EREMOTEIO)
-
-struct caller;
 
 /* What status tells of one kind of orders that have versions (in_force.h). */
 struct in_force_note {
@@ -65,7 +64,9 @@ struct host {
 	bool has_unsaved_orders; /* a cut holds that is not on disk */
 
 	struct journaling journaling;
-	const struct caller *asker; /* whose request is being answered; NULL: nobody's */
+	const struct caller *asker;  /* whose request is being answered; NULL: nobody's */
+	struct json_object *request; /* that request */
+	struct second_person second_person;
 
 	struct sink sink;
 	uint64_t held_severed; /* scans that ended held connections */

@@ -63,6 +63,7 @@ struct journal_order {
 	uint64_t parts;		     /* of a probation: of WEIR_WHOLE */
 	const char *plan, *stage;    /* of a step of a plan */
 	const char *evidence;	     /* likewise: the reference that was given */
+	uint64_t drawn_bytes;	     /* of one person's: out of the grant's reserve */
 	const char *order;	     /* reopen: inside which one, as it was asked */
 	const struct journal_cut *cut;
 	size_t cut_count;
@@ -71,6 +72,7 @@ struct journal_order {
 	uint64_t ended;
 	const char *in_part;	 /* what of it failed */
 	bool is_found;		 /* in force without a line, until now */
+	uint64_t waits_until_ns; /* it was asked for, and waits for a second person: wall */
 	const char *body_sha256; /* NULL: a local order */
 	const struct journal_signature *signature;
 	size_t signature_count;

@@ -33,18 +33,24 @@ static void put_clipped(struct json_out *json, const char *key, const char *text
 	json_put_text(json, key, clipped);
 }
 
+static void put_caller(struct json_out *json, const struct caller *caller)
+{
+	json_put_text(json, "text", caller->by);
+	json_put_text(json, "user", caller->user);
+	json_put_uint(json, "uid", caller->uid);
+	if (!caller->has_login)
+		return;
+	json_put_text(json, "login", caller->login_user);
+	json_put_uint(json, "login_uid", caller->login);
+}
+
 static void put_by(struct json_out *json, const struct caller *asker, const char *by)
 {
 	json_open(json, "by", '{');
-	json_put_text(json, "text", by ? by : asker ? asker->by : "guard");
-	if (!by && asker) {
-		json_put_text(json, "user", asker->user);
-		json_put_uint(json, "uid", asker->uid);
-	}
-	if (!by && asker && asker->has_login) {
-		json_put_text(json, "login", asker->login_user);
-		json_put_uint(json, "login_uid", asker->login);
-	}
+	if (!by && asker)
+		put_caller(json, asker);
+	else
+		json_put_text(json, "text", by ? by : "guard");
 	json_close(json, '}');
 }
 
@@ -114,30 +120,54 @@ static void put_source(struct json_out *json, const struct journal_order *order)
 	json_close(json, ']');
 }
 
-static void put_result(struct json_out *json, const char *why, uint64_t failed)
+/* Under four eyes: whose request this one made whole. */
+static void put_first(struct json_out *json, const struct host *host)
 {
-	json_put_text(json, "result", failed ? "failed" : why ? "refused" : "accepted");
+	const struct first_person *first = &host->second_person.first;
+
+	if (!host->second_person.has_first)
+		return;
+	json_open(json, "asked_by", '{');
+	put_caller(json, &first->by);
+	put_some(json, "reason", first->reason);
+	put_number(json, "line", first->line);
+	json_close(json, '}');
+}
+
+static void put_result(struct json_out *json, const struct journal_order *order, const char *why,
+		       uint64_t failed)
+{
+	json_put_text(json, "result",
+		      failed		      ? "failed"
+		      : why		      ? "refused"
+		      : order->waits_until_ns ? "asked"
+					      : "accepted");
 	put_number(json, "of", failed);
 	if (why)
 		put_clipped(json, "why", why);
 }
 
-static void put_all(struct json_out *json, const struct caller *asker,
+static void put_all(struct json_out *json, const struct host *host,
 		    const struct journal_order *order, const char *why, uint64_t failed)
 {
+	bool is_refused = why || order->waits_until_ns;
+
 	json_open(json, NULL, '{');
 	json_put_text(json, "kind", order->kind);
 	put_some(json, "id", order->id);
-	put_result(json, why, failed);
-	put_targets(json, order, why != NULL);
+	put_result(json, order, why, failed);
+	put_number(json, "waits_until_ns", order->waits_until_ns);
+	put_targets(json, order, is_refused);
 	if (order->reason)
 		put_clipped(json, "reason", order->reason);
-	put_by(json, asker, order->by);
+	put_by(json, host->asker, order->by);
+	put_first(json, host);
 	put_number(json, "since_ns", order->since_ns);
 	put_number(json, "until_ns", order->until_ns);
 	if (order->grant && order->more_bytes) {
 		put_clipped(json, "grant", order->grant);
 		json_put_uint(json, "more_bytes", order->more_bytes);
+		put_number(json, "drawn_bytes", order->drawn_bytes);
 	}
 	put_number(json, "parts", order->parts);
 	put_some(json, "plan", order->plan);
@@ -165,7 +195,7 @@ char *journaling_record(const struct host *host, const struct journal_order *ord
 
 	if (!json.out)
 		return NULL;
-	put_all(&json, host->asker, order, why, failed);
+	put_all(&json, host, order, why, failed);
 	if (fclose(json.out) == 0)
 		return text;
 	free(text);

@@ -241,7 +241,9 @@ static int journal_reset(struct host *host, const struct reset_request *request,
 					    .reason = request->reason,
 					    .since_ns = host_wall(host)};
 
-	return journaling_before(host, &order, problem);
+	int r = second_person(host, &(struct second_ask){.order = &order}, problem);
+
+	return r < 0 ? r : journaling_before(host, &order, problem);
 }
 
 int metering_reset(struct host *host, struct metering *metering,

@@ -10,6 +10,7 @@
 
 #include "user/base/hex.h"
 #include "user/base/units.h"
+#include "user/daemon/drawing.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/touch.h"
@@ -248,6 +249,54 @@ static struct journal_order line_of(const struct host *host, const struct overri
 				      .more_bytes = request->more_bytes};
 }
 
+/* It has no number yet when it is only asked for. */
+static int ask_second(struct host *host, const struct journal_order *line, const char *note,
+		      char **problem)
+{
+	struct journal_order order = *line;
+	const struct second_ask ask = {.order = &order, .note = note};
+
+	order.id = NULL;
+	return second_person(host, &ask, problem);
+}
+
+/* Under four eyes. Within the reserve one login is enough; but who makes a second one draws nothing
+ * of it. */
+static int draw_or_ask(struct host *host, const struct journal_order *line,
+		       const struct drawing *drawing, bool *is_alone, char **problem)
+{
+	char *words;
+	int r;
+
+	*is_alone = drawing_fits(drawing) && host->asker && host->asker->has_login &&
+		    !second_person_is_there(host, &(struct second_ask){.order = line});
+	if (*is_alone)
+		return 0;
+	words = drawing_fits(drawing) ? NULL : drawing_words(drawing);
+	r = ask_second(host, line, words, problem);
+	free(words);
+	return r;
+}
+
+/* Whose word is enough for it, and what that takes out of the reserve. Without four eyes that is
+ * anybody's who may ask; what one person alone gave counts all the same. */
+static int answer_for(struct host *host, const struct override_request *request, uint64_t id,
+		      struct orders *orders, struct journal_order *line, char **problem)
+{
+	struct drawing drawing;
+	bool has_reserve = drawing_look(host, request, &drawing), is_alone = true;
+	int r = 0;
+
+	if (host->image.four_eyes && has_reserve)
+		r = draw_or_ask(host, line, &drawing, &is_alone, problem);
+	else if (!has_reserve)
+		r = ask_second(host, line, NULL, problem);
+	if (r < 0 || !has_reserve || !is_alone)
+		return r;
+	line->drawn_bytes = drawing.bytes;
+	return drawing_note(host, request, &drawing, id, orders, problem);
+}
+
 static int override_locked(struct host *host, const struct override_request *request,
 			   struct json_out *reply, char **problem)
 {
@@ -264,7 +313,9 @@ static int override_locked(struct host *host, const struct override_request *req
 		return r;
 	override_format(id, text, sizeof(text));
 	line = line_of(host, request, &request->target, text);
-	r = journaling_before(host, &line, problem);
+	r = answer_for(host, request, id, &orders, &line, problem);
+	if (r == 0)
+		r = journaling_before(host, &line, problem);
 	if (r == 0)
 		r = orders_loosen(host, &orders, problem);
 	if (r == 0 || r == DONE_IN_PART)
@@ -324,6 +375,8 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 	snprintf(done.target, sizeof(done.target), "%s", order->target);
 	loosens = order->kind == WEIR_ORDER_PROBATION;
 	if (loosens)
+		r = ask_second(host, &line, NULL, problem);
+	if (r == 0 && loosens)
 		r = journaling_before(host, &line, problem);
 	if (r < 0)
 		return r;

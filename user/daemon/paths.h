@@ -12,7 +12,8 @@
  *		previous.json	the one before it
  *		policies/	every one that was applied (store.h)
  *		trial.json	one that waits for `weir confirm`
- *		orders.json	cuts and exceptions; the same in orders.json.copy
+ *		orders.json	cuts and exceptions, extensions and pauses, what was drawn from
+ *				reserves; the same in orders.json.copy
  *		orders/		signed orders that were accepted (user/order/archive.h)
  *		base.order, signers.order, beat.order	those that are in force (in_force.h)
  *		meters		what was charged (meters_file.h)

@@ -400,11 +400,12 @@ static int take_approval(struct host *host, const char *by, char **problem)
 
 	if (asker && asker->has_login)
 		approval.login = asker->login;
-	if (plan_stage(run)->approvals > 1 && approval.login == UINT32_MAX)
+	if (plan_approvals(host, plan_stage(run)) > 1 && approval.login == UINT32_MAX)
 		return tell_problem(problem, -EPERM,
 				    "stage %s takes %u approvals, each of somebody who logged in: "
 				    "this caller did not",
-				    plan_stage(run)->name.text, plan_stage(run)->approvals);
+				    plan_stage(run)->name.text,
+				    plan_approvals(host, plan_stage(run)));
 	for (size_t i = 0; i < run->approvals; i++) {
 		if (run->approval[i].login == approval.login)
 			return tell_problem(problem, -EPERM,
@@ -430,7 +431,8 @@ static int reopen_stage(struct host *host, const char *by, struct json_out *repl
 {
 	const char *target[PLAN_MAX_TARGETS];
 	char reason[REASON_TEXT];
-	struct order_request reopen = {.target = target, .reason = reason, .by = by};
+	struct order_request reopen = {
+		.target = target, .reason = reason, .by = by, .is_approved = true};
 	int r;
 
 	reason_of(host->plan, host->plan->plan.reason.text, reason);
@@ -554,7 +556,7 @@ int host_plan_next(struct host *host, const struct plan_request *request, struct
 		return r;
 	approvals = run->approvals;
 	r = take_approval(host, request->by, problem);
-	if (r == 0 && run->approvals < plan_stage(run)->approvals) {
+	if (r == 0 && run->approvals < plan_approvals(host, plan_stage(run))) {
 		r = locked(host, journal_approval, problem);
 		if (r == 0)
 			r = keep(host);

@@ -103,6 +103,12 @@ static inline const struct plan_stage *plan_stage(const struct plan_run *run)
 	return &run->plan.stage[run->stage];
 }
 
+/* How many approvals a stage takes: under four eyes no less than two. */
+static inline uint32_t plan_approvals(const struct host *host, const struct plan_stage *stage)
+{
+	return host->image.four_eyes && stage->approvals < 2 ? 2 : stage->approvals;
+}
+
 /* "plan": null, or an object with its stages. */
 void plan_put(const struct host *host, const struct plan_run *run, struct json_out *reply);
 

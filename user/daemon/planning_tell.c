@@ -79,7 +79,7 @@ static void put_stage(const struct host *host, const struct plan_run *run, size_
 	for (size_t i = 0; i < stage->targets.count; i++)
 		json_put_text(reply, NULL, stage->targets.item[i].text);
 	json_close(reply, ']');
-	json_put_uint(reply, "approvals", stage->approvals);
+	json_put_uint(reply, "approvals", plan_approvals(host, stage));
 	json_put_bool(reply, "evidence", stage->needs_evidence);
 	json_put_uint(reply, "parts", stage->parts);
 	json_put_uint(reply, "watch_seconds", stage->watch_ns / NS_PER_SECOND);

@@ -14,6 +14,7 @@
 #include "user/base/file.h"
 #include "user/base/units.h"
 #include "user/daemon/store.h"
+#include "user/order/reserve.h"
 
 enum { KEPT_ASIDE = 3, PART_SECONDS = 60 };
 
@@ -201,7 +202,8 @@ bool applied_is_missing(const struct host *host)
 
 /* ---- the orders ----------------------------------------------------------------------------- */
 
-/* Nobody knows what was cut: everything is, but for the lifeline, until somebody lets it back. No
+/* Nobody knows what was cut: everything is, but for the lifeline, until somebody lets it back. Nor
+ * what was drawn from reserves: nothing is left of them. No
  * id that was used before is above the time in seconds. */
 static int cut_all(struct host *host)
 {
@@ -212,9 +214,11 @@ static int cut_all(struct host *host)
 		.since_ns = wall_now(),
 	};
 	uint64_t id;
+	int r;
 
 	host->orders = (struct orders){.next = text.since_ns / NS_PER_SECOND};
-	return orders_add_cut(&host->orders, &text, &id);
+	r = reserve_draw_all(&host->orders, text.since_ns);
+	return r < 0 ? r : orders_add_cut(&host->orders, &text, &id);
 }
 
 /* They are written before any meter is. */

@@ -5,8 +5,8 @@
  *
  *	applied.json	its first line, or else applied.digest, says which of the kept policies it
  *			was (store.h); without either: FILE of `weir run --policy`, or no start
- *	orders.json	orders.json.copy; without either: everything is cut, for nobody knows
- *			what was
+ *	orders.json	orders.json.copy; without either: everything is cut and every reserve
+ *			used up, for nobody knows what was
  *	meters		latches, or else latches.copy, and the rest is assumed (restoring.h)
  */
 #ifndef WEIR_RECOVERING_H

@@ -317,6 +317,42 @@ static int plan(struct reopening *work, struct weir_cut_entry *entry, size_t *cu
 	return r;
 }
 
+/* What it would let back, as it is now: a cut that was ordered anew meanwhile has another id, and
+ * what was severed anew another time. malloc'd. */
+static char *about(const struct reopening *work)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	for (size_t i = 0; out && i < work->done_count; i++) {
+		const struct journal_cut *done = &work->done[i];
+		const struct latch *latch =
+			strcmp(done->how, "latch") == 0
+				? latches_find(&work->latches, strtoull(done->id + 1, NULL, 16))
+				: NULL;
+
+		fprintf(out, "%s %s %s %" PRIu64 "\n", done->id, done->how, done->target,
+			latch ? latch->severed_ns : 0);
+	}
+	if (out && fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static int ask_second(struct reopening *work, const struct journal_order *order, char **problem)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (work->request->is_approved)
+		return 0;
+	text = about(work);
+	return text ? second_person(work->host, &(struct second_ask){.order = order, .about = text},
+				    problem)
+		    : -ENOMEM;
+}
+
 static int journal_reopening(struct reopening *work, char **problem)
 {
 	const struct order_request *request = work->request;
@@ -329,7 +365,9 @@ static int journal_reopening(struct reopening *work, char **problem)
 					    .cut = work->done,
 					    .cut_count = work->done_count};
 
-	return work->done_count ? journaling_before(work->host, &order, problem) : 0;
+	int r = work->done_count ? ask_second(work, &order, problem) : 0;
+
+	return r < 0 || !work->done_count ? r : journaling_before(work->host, &order, problem);
 }
 
 /* How many there were. */

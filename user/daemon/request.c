@@ -86,7 +86,9 @@ static int run_request(struct call *call, const struct request *request)
 
 	call->host->journaling.line = 0;
 	r = request->run(call);
-	if (request->flags & IS_ORDER && r < 0 && r != -EPROTO && r != DONE_IN_PART)
+	second_person_end(call->host, r == 0 || r == DONE_IN_PART);
+	if (request->flags & IS_ORDER && r < 0 && r != -EPROTO && r != DONE_IN_PART &&
+	    r != WAITS_FOR_SECOND)
 		journaling_refused_request(call->host, request->name, call->request,
 					   call->problem ? call->problem : strerror(-r));
 	return r;
@@ -188,8 +190,10 @@ char *request_answer(struct host *host, const struct caller *asker, const char *
 	if (!call.request)
 		return request_refusal(CODE_USAGE, "the request is not a JSON object");
 	host->asker = asker;
+	host->request = call.request;
 	text = answer(&call);
 	host->asker = NULL;
+	host->request = NULL;
 	json_object_put(call.request);
 	free(call.problem);
 	free(call.details);

@@ -269,11 +269,17 @@ int answer_meters_reset(struct call *call)
  * come off also when the disk takes no line of it: of what loosens this alone does not wait. */
 int answer_unload(struct call *call)
 {
+	const struct journal_order order = {.kind = "unload"};
 	struct record_field field[] = {{"by", call->by, 0}};
 	int r, written;
 
+	r = second_person(call->host,
+			  &(struct second_ask){.order = &order, .waits_for_no_disk = true},
+			  &call->problem);
+	if (r < 0)
+		return r;
 	request_try_metering(call);
-	written = journaling_after(call->host, &(struct journal_order){.kind = "unload"}, 1);
+	written = journaling_after(call->host, &order, 1);
 	r = guard_take_off(call->host->guard, &call->problem);
 	if (r < 0)
 		return r;

@@ -32,16 +32,28 @@ static void note_signers(struct taking *taking, const struct judgement *judgemen
 	}
 }
 
+/* All but a second principal: that is for the reserve to say. */
+static void judge_alone(struct taking *taking, struct judge_by *by, struct judgement *judgement)
+{
+	if (judgement->is_accepted || taking->is_known || taking->document.kind != ORDER_EXTEND)
+		return;
+	snprintf(taking->why_two, sizeof(taking->why_two), "%s", judgement->why);
+	by->needed = 1;
+	judge_document(&taking->document, by, judgement);
+	taking->is_alone = judgement->is_accepted;
+}
+
 static int judge(struct taking *taking, const struct trust *trust, struct judgement *judgement)
 {
 	struct host *host = taking->host;
-	const struct judge_by by = {.signers = trust->signers,
-				    .revoked = &trust->revoked,
-				    .version = taking->version,
-				    .now_ns = host_wall(host),
-				    .clock_is_trusted = !guard_control(host->guard).hours_closed};
+	struct judge_by by = {.signers = trust->signers,
+			      .revoked = &trust->revoked,
+			      .version = taking->version,
+			      .now_ns = host_wall(host),
+			      .clock_is_trusted = !guard_control(host->guard).hours_closed};
 
 	judge_document(&taking->document, &by, judgement);
+	judge_alone(taking, &by, judgement);
 	taking->is_accepted = judgement->is_accepted;
 	note_signers(taking, judgement);
 	/* It was accepted once: its time, or that of a key, may be over since. */

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "user/base/cleanup.h"
+#include "user/daemon/drawing.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/overriding.h"
 #include "user/order/archive.h"
@@ -42,6 +44,30 @@ static struct override_request request_of(const struct taking *taking,
 		.origin = origin};
 }
 
+static int refuse_alone(const struct taking *taking, const char *why)
+{
+	return tell_problem(taking->problem, -EPERM, "order %.12s is refused: %s%s%s",
+			    taking->document.id, taking->why_two, why ? "; " : "", why ? why : "");
+}
+
+/* One principal's: what is left of the reserve decides. *drawn_bytes: what it takes. */
+static int draw(const struct taking *taking, const struct override_request *request, uint64_t id,
+		struct orders *orders, uint64_t *drawn_bytes)
+{
+	_cleanup_free_ char *words = NULL;
+	struct drawing drawing;
+
+	if (!drawing_look(taking->host, request, &drawing))
+		return refuse_alone(taking, NULL);
+	if (reserve_has(&taking->host->orders, request->origin->body))
+		return refuse_alone(taking, "alone it was carried out before");
+	words = drawing_words(&drawing);
+	if (!drawing_fits(&drawing))
+		return refuse_alone(taking, words);
+	*drawn_bytes = drawing.bytes;
+	return drawing_note(taking->host, request, &drawing, id, orders, taking->problem);
+}
+
 static int carry_out(struct taking *taking)
 {
 	const struct document *document = &taking->document;
@@ -58,6 +84,8 @@ static int carry_out(struct taking *taking)
 
 	if (r == 0)
 		r = override_add(taking->host, &request, &orders, &id, &matched, taking->problem);
+	if (r == 0 && taking->is_alone)
+		r = draw(taking, &request, id, &orders, &line.drawn_bytes);
 	if (r < 0)
 		return r;
 	override_format(id, text, sizeof(text));

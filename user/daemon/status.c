@@ -11,6 +11,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/drawing.h"
 #include "user/daemon/in_force.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
@@ -126,6 +127,7 @@ static int put_orders(struct host *host, struct json_out *reply, const struct la
 	json_close(reply, ']');
 	put_overrides(host, reply);
 	plan_put(host, host->plan, reply);
+	drawing_put(host, reply);
 	return 0;
 }
 
@@ -260,6 +262,7 @@ static int put_all(struct host *host, struct json_out *reply, const struct total
 		json_put_null(reply, "privileges");
 	namespaces_put(host, reply);
 	in_force_put(host, reply);
+	second_person_put(host, reply);
 	r = put_hooks(host, reply);
 	if (r == 0)
 		r = put_orders(host, reply, &totals->latches);

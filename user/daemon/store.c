@@ -12,6 +12,7 @@
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
+#include "user/daemon/latches.h"
 #include "user/policy/difference.h"
 
 static const char directory_name[] = STORE_DIRECTORY;
@@ -337,4 +338,57 @@ int store_compare(const struct host *host, const struct policy_choice *before,
 	policy_free(&old);
 	policy_free(&new);
 	return r;
+}
+
+/* Something is cut, or severed, by a name of the policy. */
+static bool has_cuts(const struct host *host)
+{
+	struct latches latches = {0};
+	bool has = latches_read(host, &latches) < 0 || latches.count > 0;
+
+	for (size_t i = 0; i < host->orders.count && !has; i++)
+		has = order_is_cut(&host->orders.item[i]);
+	latches_free(&latches);
+	return has;
+}
+
+/* What is not surely tighter, is looser; and so is what may be let out of a cut. */
+static bool is_looser(const struct host *host, const struct policy *before,
+		      const struct policy *after)
+{
+	struct difference difference = {0};
+	bool is_tighter = difference_make(before, after, &difference) == 0 &&
+			  difference.of[CHANGE_LOOSER] == 0 && difference.of[CHANGE_CHANGED] == 0 &&
+			  !(difference.moved && has_cuts(host));
+
+	difference_free(&difference);
+	return !is_tighter;
+}
+
+bool store_loosens(const struct host *host, const struct policy_choice *after)
+{
+	const struct policy_choice in_force = {0};
+	struct policy old = {0}, new = {0};
+	_cleanup_free_ char *problem = NULL, *other = NULL;
+	bool loosens = !after || choose(host, &in_force, &old, &problem) < 0 ||
+		       choose(host, after, &new, &other) < 0 || is_looser(host, &old, &new);
+
+	policy_free(&old);
+	policy_free(&new);
+	return loosens;
+}
+
+bool store_trial_loosens(const struct host *host, bool *is_under_four_eyes)
+{
+	const struct policy_choice in_force = {0}, applied = {.is_previous = true};
+	struct policy old = {0}, new = {0};
+	_cleanup_free_ char *problem = NULL, *other = NULL;
+	bool has_old = choose(host, &applied, &old, &problem) == 0;
+	bool loosens = !has_old || choose(host, &in_force, &new, &other) < 0 ||
+		       is_looser(host, &old, &new);
+
+	*is_under_four_eyes = has_old && old.four_eyes;
+	policy_free(&old);
+	policy_free(&new);
+	return loosens;
 }

@@ -33,6 +33,15 @@ struct policy_choice {
 	bool is_previous;
 };
 
+/*
+ * Whether another policy in the place of the one in force may let more leave: by what the texts
+ * say, and also when they cannot be read. `after` NULL: it is the default, which blocks nothing.
+ */
+bool store_loosens(const struct host *host, const struct policy_choice *after);
+/* The same of a policy on trial that stays, in the place of the one it would go back to.
+ * *is_under_four_eyes: that one has `four_eyes: true`. */
+bool store_trial_loosens(const struct host *host, bool *is_under_four_eyes);
+
 int store_compare(const struct host *host, const struct policy_choice *before,
 		  const struct policy_choice *after, struct json_out *reply, char **problem);
 

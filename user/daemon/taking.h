@@ -19,7 +19,11 @@ struct taking {
 	char by[sizeof(((struct weir_order *)0)->by)];
 	struct journal_signature signature[DOCUMENT_MAX_SIGNATURES]; /* those that count */
 	size_t signatures;
-	bool is_known;	  /* it was accepted once */
+	bool is_known; /* it was accepted once */
+	/* One principal has signed an extension: it is carried out if the grant's reserve has that
+	 * much left, and else refused, since it takes two. */
+	bool is_alone;
+	char why_two[200];
 	bool is_accepted; /* with the signatures that it has now, by those who count now */
 	uint64_t version; /* in force of this kind; 0: none is */
 	struct json_out *reply;

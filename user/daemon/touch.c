@@ -76,34 +76,52 @@ int partners_touched(const struct image *image, const struct weir_cut_entry *ord
 	return 0;
 }
 
-/* Whether the partner has the grant in a service where the target means it. */
-static bool partner_meets(const struct image *image, uint32_t partner, uint32_t grant,
-			  const struct weir_cut_entry *target)
+static bool rules_have(const struct image *image, struct weir_span rules, uint32_t grant)
 {
-	static const uint8_t no_peer[16];
-	struct weir_answer answer = {.partner = partner, .grant = grant};
-
-	for (uint32_t i = 0; i < image->head.services; i++) {
-		struct weir_span rules = image_rules_of(image, i, image->partners[partner].profile);
-
-		answer.service = i;
-		if (!image_entry_covers(image, target, no_peer, &answer))
-			continue;
-		for (uint32_t j = rules.first; j < rules.first + rules.count; j++) {
-			if (image->rules[j].grant == grant)
-				return true;
-		}
+	for (uint32_t i = rules.first; i < rules.first + rules.count; i++) {
+		if (image->rules[i].grant == grant)
+			return true;
 	}
 	return false;
 }
 
+/* The services where the target means the partner, and it has the grant; no more than `most`. */
+static uint64_t partner_accounts(const struct image *image, uint32_t partner, uint32_t grant,
+				 const struct weir_cut_entry *target, uint64_t most)
+{
+	static const uint8_t no_peer[16];
+	struct weir_answer answer = {.partner = partner, .grant = grant};
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < image->head.services && count < most; i++) {
+		struct weir_span rules = image_rules_of(image, i, image->partners[partner].profile);
+
+		answer.service = i;
+		count += image_entry_covers(image, target, no_peer, &answer) &&
+			 rules_have(image, rules, grant);
+	}
+	return count;
+}
+
+static uint64_t accounts(const struct image *image, uint32_t grant,
+			 const struct weir_cut_entry *target, uint64_t most)
+{
+	uint64_t count = 0;
+
+	if (target->target == WEIR_TARGET_PARTNER)
+		return partner_accounts(image, target->index, grant, target, most);
+	for (uint32_t i = 1; i < image->head.partners && count < most; i++)
+		count += partner_accounts(image, i, grant, target, most - count);
+	return count;
+}
+
+uint64_t grant_accounts(const struct image *image, uint32_t grant,
+			const struct weir_cut_entry *target)
+{
+	return accounts(image, grant, target, UINT64_MAX);
+}
+
 bool grant_meets(const struct image *image, uint32_t grant, const struct weir_cut_entry *target)
 {
-	if (target->target == WEIR_TARGET_PARTNER)
-		return partner_meets(image, target->index, grant, target);
-	for (uint32_t i = 1; i < image->head.partners; i++) {
-		if (partner_meets(image, i, grant, target))
-			return true;
-	}
-	return false;
+	return accounts(image, grant, target, 1) > 0;
 }

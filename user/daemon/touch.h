@@ -16,6 +16,11 @@ bool partner_is_touched(const struct image *image, const struct weir_cut_entry *
  */
 int partners_touched(const struct image *image, const struct weir_cut_entry *order, bool *touched);
 
+/* How many pairs of a service and a partner that the target means have the grant: each has a meter
+ * of its own. */
+uint64_t grant_accounts(const struct image *image, uint32_t grant,
+			const struct weir_cut_entry *target);
+
 /* Whether the grant lets something pass that the target, of partners or of a class, means. */
 bool grant_meets(const struct image *image, uint32_t grant, const struct weir_cut_entry *target);
 

@@ -3,7 +3,10 @@
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
  * where "body" stands only with what came from a signed order, and "kind", "grant" and
- * "more_bytes", or "parts" of a probation, only with an override,
+ * "more_bytes", or "parts" of a probation, only with an override; behind the orders, when there are
+ * some, what was drawn from reserves:
+ * "draws":[{"order":4,"bytes":...,"since_ns":...,"until_ns":...,"grant":"..."}]
+ * with a "body" as well,
  * {"sha256":"..."}
  * (sealed.h). "PATH.copy" holds the same, so that one damaged file loses no cut.
  */
@@ -12,12 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
 #include "user/base/json_in.h"
 #include "user/base/json_out.h"
 #include "user/base/sealed.h"
-#include "user/order/orders.h"
+#include "user/order/reserve.h"
 
 enum { LONGEST_FILE = 16 << 20, FILE_DEPTH = 4 };
 
@@ -26,6 +30,36 @@ static char *copy_of(const char *path)
 	char *copy;
 
 	return asprintf(&copy, "%s.copy", path) < 0 ? NULL : copy;
+}
+
+static void put_body(struct json_out *json, const uint8_t body[32])
+{
+	char text[HEX_TEXT(32)];
+
+	json_put_text(json, "body", hex_format(body, 32, text));
+}
+
+static void put_draws(struct json_out *json, const struct orders *orders)
+{
+	static const uint8_t none[32];
+
+	if (!orders->draw_count)
+		return;
+	json_open(json, "draws", '[');
+	for (size_t i = 0; i < orders->draw_count; i++) {
+		const struct draw *draw = &orders->draw[i];
+
+		json_open(json, NULL, '{');
+		json_put_uint(json, "order", draw->order);
+		json_put_uint(json, "bytes", draw->bytes);
+		json_put_uint(json, "since_ns", draw->since_ns);
+		json_put_uint(json, "until_ns", draw->until_ns);
+		json_put_text(json, "grant", draw->grant);
+		if (memcmp(draw->body, none, sizeof(none)) != 0)
+			put_body(json, draw->body);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
 }
 
 static void put_orders(FILE *out, const struct orders *orders)
@@ -46,12 +80,8 @@ static void put_orders(FILE *out, const struct orders *orders)
 		json_put_text(&json, "target", order->target);
 		json_put_text(&json, "reason", order->reason);
 		json_put_text(&json, "by", order->by);
-		if (order_is_signed(order)) {
-			char body[HEX_TEXT(sizeof(order->body))];
-
-			hex_format(order->body, sizeof(order->body), body);
-			json_put_text(&json, "body", body);
-		}
+		if (order_is_signed(order))
+			put_body(&json, order->body);
 		if (order_is_override(order)) {
 			json_put_uint(&json, "kind", order->kind);
 			json_put_text(&json, "grant", order->grant);
@@ -62,6 +92,7 @@ static void put_orders(FILE *out, const struct orders *orders)
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
+	put_draws(&json, orders);
 	json_close(&json, '}');
 	fputc('\n', out);
 }
@@ -153,6 +184,49 @@ static int read_order(json_object *object, struct weir_order *order)
 	return 0;
 }
 
+static int read_draw(json_object *object, struct draw *draw)
+{
+	__u64 order, bytes, since_ns, until_ns;
+
+	if (!json_object_is_type(object, json_type_object) ||
+	    read_number(object, "order", &order) < 0 || read_number(object, "bytes", &bytes) < 0 ||
+	    read_number(object, "since_ns", &since_ns) < 0 ||
+	    read_number(object, "until_ns", &until_ns) < 0 ||
+	    read_text(object, "grant", draw->grant, sizeof(draw->grant)) < 0 ||
+	    read_body(object, draw->body) < 0)
+		return -EBADMSG;
+	draw->order = order;
+	draw->bytes = bytes;
+	draw->since_ns = since_ns;
+	draw->until_ns = until_ns;
+	return 0;
+}
+
+/* Not there: nothing was drawn, or the file is of a build without reserves. */
+static int read_draws(json_object *root, struct orders *orders)
+{
+	json_object *list;
+	size_t count;
+	int r = 0;
+
+	if (!json_object_object_get_ex(root, "draws", &list))
+		return 0;
+	if (!json_object_is_type(list, json_type_array))
+		return -EBADMSG;
+	count = json_object_array_length(list);
+	if (count > RESERVE_MOST_DRAWS + 1)
+		return -EBADMSG;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct draw *draw = ARRAY_ADD(orders->draw, orders->draw_count);
+
+		if (!draw)
+			return -ENOMEM;
+		r = read_draw(json_object_array_get_idx(list, i), draw);
+		orders->draw_count++;
+	}
+	return r;
+}
+
 static int read_orders(json_object *root, struct orders *orders)
 {
 	_cleanup_free_ struct weir_order *item = NULL;
@@ -175,6 +249,10 @@ static int read_orders(json_object *root, struct orders *orders)
 			return -EBADMSG;
 	}
 	*orders = (struct orders){.next = next};
+	if (read_draws(root, orders) < 0) {
+		orders_free(orders);
+		return -EBADMSG;
+	}
 	orders_take(orders, TAKE_PTR(item), count);
 	return 0;
 }

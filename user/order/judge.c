@@ -187,7 +187,7 @@ void judge_document(const struct document *document, const struct judge_by *by,
 {
 	bool is_signers = document->kind == ORDER_SIGNERS;
 
-	*judgement = (struct judgement){.needed = kind_principals(document->kind)};
+	*judgement = (struct judgement){.needed = by->needed ?: kind_principals(document->kind)};
 	judge_list(document, by->signers, by, &judgement->current);
 	if (is_signers)
 		judge_list(document, &document->signers, by, &judgement->next);

@@ -24,6 +24,8 @@ struct judge_by {
 	 * be lost when it is needed; every other kind is refused.
 	 */
 	bool clock_is_trusted;
+	/* So many principals are enough; 0: as many as the kind takes. */
+	unsigned int needed;
 	/* Of what is in force of the order's kind; 0: nothing yet. A base or a beat has to be above
 	 * it, signers to be the next. Other kinds have no version. */
 	uint64_t version;

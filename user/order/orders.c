@@ -11,10 +11,12 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/text.h"
+#include "user/order/reserve.h"
 
 void orders_free(struct orders *orders)
 {
 	free(orders->item);
+	free(orders->draw);
 	*orders = (struct orders){0};
 }
 
@@ -111,7 +113,10 @@ int orders_copy(const struct orders *orders, struct orders *copy)
 	if (orders->count)
 		memcpy(item, orders->item, orders->count * sizeof(*item));
 	*copy = (struct orders){.item = item, .count = orders->count, .next = orders->next};
-	return 0;
+	if (reserve_copy(orders, copy) == 0)
+		return 0;
+	orders_free(copy);
+	return -ENOMEM;
 }
 
 /* Control characters would tear the lines in which the text is shown. */

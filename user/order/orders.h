@@ -18,16 +18,21 @@
 
 #include "bpf/abi.h"
 
+struct draw;
+
 struct orders {
 	struct weir_order *item; /* in rising order of id */
 	size_t count;
+	struct draw *draw; /* reserve.h; in the order in which they were made */
+	size_t draw_count;
 	uint64_t next;	 /* id of the next order; ids are not used twice */
 	bool is_of_copy; /* orders_load(): the file itself was damaged, or not there */
 };
 
 void orders_free(struct orders *orders);
 
-/* Takes over a list (malloc'd), sorts it. Exceptions without their cut are dropped. */
+/* Takes over a list (malloc'd), sorts it. Exceptions without their cut are dropped. The draws stay.
+ */
 void orders_take(struct orders *orders, struct weir_order *item, size_t count);
 int orders_copy(const struct orders *orders, struct orders *copy);
 

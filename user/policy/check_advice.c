@@ -40,6 +40,21 @@ static void advise_days(struct check *check)
 		advise_day(check, &policy->grants[i].budget);
 }
 
+/* The longest window then gives what it says, and the reserve once more for each of its spans. */
+static void advise_reserves(struct check *check)
+{
+	for (size_t i = 0; i < check->policy->grant_count; i++) {
+		const struct grant *grant = &check->policy->grants[i];
+		const struct budget *budget = &grant->budget;
+
+		if (grant->reserve.limit.bytes && budget->count &&
+		    grant->reserve.limit.window_ns < budget->window[budget->count - 1].window_ns)
+			faults_add(check->faults, SEVERITY_WARNING, grant->reserve.at,
+				   "the reserve comes back before the longest window of the budget "
+				   "is over");
+	}
+}
+
 static bool covers(const struct endpoint *endpoint, enum weir_direction direction, uint8_t protocol,
 		   uint16_t port)
 {
@@ -116,6 +131,7 @@ void check_advice(struct check *check)
 	size_t i, k;
 
 	advise_days(check);
+	advise_reserves(check);
 	advise_lifeline(check);
 	for (i = 0; i < policy->grant_count; i++)
 		for (k = 0; k < policy->grants[i].endpoints.count; k++)

@@ -64,6 +64,7 @@ int image_compile(const struct policy *policy, uint64_t now_wall_ns, struct imag
 	};
 
 	made.head.mode = policy->mode;
+	made.four_eyes = policy->four_eyes;
 	memcpy(made.head.digest, policy->digest, sizeof(made.head.digest));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		int r = parts[i](&c);

@@ -91,6 +91,7 @@ static void set_grants(struct compile *c)
 		to->mode = from->mode;
 		set_classes(c, &from->classes, to->classes);
 		compile_limits(&from->budget, &to->budget);
+		c->image->reserves[i + 1] = from->reserve.limit;
 	}
 }
 
@@ -184,7 +185,8 @@ int compile_records(struct compile *c)
 	image->services = calloc(image->head.services, sizeof(*image->services));
 	image->partners = calloc(image->head.partners, sizeof(*image->partners));
 	image->grants = calloc(image->head.grants, sizeof(*image->grants));
-	if (!image->services || !image->partners || !image->grants)
+	image->reserves = calloc(image->head.grants, sizeof(*image->reserves));
+	if (!image->services || !image->partners || !image->grants || !image->reserves)
 		return -ENOMEM;
 	set_services(c);
 	set_partners(c);

@@ -85,6 +85,7 @@ static int comparison_close(struct walk *walk, struct comparison *comparison, co
 {
 	int r = fclose(comparison->words.out) == 0 ? 0 : -ENOMEM;
 
+	walk->difference->moved += comparison->moves;
 	if (r == 0 && comparison->has_words)
 		r = add_line(walk, direction_of(comparison->relation), "%s%s%s: %s", kind,
 			     *name ? " " : "", name, comparison->words.text);
@@ -179,6 +180,7 @@ static int tell_added(struct walk *walk, const struct kind *kind, size_t i, stru
 		r = is_renamed(walk, kind, old, i);
 	if (r < 0)
 		return r;
+	walk->difference->moved++;
 	if (r > 0) {
 		gone->is_named[old] = true;
 		return add_line(walk, CHANGE_LOOSER, "%s %s has the name %s now: %s start afresh",
@@ -195,12 +197,14 @@ static int tell_removed(struct walk *walk, const struct kind *kind, struct gone 
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < kind->count(before); i++) {
-		if (gone->words[i] && !gone->is_named[i])
-			r = add_line(walk,
-				     kind->only_adds(walk, walk->after, before, i) ? CHANGE_TIGHTER
-										   : CHANGE_CHANGED,
-				     "%s %s is removed: %s", kind->name, kind->name_of(before, i),
-				     gone->words[i]);
+		if (!gone->words[i] || gone->is_named[i])
+			continue;
+		walk->difference->moved++;
+		r = add_line(walk,
+			     kind->only_adds(walk, walk->after, before, i) ? CHANGE_TIGHTER
+									   : CHANGE_CHANGED,
+			     "%s %s is removed: %s", kind->name, kind->name_of(before, i),
+			     gone->words[i]);
 	}
 	return r;
 }
@@ -266,6 +270,11 @@ static int walk_policy(struct walk *walk)
 			       "mode %s -> %s%s", mode_name(old->mode), mode_name(new->mode),
 			       new->mode == WEIR_OBSERVE ? ": nothing is refused but what is cut"
 							 : "");
+	if (old->four_eyes != new->four_eyes)
+		comparison_say(&comparison, old->four_eyes ? MORE : LESS,
+			       "four_eyes %s: one person alone %s loosen by local orders",
+			       old->four_eyes ? "true -> false" : "false -> true",
+			       old->four_eyes ? "may" : "may not");
 	if (!same_text(old->zone, new->zone))
 		comparison_say(&comparison, UNLIKE, "zone %s -> %s",
 			       old->zone ? old->zone : "the host's",

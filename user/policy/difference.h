@@ -25,6 +25,9 @@ struct difference {
 	struct difference_line *line; /* looser ones first, then tighter, then changed */
 	size_t count;
 	size_t of[CHANGES]; /* all, also those without a line */
+	/* So many change what a name stands for: then also what an order by that name covers, and
+	 * what is tighter may let out of a cut. */
+	size_t moved;
 	size_t unlisted;
 };
 

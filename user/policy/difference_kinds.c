@@ -145,10 +145,32 @@ static void compare_reach(struct comparison *comparison, const char *what,
 
 	if (relation == SAME)
 		return;
+	comparison->moves = true;
 	comparison_say(comparison, relation, "%s ", what);
 	say_selectors(old, comparison->words.out);
 	fputs(" -> ", comparison->words.out);
 	say_selectors(new, comparison->words.out);
+}
+
+/* One window as a budget has it; without one nothing fits. */
+static struct budget as_budget(const struct reserve *reserve)
+{
+	return reserve->limit.bytes ? (struct budget){.window = {reserve->limit}, .count = 1}
+				    : (struct budget){.is_deny = true};
+}
+
+static void compare_reserves(struct comparison *comparison, const struct reserve *old,
+			     const struct reserve *new)
+{
+	const struct budget before = as_budget(old), after = as_budget(new);
+	enum relation relation = compare_budgets(&before, &after);
+
+	if (relation == SAME)
+		return;
+	comparison_say(comparison, relation, "reserve ");
+	say_reserve(old, comparison->words.out);
+	fputs(" -> ", comparison->words.out);
+	say_reserve(new, comparison->words.out);
 }
 
 static void compare_times(struct comparison *comparison, const struct grant *old,
@@ -172,6 +194,7 @@ static void compare_days(struct comparison *comparison, const struct validity *o
 
 	if (relation == SAME)
 		return;
+	comparison->moves = true;
 	comparison_say(comparison, relation, "valid ");
 	say_validity(old, comparison->words.out);
 	fputs(" -> ", comparison->words.out);
@@ -183,6 +206,7 @@ static void compare_classes(struct comparison *comparison, const struct names *o
 {
 	if (names_are_equal(old, new))
 		return;
+	comparison->moves = true;
 	comparison_say(comparison, UNLIKE, "class ");
 	say_names(old, comparison->words.out);
 	fputs(" -> ", comparison->words.out);
@@ -198,18 +222,21 @@ static int compare_grants(struct walk *walk, struct comparison *comparison, size
 	compare_reach(comparison, "service", &old->services, &new->services);
 	compare_reach(comparison, "partner", &old->partners, &new->partners);
 	if (relation != SAME) {
+		comparison->moves = true;
 		comparison_say(comparison, relation, "ports ");
 		say_endpoints(&old->endpoints, comparison->words.out);
 		fputs(" -> ", comparison->words.out);
 		say_endpoints(&new->endpoints, comparison->words.out);
 	}
 	compare_budget_of(comparison, "budget", &old->budget, &new->budget);
+	compare_reserves(comparison, &old->reserve, &new->reserve);
 	compare_times(comparison, old, new);
 	compare_days(comparison, &old->validity, &new->validity);
 	relation = compare_breach(old->on_breach, new->on_breach);
 	if (relation != SAME)
 		comparison_say(comparison, relation, "on_breach %s -> %s",
 			       breach_name(old->on_breach), breach_name(new->on_breach));
+	comparison->moves |= old->mode != new->mode;
 	if (old->mode != new->mode)
 		comparison_say(comparison, UNLIKE, "mode %s -> %s%s", mode_name(old->mode),
 			       mode_name(new->mode),
@@ -254,6 +281,7 @@ static int compare_services(struct walk *walk, struct comparison *comparison, si
 			     *new = &walk->after->services[after];
 
 	if (!names_are_equal(&old->cgroups, &new->cgroups)) {
+		comparison->moves = true;
 		comparison_say(comparison, UNLIKE, "cgroup ");
 		say_names(&old->cgroups, comparison->words.out);
 		fputs(" -> ", comparison->words.out);
@@ -299,6 +327,7 @@ static void say_moved(struct walk *walk, struct comparison *comparison, const ch
 {
 	if (!moved->count)
 		return;
+	comparison->moves = true;
 	if (!addresses_only_add(walk, name, moved))
 		relation = UNLIKE;
 	comparison_say(comparison, relation, "%zu prefix%s %s (", moved->count,

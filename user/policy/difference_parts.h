@@ -25,6 +25,7 @@ struct comparison {
 	struct words words;
 	enum relation relation;
 	bool has_words;
+	bool moves; /* another traffic goes by its name */
 };
 
 struct walk {
@@ -45,6 +46,7 @@ void say_budget(const struct budget *budget, FILE *out);     /* 2GiB/1h, 12GiB/2
 void say_endpoints(const struct endpoints *list, FILE *out); /* serves tcp/22, calls udp/53 */
 void say_selectors(const struct selectors *list, FILE *out); /* sftp, class:hospital, any */
 void say_names(const struct names *list, FILE *out);
+void say_reserve(const struct reserve *reserve, FILE *out); /* 5GiB/7d; none */
 void say_hours(const struct hours_list *list, const char *zone, FILE *out);
 void say_prefixes(const struct prefixes *list, FILE *out); /* a few, and how many more */
 void say_prefix(const struct prefix *prefix, FILE *out);

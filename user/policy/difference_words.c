@@ -199,6 +199,18 @@ static void say_classes(const struct names *classes, FILE *out)
 	say_names(classes, out);
 }
 
+void say_reserve(const struct reserve *reserve, FILE *out)
+{
+	char bytes[BYTES_TEXT], span[SPAN_TEXT];
+
+	bytes_format(reserve->limit.bytes, bytes, sizeof(bytes));
+	span_format(reserve->limit.window_ns, span, sizeof(span));
+	if (reserve->limit.bytes)
+		fprintf(out, "%s/%s", bytes, span);
+	else
+		fputs("none", out);
+}
+
 static void say_grant(const void *item, FILE *out)
 {
 	const struct grant *grant = item;
@@ -210,6 +222,10 @@ static void say_grant(const void *item, FILE *out)
 	say_endpoints(&grant->endpoints, out);
 	fputs("; budget ", out);
 	say_budget(&grant->budget, out);
+	if (grant->reserve.limit.bytes) {
+		fputs("; reserve ", out);
+		say_reserve(&grant->reserve, out);
+	}
 	if (grant->hours.count) {
 		fputs("; hours ", out);
 		say_hours(&grant->hours, grant->zone.text, out);

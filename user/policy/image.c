@@ -16,6 +16,7 @@ void image_free(struct image *image)
 	free(image->services);
 	free(image->partners);
 	free(image->grants);
+	free(image->reserves);
 	free(image->rules);
 	free(image->hours);
 	free(image->lifeline_rules);

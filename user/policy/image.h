@@ -40,6 +40,10 @@ struct image {
 	struct weir_policy_head head;
 	char *name; /* of the policy */
 
+	/* What user space alone goes by. */
+	bool four_eyes;
+	struct weir_limit *reserves; /* parallel to the grants; bytes 0: none */
+
 	struct weir_service *services; /* head.services */
 	struct weir_partner *partners; /* head.partners */
 	struct weir_grant *grants;     /* head.grants */

@@ -90,6 +90,12 @@ struct budget {
 	struct position at;
 };
 
+/* What one person alone may let pass more of a grant, in any span of this length. */
+struct reserve {
+	struct weir_limit limit; /* bytes 0: none, every extension takes two */
+	struct position at;
+};
+
 /* proto/PORT, proto/FIRST-LAST, proto/NUMBER, icmp */
 struct endpoint {
 	enum weir_direction direction;
@@ -166,6 +172,7 @@ struct grant {
 	struct selectors services, partners;
 	struct endpoints endpoints;
 	struct budget budget;
+	struct reserve reserve;
 	struct hours_list hours;
 	struct name zone; /* text NULL: the host's */
 	struct validity validity;
@@ -187,7 +194,8 @@ struct lifeline {
 struct policy {
 	char *name;
 	enum weir_mode mode;
-	char *zone; /* NULL: the host's */
+	char *zone;	/* NULL: the host's */
+	bool four_eyes; /* a local order that loosens takes two people */
 	struct lifeline *lifelines;
 	size_t lifeline_count;
 	struct service *services;

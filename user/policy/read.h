@@ -59,6 +59,7 @@ void read_name(struct reader *reader, const struct node *value, void *field);	  
 void read_line(struct reader *reader, const struct node *value, void *field);	   /* struct name */
 void read_classes(struct reader *reader, const struct node *value, void *field); /* struct names */
 void read_info(struct reader *reader, const struct node *value, void *field); /* struct partner */
+void read_flag(struct reader *reader, const struct node *value, void *field); /* bool */
 void read_mode(struct reader *reader, const struct node *value, void *field); /* enum weir_mode */
 void read_breach(struct reader *reader, const struct node *value,
 		 void *field); /* enum weir_breach */
@@ -70,7 +71,8 @@ void read_selectors(struct reader *reader, const struct node *value, void *field
 void read_windows(struct reader *reader, const struct node *value, void *field); /* a list alone */
 void read_budget(struct reader *reader, const struct node *value, void *field);	 /* or none */
 void read_stranger_budget(struct reader *reader, const struct node *value,
-			  void *field); /* or deny */
+			  void *field);						 /* or deny */
+void read_reserve(struct reader *reader, const struct node *value, void *field); /* one window */
 
 /* read_endpoint.c: struct endpoints */
 void read_serves(struct reader *reader, const struct node *value, void *field);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* read_budget.c - budgets: up to three windows, `none`, or `deny`. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "user/base/units.h"
@@ -28,28 +29,37 @@ static void tell_window(struct reader *reader, const struct node *node, const ch
 	}
 }
 
+/* False after a fault. */
+static bool read_limit(struct reader *reader, const struct node *node, const char *text,
+		       struct weir_limit *limit)
+{
+	uint64_t bytes, ns;
+	int r = window_parse(text, &bytes, &ns);
+
+	if (r < 0) {
+		tell_window(reader, node, text, r);
+		return false;
+	}
+	*limit = (struct weir_limit){bytes, ns};
+	return true;
+}
+
 static void read_window(struct reader *reader, const struct node *node, void *field)
 {
 	const char *text = read_text(reader, node);
 	struct budget *budget = field;
-	uint64_t bytes, ns;
+	struct weir_limit limit;
 	size_t at;
-	int r;
 
-	if (!text)
+	if (!text || !read_limit(reader, node, text, &limit))
 		return;
-	r = window_parse(text, &bytes, &ns);
-	if (r < 0) {
-		tell_window(reader, node, text, r);
-		return;
-	}
-	if (bytes == 0 || ns == 0) {
+	if (limit.bytes == 0 || limit.window_ns == 0) {
 		read_fault(reader, node, "\"%.60s\": a budget of 0", text);
 		return;
 	}
-	for (at = 0; at < budget->count && budget->window[at].window_ns < ns; at++)
+	for (at = 0; at < budget->count && budget->window[at].window_ns < limit.window_ns; at++)
 		;
-	if (at < budget->count && budget->window[at].window_ns == ns) {
+	if (at < budget->count && budget->window[at].window_ns == limit.window_ns) {
 		read_fault(reader, node, "\"%.60s\": two windows of one span", text);
 		return;
 	}
@@ -59,7 +69,7 @@ static void read_window(struct reader *reader, const struct node *node, void *fi
 	}
 	memmove(&budget->window[at + 1], &budget->window[at],
 		(budget->count - at) * sizeof(budget->window[0]));
-	budget->window[at] = (struct weir_limit){bytes, ns};
+	budget->window[at] = limit;
 	budget->count++;
 }
 
@@ -116,4 +126,34 @@ void read_stranger_budget(struct reader *reader, const struct node *value, void 
 			(struct budget){.is_deny = true, .at = node_position(reader->tree, value)};
 	else
 		read_budget(reader, value, field);
+}
+
+/* Written as a window, also with a blank on each side of the slash. */
+static bool without_blanks(const char *text, char plain[64])
+{
+	const char *slash = strchr(text, '/');
+	size_t before = slash ? (size_t)(slash - text) : 0;
+
+	if (!slash || strlen(text) >= 64)
+		return false;
+	if (before && text[before - 1] == ' ')
+		before--;
+	slash += slash[1] == ' ' ? 2 : 1;
+	snprintf(plain, 64, "%.*s/%s", (int)before, text, slash);
+	return true;
+}
+
+void read_reserve(struct reader *reader, const struct node *value, void *field)
+{
+	const char *text = read_text(reader, value);
+	struct reserve reserve = {.at = node_position(reader->tree, value)};
+	char plain[64];
+
+	if (!text ||
+	    !read_limit(reader, value, without_blanks(text, plain) ? plain : text, &reserve.limit))
+		return;
+	if (reserve.limit.bytes == 0 || reserve.limit.window_ns == 0)
+		read_fault(reader, value, "\"%.60s\": a reserve of 0", text);
+	else
+		*(struct reserve *)field = reserve;
 }

@@ -163,6 +163,7 @@ static const struct key grant_keys[] = {
 	{"calls", read_calls, offsetof(struct grant, endpoints), OPTIONAL},
 	{"calls_back", read_calls_back, offsetof(struct grant, endpoints), OPTIONAL},
 	{"budget", read_budget, offsetof(struct grant, budget), REQUIRED},
+	{"reserve", read_reserve, offsetof(struct grant, reserve), OPTIONAL},
 	{"hours", read_hours, offsetof(struct grant, hours), OPTIONAL},
 	{"zone", read_zone, offsetof(struct grant, zone), OPTIONAL},
 	{"from", read_from, offsetof(struct grant, validity), OPTIONAL},
@@ -193,6 +194,9 @@ static void read_grant(struct reader *reader, const struct node *value, void *fi
 	grant->validity.until_ns = UINT64_MAX;
 	read_keys(reader, value, grant_keys, LENGTH(grant_keys), grant, "a grant");
 	check_validity(reader, &grant->validity);
+	if (grant->reserve.limit.bytes && grant->budget.is_none)
+		faults_add(reader->faults, SEVERITY_ERROR, grant->reserve.at,
+			   "a reserve without a budget: there is nothing to extend");
 	if (grant->endpoints.count == 0 && reader->faults->errors == errors &&
 	    !reader->tree->is_partial)
 		read_fault(reader, value,
@@ -289,6 +293,7 @@ static const struct key policy_keys[] = {
 	{"name", read_name_text, offsetof(struct policy, name), REQUIRED},
 	{"mode", read_mode, offsetof(struct policy, mode), REQUIRED},
 	{"zone", read_zone_text, offsetof(struct policy, zone), OPTIONAL},
+	{"four_eyes", read_flag, offsetof(struct policy, four_eyes), OPTIONAL},
 	{"include", read_include, 0, OPTIONAL},
 	{"lifeline", read_lifelines, 0, OPTIONAL},
 	{"services", read_services, 0, OPTIONAL},
@@ -298,11 +303,12 @@ static const struct key policy_keys[] = {
 };
 
 static const struct key included_keys[] = {
-	{"partners", read_partners, 0, OPTIONAL},  {"grants", read_grants, 0, OPTIONAL},
-	{"weir", read_misplaced, 0, OPTIONAL},	   {"name", read_misplaced, 0, OPTIONAL},
-	{"mode", read_misplaced, 0, OPTIONAL},	   {"zone", read_misplaced, 0, OPTIONAL},
-	{"include", read_misplaced, 0, OPTIONAL},  {"lifeline", read_misplaced, 0, OPTIONAL},
-	{"services", read_misplaced, 0, OPTIONAL}, {"strangers", read_misplaced, 0, OPTIONAL},
+	{"partners", read_partners, 0, OPTIONAL},   {"grants", read_grants, 0, OPTIONAL},
+	{"weir", read_misplaced, 0, OPTIONAL},	    {"name", read_misplaced, 0, OPTIONAL},
+	{"mode", read_misplaced, 0, OPTIONAL},	    {"zone", read_misplaced, 0, OPTIONAL},
+	{"include", read_misplaced, 0, OPTIONAL},   {"lifeline", read_misplaced, 0, OPTIONAL},
+	{"services", read_misplaced, 0, OPTIONAL},  {"strangers", read_misplaced, 0, OPTIONAL},
+	{"four_eyes", read_misplaced, 0, OPTIONAL},
 };
 
 void read_top(struct reader *reader, const struct node *root, bool is_included)

@@ -207,6 +207,15 @@ void read_info(struct reader *reader, const struct node *value, void *field)
 	}
 }
 
+void read_flag(struct reader *reader, const struct node *value, void *field)
+{
+	static const char *const words[] = {"false", "true"};
+	int word = read_word(reader, value, words, 2, "value here");
+
+	if (word >= 0)
+		*(bool *)field = word;
+}
+
 void read_mode(struct reader *reader, const struct node *value, void *field)
 {
 	static const char *const words[] = {[WEIR_ENFORCE] = "enforce", [WEIR_OBSERVE] = "observe"};

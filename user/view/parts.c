@@ -227,6 +227,37 @@ void print_overrides(json_object *answer, FILE *out)
 		print_override(field_item(answer, "overrides", i), out);
 }
 
+static void print_draw(json_object *draw, FILE *out)
+{
+	char bytes[BYTES_TEXT], when[32];
+
+	if (field_number(draw, "bytes") == UINT64_MAX)
+		snprintf(bytes, sizeof(bytes), "all of it");
+	else
+		bytes_format(field_number(draw, "bytes"), bytes, sizeof(bytes));
+	fprintf(out, "          %s by %s%s, until %s\n", bytes,
+		field_text(draw, "id")[0] ? field_text(draw, "id") : "what is not known any more",
+		field_text(draw, "id")[0] && field_is(draw, "is_over") ? ", which is over" : "",
+		time_text(field_number(draw, "until"), when));
+}
+
+void print_reserves(json_object *answer, FILE *out)
+{
+	for (size_t i = 0; i < field_count(answer, "reserves"); i++) {
+		json_object *reserve = field_item(answer, "reserves", i);
+		char size[BYTES_TEXT], span[SPAN_TEXT], left[BYTES_TEXT];
+
+		bytes_format(field_number(reserve, "bytes"), size, sizeof(size));
+		span_format(field_number(reserve, "span_seconds") * NS_PER_SECOND, span,
+			    sizeof(span));
+		bytes_format(field_number(reserve, "left_bytes"), left, sizeof(left));
+		fprintf(out, "reserve   of grant %s: %s of %s in %s left; drawn are\n",
+			field_text(reserve, "grant"), left, size, span);
+		for (size_t j = 0; j < field_count(reserve, "draws"); j++)
+			print_draw(field_item(reserve, "draws", j), out);
+	}
+}
+
 /* ---- budgets -------------------------------------------------------------------------------- */
 
 static void print_window(json_object *budget, json_object *window, uint64_t now, FILE *out)
