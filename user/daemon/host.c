@@ -15,6 +15,7 @@
 #include "user/base/units.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/paths.h"
+#include "user/policy/addition.h"
 #include "user/policy/target.h"
 
 int tell_problem(char **problem, int error, const char *format, ...)
@@ -280,8 +281,12 @@ static int resolve_override(const struct weir_order *order, struct weir_override
 	struct resolving *resolving = data;
 	struct weir_cut_entry grant = {.index = WEIR_ANY};
 	char text[sizeof("grant:") + sizeof(order->grant)];
-	int r = target_resolve(resolving->image, order->target, &override->at, NULL);
+	int r;
 
+	if (order->kind == WEIR_ORDER_PARTNER_ADD)
+		r = addition_resolve(resolving->image, order, override, NULL);
+	else
+		r = target_resolve(resolving->image, order->target, &override->at, NULL);
 	snprintf(text, sizeof(text), "grant:%s", order->grant);
 	if (r == 0 && order->kind == WEIR_ORDER_EXTEND)
 		r = target_resolve(resolving->image, text, &grant, NULL);
@@ -309,8 +314,8 @@ int host_compile_orders(const struct host *host, const struct image *image,
 					     &table->override_count);
 	if (r == -E2BIG)
 		return tell_problem(problem, r,
-				    "more than %d cuts and exceptions, or %d extensions "
-				    "and pauses",
+				    "more than %d cuts and exceptions, or %d extensions, "
+				    "pauses and additions",
 				    WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
 	if (r < 0 && r != -ENOENT)
 		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));

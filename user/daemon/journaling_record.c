@@ -139,6 +139,8 @@ static void put_all(struct json_out *json, const struct caller *asker,
 		put_clipped(json, "grant", order->grant);
 		json_put_uint(json, "more_bytes", order->more_bytes);
 	}
+	if (order->prefix)
+		put_clipped(json, "prefix", order->prefix);
 	if (order->order)
 		put_clipped(json, "order", order->order);
 	put_cuts(json, order);

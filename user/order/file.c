@@ -2,8 +2,8 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
- * where "body" stands only with what came from a signed order, and "kind", "grant" and "more_bytes"
- * only with an override,
+ * where "body" stands only with what came from a signed order, "kind", "grant" and "more_bytes"
+ * only with an override, and "prefix" only with an addition,
  * {"sha256":"..."}
  * The second is over the first and its end of line. A file of one line is from before there were
  * two. "PATH.copy" holds the same, so that one damaged file loses no cut.
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/hex.h"
@@ -43,6 +44,19 @@ static char *copy_of(const char *path)
 	return asprintf(&copy, "%s.copy", path) < 0 ? NULL : copy;
 }
 
+static void put_override(struct json_out *json, const struct weir_order *order)
+{
+	char prefix[PREFIX_TEXT];
+
+	json_put_uint(json, "kind", order->kind);
+	json_put_text(json, "grant", order->grant);
+	json_put_uint(json, "more_bytes", order->more_bytes);
+	if (order->kind != WEIR_ORDER_PARTNER_ADD)
+		return;
+	prefix_format(order->address, order->prefix_bits, prefix, sizeof(prefix));
+	json_put_text(json, "prefix", prefix);
+}
+
 static void put_orders(FILE *out, const struct orders *orders)
 {
 	struct json_out json = {.out = out};
@@ -67,11 +81,8 @@ static void put_orders(FILE *out, const struct orders *orders)
 			hex_format(order->body, sizeof(order->body), body);
 			json_put_text(&json, "body", body);
 		}
-		if (order_is_override(order)) {
-			json_put_uint(&json, "kind", order->kind);
-			json_put_text(&json, "grant", order->grant);
-			json_put_uint(&json, "more_bytes", order->more_bytes);
-		}
+		if (order_is_override(order))
+			put_override(&json, order);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
@@ -138,6 +149,16 @@ static int read_body(json_object *object, uint8_t body[32])
 	return 0;
 }
 
+static int read_prefix(json_object *object, struct weir_order *order)
+{
+	char prefix[PREFIX_TEXT];
+
+	if (read_text(object, "prefix", prefix, sizeof(prefix)) < 0 ||
+	    prefix_parse(prefix, order->address, &order->prefix_bits) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 /* Not there: a cut, or an exception to one. */
 static int read_override(json_object *object, struct weir_order *order)
 {
@@ -146,12 +167,12 @@ static int read_override(json_object *object, struct weir_order *order)
 	if (!json_object_object_get_ex(object, "kind", NULL))
 		return 0;
 	if (read_number(object, "kind", &kind) < 0 || order->parent || !order->until_ns ||
-	    (kind != WEIR_ORDER_EXTEND && kind != WEIR_ORDER_PAUSE) ||
+	    kind < WEIR_ORDER_EXTEND || kind > WEIR_ORDER_PARTNER_ADD ||
 	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||
 	    read_number(object, "more_bytes", &order->more_bytes) < 0)
 		return -EBADMSG;
 	order->kind = kind;
-	return 0;
+	return kind == WEIR_ORDER_PARTNER_ADD ? read_prefix(object, order) : 0;
 }
 
 static int read_order(json_object *object, struct weir_order *order)

@@ -178,26 +178,38 @@ void print_cuts(json_object *answer, FILE *out)
 	}
 }
 
-void print_override(json_object *override, FILE *out)
+/* What it does, without its end. */
+static void print_effect(json_object *override, FILE *out)
 {
-	bool is_pause = strcmp(field_text(override, "kind"), "pause") == 0;
-	char more[BYTES_TEXT], when[32];
+	const char *kind = field_text(override, "kind"), *id = field_text(override, "id");
+	const char *target = field_text(override, "target");
+	char more[BYTES_TEXT];
 
 	bytes_format(field_number(override, "more_bytes"), more, sizeof(more));
-	fprintf(out, "%-9s %s ", is_pause ? "PAUSED" : "extended", field_text(override, "id"));
-	if (is_pause)
-		fprintf(out, "%s: nothing is refused but what is cut",
-			field_text(override, "target"));
+	if (strcmp(kind, "pause") == 0)
+		fprintf(out, "PAUSED    %s %s: nothing is refused but what is cut", id, target);
+	else if (strcmp(kind, "partner-add") == 0)
+		fprintf(out, "added     %s %s counts as %s", id, field_text(override, "prefix"),
+			target);
 	else
-		fprintf(out, "grant %s lets pass %s more to %s", field_text(override, "grant"),
-			more, field_text(override, "target"));
+		fprintf(out, "extended  %s grant %s lets pass %s more to %s", id,
+			field_text(override, "grant"), more, target);
+}
+
+void print_override(json_object *override, FILE *out)
+{
+	const char *why = field_text(override, "why_void");
+	char when[32];
+
+	print_effect(override, out);
 	fprintf(out, " until %s by ", time_text(field_number(override, "until"), when));
 	print_plain(override, "by", out);
 	fputs(": ", out);
 	print_plain(override, "reason", out);
 	fputc('\n', out);
 	if (!field_is(override, "has_object"))
-		fputs("          it gives nothing: the policy does not have it\n", out);
+		fprintf(out, "          it gives nothing: %s\n",
+			why[0] ? why : "the policy does not have it");
 	if (!field_is(override, "counts"))
 		fputs("          it does not count: its time is over, or the clock is in doubt\n",
 		      out);
