@@ -398,6 +398,43 @@ class SignedAdd(PartnerCase):
         self.assertIn("takes a new order", self.take_order(path, 1))
         self.assertEqual(self.get(port), 0)
 
+    def test_a_signed_cut_holds_against_a_local_one(self):
+        """One person at the host takes no address out of what two have to let back."""
+        port = self.pour("portal")
+
+        def cut_and_back(target, *back):
+            path, cut = self.signing.order("cut", target, by=("alice",))
+            self.take_order(path)
+            if back:
+                self.take_order(self.signing.order("reopen", *back, "--cut", cut, by=("alice", "bob"))[0])
+            return lambda: self.take_order(self.signing.order("reopen", "--cut", cut, by=("alice", "bob"))[0])
+        for words in (("strangers",), ("all", "partner:" + NORD), ("addr:203.0.113.128/25", "class:hospital")):
+            with self.subTest(" ".join(words)):
+                reopen = cut_and_back(*words)
+                done = self.guard.weir("partner", "add", NORD, self.home, "--for", "1h", "--reason", "x")
+                self.assertEqual((done.returncode, "a signed cut of " + words[0] in done.stderr), (1, True), done.stderr)
+                self.assertEqual(self.get(port), 0)
+                self.take_order(self.addition("alice", "bob")[0])
+                self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
+                self.guard.must("order", "end", self.guard.status()["overrides"][0]["id"], "--reason", "enough")
+                reopen()
+                name = self.add()
+                self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
+                reopen = cut_and_back(*words)
+                self.assertEqual(self.get(port), 0, "a cut that came later")
+                self.assertRegex(self.guard.must("status").stdout, r"it gives nothing: c\d+, a signed cut of %s, holds it" % words[0])
+                reopen()
+                self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
+                self.guard.must("order", "end", name, "--reason", "enough")
+        reopen = cut_and_back("strangers@service:batch")
+        self.assertEqual(self.guard.weir("partner", "add", NORD, self.home, "--for", "1h", "--reason", "x").returncode, 1)
+        reopen()
+        for target in ("partner:" + NORD, "all", "service:portal"):
+            reopen = cut_and_back(target)
+            self.guard.must("order", "end", self.add(), "--reason", "it stays cut")
+            self.assertEqual(self.get(port), 0)
+            reopen()
+
     def test_what_cannot_be_is_refused_too(self):
         for told, options in (("too much", {"prefix": "10.0.0.0/8"}), ("overlaps", {"prefix": "198.51.100.16/29"}),
                               ("lifeline", {"prefix": "192.0.2.0/28"}), ("own address", {"prefix": HUB[4]}),

@@ -66,6 +66,26 @@ static int check_others(const struct orders *orders, const struct addition_reque
 			    request->prefix, text, (uint64_t)other->id, other->target);
 }
 
+static int check_signed_cuts(const struct host *host, const struct orders *orders,
+			     const struct addition_request *request, const uint8_t address[16],
+			     uint8_t bits, char **problem)
+{
+	struct weir_order order = {.kind = WEIR_ORDER_PARTNER_ADD, .prefix_bits = bits};
+	const struct weir_order *cut;
+
+	snprintf(order.target, sizeof(order.target), "%s", request->target);
+	memcpy(order.address, address, sizeof(order.address));
+	if (request->body)
+		memcpy(order.body, request->body, sizeof(order.body));
+	cut = addition_held_by(&host->image, orders, &order);
+	if (!cut)
+		return 0;
+	return tell_problem(problem, -EPERM,
+			    "%s is held by c%" PRIu64
+			    ", a signed cut of %s: it takes a signed order",
+			    request->prefix, (uint64_t)cut->id, cut->target);
+}
+
 static int read_prefix(const char *prefix, uint8_t address[16], uint8_t *bits, char **problem)
 {
 	int r = prefix_parse(prefix, address, bits);
@@ -99,7 +119,54 @@ int addition_may_be(const struct host *host, const struct orders *orders,
 		    : addition_check_prefix(address, *bits, problem);
 	if (r == 0)
 		r = check_own(address, *bits, request->prefix, problem);
-	return r < 0 ? r : check_others(orders, request, address, *bits, problem);
+	if (r == 0)
+		r = check_others(orders, request, address, *bits, problem);
+	return r < 0 ? r : check_signed_cuts(host, orders, request, address, *bits, problem);
+}
+
+/* ---- signed cuts ---------------------------------------------------------------------------- */
+
+static bool covers_some(const struct image *image, const struct weir_order *cut,
+			const struct weir_cut_entry *prefix, struct weir_cut_entry *entry)
+{
+	return order_is_signed(cut) && target_resolve(image, cut->target, entry, NULL) == 0 &&
+	       cover_of(image, entry, prefix) != COVER_NONE;
+}
+
+/* Whether an exception lets something back of the partner by a name of its. */
+static bool lets_back(const struct image *image, const struct weir_order *exception,
+		      uint32_t partner)
+{
+	const struct weir_cut_entry of = {
+		.target = WEIR_TARGET_PARTNER, .service = WEIR_ANY, .index = partner};
+	struct weir_cut_entry entry;
+
+	return target_resolve(image, exception->target, &entry, NULL) == 0 &&
+	       (entry.target == WEIR_TARGET_PARTNER || entry.target == WEIR_TARGET_CLASS ||
+		entry.target == WEIR_TARGET_GRANT) &&
+	       cover_of(image, &entry, &of) != COVER_NONE;
+}
+
+const struct weir_order *addition_held_by(const struct image *image, const struct orders *orders,
+					  const struct weir_order *addition)
+{
+	struct weir_override override;
+	struct weir_cut_entry entry;
+
+	if (order_is_signed(addition) || addition_resolve(image, addition, &override, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i], *cut = order;
+
+		if (order->parent)
+			cut = orders_find(orders, order->parent);
+		if (!cut || !order_is_cut(cut) || !covers_some(image, cut, &override.at, &entry))
+			continue;
+		if (order->parent ? lets_back(image, order, override.at.index)
+				  : entry.target == WEIR_TARGET_STRANGERS)
+			return cut;
+	}
+	return NULL;
 }
 
 /* ---- whose an address is -------------------------------------------------------------------- */
@@ -110,7 +177,8 @@ static bool counts(const struct host *host, const struct weir_order *order,
 {
 	return order->kind == WEIR_ORDER_PARTNER_ADD && !guard_control(host->guard).hours_closed &&
 	       order->until_ns > host_wall(host) &&
-	       addition_resolve(&host->image, order, override, NULL) == 0;
+	       addition_resolve(&host->image, order, override, NULL) == 0 &&
+	       !addition_held_by(&host->image, &host->orders, order);
 }
 
 const struct weir_order *addition_of(const struct host *host, const uint8_t address[16],

@@ -20,6 +20,7 @@ struct addition_request {
 	uint64_t for_ns;
 	/* What the target is; NULL: this policy does not have it, and a later one may. */
 	const struct weir_cut_entry *partner;
+	const uint8_t *body; /* of the signed order that it comes from; NULL: a local one */
 };
 
 /* Reads the prefix. 0; -EINVAL, -EEXIST with `problem`; -errno: the host's own addresses cannot be
@@ -27,6 +28,14 @@ struct addition_request {
 int addition_may_be(const struct host *host, const struct orders *orders,
 		    const struct addition_request *request, uint8_t address[16], uint8_t *bits,
 		    char **problem);
+
+/*
+ * The signed cut that a local addition would take its addresses out of, as it takes them out of the
+ * strangers, or into what the cut has let back of the partner; NULL: none. That takes two people:
+ * while the cut is in force the addition gives nothing.
+ */
+const struct weir_order *addition_held_by(const struct image *image, const struct orders *orders,
+					  const struct weir_order *addition);
 
 /* The order by which the address is of a partner now, with the partner's index; NULL: by none. */
 const struct weir_order *addition_of(const struct host *host, const uint8_t address[16],

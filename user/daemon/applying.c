@@ -129,8 +129,9 @@ static void put_voided(const struct host *host, const struct image *image, struc
 		_cleanup_free_ char *before = NULL, *why = NULL;
 		char id[24];
 
-		if (!order_is_override(order) || override_is_void(&host->image, order, &before) ||
-		    !override_is_void(image, order, &why))
+		if (!order_is_override(order) ||
+		    override_is_void(host, &host->image, order, &before) ||
+		    !override_is_void(host, image, order, &why))
 			continue;
 		override_format(order->id, id, sizeof(id));
 		json_open(reply, NULL, '{');

@@ -119,7 +119,9 @@ static int check_addition(const struct host *host, const struct override_request
 	const struct addition_request addition = {.target = request->target,
 						  .prefix = request->prefix,
 						  .for_ns = request->for_ns,
-						  .partner = target};
+						  .partner = target,
+						  .body = request->origin ? request->origin->body
+									  : NULL};
 
 	text->address = address;
 	return addition_may_be(host, orders, &addition, address, &text->prefix_bits, problem);
@@ -174,15 +176,30 @@ int override_add(struct host *host, const struct override_request *request, stru
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
-bool override_is_void(const struct image *image, const struct weir_order *order, char **why)
+static bool addition_is_void(const struct host *host, const struct image *image,
+			     const struct weir_order *order, char **why)
 {
 	struct weir_override override;
+	const struct weir_order *cut;
+
+	if (addition_resolve(image, order, &override, why) < 0)
+		return true;
+	cut = addition_held_by(image, &host->orders, order);
+	if (cut)
+		tell_problem(why, 0, "c%" PRIu64 ", a signed cut of %s, holds it",
+			     (uint64_t)cut->id, cut->target);
+	return cut;
+}
+
+bool override_is_void(const struct host *host, const struct image *image,
+		      const struct weir_order *order, char **why)
+{
 	struct weir_cut_entry entry;
 	char text[sizeof("grant:") + sizeof(order->grant)];
 
 	*why = NULL;
 	if (order->kind == WEIR_ORDER_PARTNER_ADD)
-		return addition_resolve(image, order, &override, why) < 0;
+		return addition_is_void(host, image, order, why);
 	snprintf(text, sizeof(text), "grant:%s", order->grant);
 	return target_resolve(image, order->target, &entry, NULL) < 0 ||
 	       (order->kind == WEIR_ORDER_EXTEND && target_resolve(image, text, &entry, NULL) < 0);
@@ -195,7 +212,7 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 	char id[24], body[HEX_TEXT(sizeof(order->body))], prefix[PREFIX_TEXT];
 	_cleanup_free_ char *why = NULL;
 	/* of a foreign policy no name is known, and so it may have any */
-	bool is_void = !host->is_foreign && override_is_void(&host->image, order, &why);
+	bool is_void = !host->is_foreign && override_is_void(host, &host->image, order, &why);
 
 	override_format(order->id, id, sizeof(id));
 	json_put_text(reply, "id", id);

@@ -35,8 +35,10 @@ struct override_request {
 int override_add(struct host *host, const struct override_request *request, struct orders *orders,
 		 uint64_t *id, bool *matched, char **problem);
 
-/* Whether the override gives nothing under a policy; *why: malloc'd, of an addition, or NULL. */
-bool override_is_void(const struct image *image, const struct weir_order *order, char **why);
+/* Whether the override gives nothing under a policy; *why: malloc'd, of an addition, or NULL. The
+ * orders must have been refreshed. */
+bool override_is_void(const struct host *host, const struct image *image,
+		      const struct weir_order *order, char **why);
 
 /* Of one that is in force since: the answer, and an event. */
 void override_told(struct host *host, uint64_t id, struct json_out *reply);
