@@ -34,7 +34,8 @@ enum {
 	WEIR_POLICY_SLOTS = 2,
 	WEIR_CUT_SLOTS = 4,
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
-	WEIR_OVERRIDES = 512,	     /* extensions and pauses of one slot */
+	WEIR_OVERRIDES = 512,	     /* extensions, pauses and additions of one slot */
+	WEIR_ADDITIONS = 64,	     /* of them: a stranger's first packet meets each */
 	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts, exceptions, overrides */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
 	WEIR_SPOKE_SLOTS = 1 << 18,  /* half for partners, half for strangers */
@@ -390,19 +391,21 @@ WEIR_SIZE(struct weir_cut_entry, 40);
 /*
  * What an order changes for a while. What loosens counts until its end, which no process has to
  * bring about, and not while the clock is in doubt: an extension lets a grant pass more_bytes more
- * in each window of its budget; a pause lets pass, and records, what would be refused. A probation
- * leaves of each limit of a grant's budget so many parts, without an end, and above an extension.
- * None of them lifts a cut.
+ * in each window of its budget; a pause lets pass, and records, what would be refused; an addition
+ * makes the addresses of a prefix those of a partner, where the policy gives them to none. A
+ * probation leaves of each limit of a grant's budget so many parts, without an end, and above an
+ * extension. None of them lifts a cut.
  */
 struct weir_override {
-	struct weir_cut_entry at; /* what it is about; no exception */
+	struct weir_cut_entry at; /* what it is about; no exception. An addition's: its prefix, and
+				   * in `index` the partner */
 	__u64 until_ns;		  /* wall; ~0: it has no end */
 	union {
 		__u64 more_bytes; /* an extension's */
 		__u64 parts;	  /* a probation's: of WEIR_WHOLE, at most that */
 	};
 	__u32 grant; /* an extension's */
-	__u8 kind;   /* enum weir_order_kind, but no cut's */
+	__u8 kind;   /* enum weir_order_kind, no cut's */
 	__u8 pad[3];
 };
 WEIR_SIZE(struct weir_override, 64);
@@ -411,7 +414,7 @@ struct weir_cut_head {
 	__u32 entries;
 	__u32 touches_edge; /* some entry can be judged by address alone */
 	__u32 overrides;
-	__u32 pad;
+	__u32 additions; /* so many of them, and these are the first */
 };
 WEIR_SIZE(struct weir_cut_head, 16);
 
@@ -420,6 +423,7 @@ enum weir_order_kind {
 	WEIR_ORDER_EXTEND = 1,
 	WEIR_ORDER_PAUSE = 2,
 	WEIR_ORDER_PROBATION = 3,
+	WEIR_ORDER_PARTNER_ADD = 4,
 };
 
 /* The text of an order, kept in the kernel so that it lives as long as the cut. User space only. */
@@ -436,11 +440,13 @@ struct weir_order {
 		__u64 more_bytes; /* of an extension */
 		__u64 parts;	  /* of a probation */
 	};
-	char grant[56]; /* of an extension: its name */
-	__u8 kind;	/* enum weir_order_kind */
-	__u8 pad[7];
+	char grant[56];	  /* of an extension: its name */
+	__u8 address[16]; /* of an addition: its prefix */
+	__u8 kind;	  /* enum weir_order_kind */
+	__u8 prefix_bits; /* of `address`, as in weir_cut_entry */
+	__u8 pad[6];
 };
-WEIR_SIZE(struct weir_order, 520);
+WEIR_SIZE(struct weir_order, 536);
 
 /* ---- the guard's state
  * -------------------------------------------------------------------------*/

@@ -169,6 +169,7 @@ static __noinline bool source_is_cut(const struct weir_address *source, __u64 ac
 	const struct weir_partner *record;
 	struct weir_edge fresh = {};
 	struct cut_search s = {};
+	__u64 until_ns = FOREVER;
 
 	if (known && known->active == active) {
 		*partner = known->partner;
@@ -176,6 +177,9 @@ static __noinline bool source_is_cut(const struct weir_address *source, __u64 ac
 	}
 	fresh.active = active;
 	fresh.partner = partner_of(weir_policy_slot(active), source);
+	if (fresh.partner == WEIR_NO_PARTNER)
+		fresh.partner = partner_added(source, weir_cut_slot(active),
+					      bpf_ktime_get_boot_ns(), &until_ns);
 	record = partner_get(weir_policy_slot(active), fresh.partner);
 	if (record)
 		classes_add(s.classes, record->classes);
@@ -184,7 +188,9 @@ static __noinline bool source_is_cut(const struct weir_address *source, __u64 ac
 	s.partner = fresh.partner;
 	s.by_address = 1;
 	fresh.is_cut = cut_scan(weir_cut_slot(active), &s);
-	bpf_map_update_elem(&edge_cache, source, &fresh, BPF_ANY);
+	/* What ends by itself is asked each time: no end raises the generation without a daemon. */
+	if (until_ns == FOREVER)
+		bpf_map_update_elem(&edge_cache, source, &fresh, BPF_ANY);
 	*partner = fresh.partner;
 	return fresh.is_cut;
 }

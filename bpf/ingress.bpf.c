@@ -9,18 +9,18 @@ static __always_inline void ingress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct packet p = {};
-	__u64 partner;
-	__u64 hash;
+	__u64 partner, hash, now_ns;
 
 	if (skb->ifindex == LOOPBACK_IFINDEX || !sk)
 		return;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol == IPPROTO_TCP || !packet_read(skb, false, &p))
 		return;
-	partner = partner_key_of(weir_policy_slot(active_read()), &p.parcel.peer);
+	now_ns = bpf_ktime_get_boot_ns();
+	partner = partner_key_of(&p.parcel.peer, active_read(), now_ns);
 	hash = spoke_hash(bpf_get_socket_cookie(skb), &p.parcel.peer, p.parcel.peer_port,
 			  p.parcel.protocol);
-	spoke_note(hash, partner, OPENER_THEM, bpf_ktime_get_boot_ns());
+	spoke_note(hash, partner, OPENER_THEM, now_ns);
 }
 
 SEC("cgroup_skb/ingress")

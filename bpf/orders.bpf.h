@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders.bpf.h - what the orders in force say of an answer: which cut covers it, what extensions
- * and pauses let it pass more. Pure, as verdict.bpf.h is.
+ * orders.bpf.h - what the orders in force say of an answer: which cut covers it, whose an address
+ * is for a while, what extensions and pauses let it pass more. Pure, as verdict.bpf.h is.
  */
 #ifndef WEIR_ORDERS_BPF_H
 #define WEIR_ORDERS_BPF_H
@@ -173,6 +173,91 @@ WEIR_FUNCTION __u64 cut_find(const struct weir_question *q, const struct weir_an
 	return cut_scan(slot, &s) ? s.order : 0;
 }
 
+/* ---- prefixes that are added to a partner
+ * ---------------------------------------------------------*/
+
+struct addition_search {
+	__u64 high, low; /* the peer */
+	__u64 wall_ns;
+	__u64 until_ns; /* wall: the end of the one that was found */
+	__u32 base;
+	__u32 partner;
+};
+
+static long addition_step(__u32 index, struct addition_search *s)
+{
+	__u32 key = s->base + index;
+	const struct weir_override *o = bpf_map_lookup_elem(&overrides, &key);
+
+	if (!o)
+		return 1;
+	if (o->at.target != WEIR_TARGET_ADDRESS || s->wall_ns >= o->until_ns ||
+	    !prefix_covers(&o->at, s->high, s->low))
+		return 0;
+	s->partner = o->at.index;
+	s->until_ns = o->until_ns;
+	return 1;
+}
+
+/* Whose an address is that the policy gives to none. *until_ns: wall, untouched when it is
+ * nobody's. While the clock is in doubt no order loosens. Two orders that overlap are of one
+ * partner. */
+static __always_inline __u32 partner_added(const struct weir_address *a, __u32 slot, __u64 now_ns,
+					   __u64 *until_ns)
+{
+	const struct weir_control *control = control_get();
+	const struct weir_cut_head *head;
+	struct addition_search s = {};
+
+	if (!control || slot >= WEIR_CUT_SLOTS || control->hours_closed)
+		return WEIR_NO_PARTNER;
+	s.base = slot; /* a key lies on this stack: older verifiers take no other */
+	head = bpf_map_lookup_elem(&cut_heads, &s.base);
+	if (!head || !head->additions)
+		return WEIR_NO_PARTNER;
+	s.base = slot * WEIR_OVERRIDES;
+	s.wall_ns = now_ns + control->wall_offset_ns;
+	s.high = bpf_be64_to_cpu(*(const __be64 *)a->byte);
+	s.low = bpf_be64_to_cpu(*(const __be64 *)(a->byte + 8));
+	s.partner = WEIR_NO_PARTNER + hidden_zero(now_ns);
+	bpf_loop(head->additions, addition_step, &s, 0);
+	if (s.partner != WEIR_NO_PARTNER)
+		*until_ns = s.until_ns;
+	return s.partner;
+}
+
+/* Fills in the answer's partner, and the end of that. */
+WEIR_FUNCTION int partner_find(const struct weir_question *q, struct weir_answer *a, __u32 cut_slot)
+{
+	const struct weir_control *control = control_get();
+	__u64 until_ns = FOREVER;
+
+	if (!q || !a || !control)
+		return 0;
+	a->partner = partner_of(a->policy_slot, (const struct weir_address *)q->peer);
+	if (a->partner == WEIR_NO_PARTNER)
+		a->partner = partner_added((const struct weir_address *)q->peer, cut_slot,
+					   q->now_ns, &until_ns);
+	a->valid_until_ns = until_ns == FOREVER ? FOREVER : until_ns - control->wall_offset_ns;
+	return 0;
+}
+
+/* The key of the address's partner, which a new policy leaves as it is; 0 for a stranger. */
+WEIR_FUNCTION __u64 partner_key_of(const struct weir_address *a, __u64 active, __u64 now_ns)
+{
+	__u32 slot = weir_policy_slot(active), index;
+	const struct weir_partner *partner;
+	__u64 until_ns;
+
+	if (!a)
+		return 0;
+	index = partner_of(slot, a);
+	if (index == WEIR_NO_PARTNER)
+		index = partner_added(a, weir_cut_slot(active), now_ns, &until_ns);
+	partner = partner_get(slot, index);
+	return partner ? partner->key : 0;
+}
+
 /* ---- extensions, pauses, probations
  * ---------------------------------------------------------------*/
 
@@ -225,9 +310,9 @@ WEIR_FUNCTION __u64 override_find(struct weir_answer *a, __u32 slot, __u64 now_n
 		return FOREVER;
 	s.base = slot;
 	head = bpf_map_lookup_elem(&cut_heads, &s.base);
-	if (!head || !head->overrides)
+	if (!head || head->overrides <= head->additions)
 		return FOREVER;
-	s.base = slot * WEIR_OVERRIDES;
+	s.base = slot * WEIR_OVERRIDES + head->additions;
 	s.wall_ns = control->hours_closed ? FOREVER - 1 : now_ns + control->wall_offset_ns;
 	s.edge_ns = FOREVER - hidden_zero(now_ns);
 	s.more_bytes = hidden_zero(now_ns);
@@ -237,7 +322,7 @@ WEIR_FUNCTION __u64 override_find(struct weir_answer *a, __u32 slot, __u64 now_n
 	s.partner = a->partner;
 	s.grant = a->grant;
 	classes_of(s.classes, a);
-	bpf_loop(head->overrides, override_step, &s, 0);
+	bpf_loop(head->overrides - head->additions, override_step, &s, 0);
 	a->overrule =
 		s.parts < WEIR_WHOLE ? WEIR_PROBATION | s.parts : s.more_bytes % WEIR_PROBATION;
 	if (s.is_paused)

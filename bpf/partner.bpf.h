@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * partner.bpf.h - address -> partner, by longest prefix; and the lifeline's own look-up.
+ * partner.bpf.h - address -> partner, by longest prefix; and the lifeline's own look-up. What an
+ * order adds to a partner for a while is in orders.bpf.h.
  */
 #ifndef WEIR_PARTNER_BPF_H
 #define WEIR_PARTNER_BPF_H
@@ -42,14 +43,6 @@ static __always_inline __u32 partner_of(__u32 slot, const struct weir_address *a
 			partner = prefix_lookup6(trie, a);
 	}
 	return partner ? *partner : WEIR_NO_PARTNER;
-}
-
-/* The key of the partner, which a new policy leaves as it is; 0 for a stranger. */
-static __always_inline __u64 partner_key_of(__u32 slot, const struct weir_address *a)
-{
-	const struct weir_partner *partner = partner_get(slot, partner_of(slot, a));
-
-	return partner ? partner->key : 0;
 }
 
 /* The lifeline rules whose prefix covers `a`. */

@@ -150,7 +150,7 @@ static __always_inline void datagram_decide(const struct parcel *p, __u32 servic
 					    struct weir_question *q, struct weir_answer *a)
 {
 	__u64 hash = spoke_hash(cookie, &p->peer, p->peer_port, p->protocol);
-	__u64 partner = partner_key_of(weir_policy_slot(p->active), &p->peer);
+	__u64 partner = partner_key_of(&p->peer, p->active, p->now_ns);
 	__u64 heard = spoke_heard(hash, partner, p->now_ns);
 	__u64 until = heard ? heard + SPOKE_NS : p->now_ns + CALL_RENEW_NS;
 

@@ -279,7 +279,7 @@ WEIR_FUNCTION int verdict_decide(const struct weir_question *q, struct weir_answ
 	service = service_get(slot, q->service);
 	if (!control || !head || !service)
 		return 0;
-	a->partner = partner_of(slot, (const struct weir_address *)q->peer);
+	partner_find(q, a, cut_slot);
 	partner = partner_get(slot, a->partner);
 	if (!partner)
 		return 0;
@@ -295,7 +295,7 @@ WEIR_FUNCTION int verdict_decide(const struct weir_question *q, struct weir_answ
 	end = override_find(a, cut_slot, q->now_ns);
 	if (end < edge)
 		edge = end;
-	if (edge != FOREVER)
+	if (edge != FOREVER && edge - control->wall_offset_ns < a->valid_until_ns)
 		a->valid_until_ns = edge - control->wall_offset_ns;
 	order = cut_find(q, a, cut_slot);
 	if (order) {

@@ -21,7 +21,8 @@ _weir_words()
 	DIGEST) COMPREPLY+=($(compgen -W "$("$weir" policy list 2>/dev/null | cut -d ' ' -f 1)" -- "$cur")) ;;
 	ID) COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^cuts //p')" -- "$cur")) ;;
 	NAME) COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^services //p')" -- "$cur")) ;;
-	KIND) COMPREPLY+=($(compgen -W "cut reopen extend pause base signers beat" -- "$cur")) ;;
+	PARTNER) COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^partners //p')" -- "$cur")) ;;
+	KIND) COMPREPLY+=($(compgen -W "cut reopen extend pause partner-add base signers beat" -- "$cur")) ;;
 	TARGET)
 		COMPREPLY+=($(compgen -W "$(_weir_names | sed -n 's/^\(service\|partner\)s /\1:/p')
 			partner: service: class: grant: addr: strangers all" -- "$cur"))

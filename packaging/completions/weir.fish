@@ -27,8 +27,10 @@ function __weir_words --argument-names weir kind
             __weir_names $weir | string replace --filter 'cuts ' ''
         case NAME
             __weir_names $weir | string replace --filter 'services ' ''
+        case PARTNER
+            __weir_names $weir | string replace --filter 'partners ' ''
         case KIND
-            printf '%s\n' cut reopen extend pause base signers beat
+            printf '%s\n' cut reopen extend pause partner-add base signers beat
         case TARGET
             printf '%s\n' partner: service: class: grant: addr: strangers all
             __weir_names $weir | string replace --filter --regex '^(service|partner)s ' '$1:'

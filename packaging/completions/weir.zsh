@@ -22,7 +22,8 @@ _weir_words()
 	DIGEST) compadd -- ${(f)"$($weir policy list 2>/dev/null | cut -d ' ' -f 1)"} ;;
 	ID) compadd -- ${(f)"$(_weir_names | sed -n 's/^cuts //p')"} ;;
 	NAME) compadd -- ${(f)"$(_weir_names | sed -n 's/^services //p')"} ;;
-	KIND) compadd cut reopen extend pause base signers beat ;;
+	PARTNER) compadd -- ${(f)"$(_weir_names | sed -n 's/^partners //p')"} ;;
+	KIND) compadd cut reopen extend pause partner-add base signers beat ;;
 	TARGET)
 		compadd -- strangers all ${(f)"$(_weir_names | sed -n 's/^\(service\|partner\)s /\1:/p')"}
 		compadd -S '' -- partner: service: class: grant: addr:

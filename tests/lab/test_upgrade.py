@@ -31,7 +31,7 @@ PATCH = (
     ("bpf/abi.h", "\t__u64 observe;", "\t__u64 later;\n\t__u64 observe;"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_control, 72)", "WEIR_SIZE(struct weir_control, 80)"),
     ("bpf/abi.h", "\tchar reason[192];", "\tchar reason[256];"),
-    ("bpf/abi.h", "WEIR_SIZE(struct weir_order, 520)", "WEIR_SIZE(struct weir_order, 584)"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_order, 536)", "WEIR_SIZE(struct weir_order, 600)"),
     ("bpf/abi.h", "\t__u32 grant;\n\t__u8 direction;", "\t__u32 later;\n\t__u32 grant;\n\t__u8 direction;"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_rule, 12)", "WEIR_SIZE(struct weir_rule, 16)"),
     ("bpf/abi.h", "\t__u64 wall_ns;\n\t__u64 service_key;", "\t__u64 service_key;\n\t__u64 wall_ns;"),

@@ -141,11 +141,13 @@ static void random_question(struct weir_question *q)
 	memset(q, 0, sizeof(*q));
 	q->peer[10] = q->peer[11] = 0xff;
 	q->peer[12] = 10;
+	q->peer[13] = rand() % 2;
 	q->peer[14] = rand() % 3;
 	q->peer[15] = rand() % 5;
 	if (rand() % 3 == 0) {
 		memset(q->peer, 0, sizeof(q->peer));
 		memcpy(q->peer, "\x20\x01\x0d\xb8", 4);
+		q->peer[3] += rand() % 2;
 		q->peer[7] = rand() % 2;
 		q->peer[15] = rand() % 5;
 	}
@@ -186,6 +188,22 @@ static size_t random_cuts(const struct image *image, struct weir_cut_entry *entr
 	return count;
 }
 
+/* Of strangers' addresses, of some that a partner has already, and of nothing. */
+static void random_addition(const struct image *image, struct weir_override *override)
+{
+	static const char *const prefixes[] = {"addr:10.1.0.0/24", "addr:10.1.0.0/31",
+					       "addr:10.1.1.3",	   "addr:2001:db9::/32",
+					       "addr:10.0.1.0/24", "addr:10.1.0.0/16"};
+	char *problem = NULL;
+
+	override->kind = WEIR_ORDER_PARTNER_ADD;
+	assert_int_equal(target_resolve(image, prefixes[rand() % 6], &override->at, &problem), 0);
+	override->at.index = 1 + rand() % (image->head.partners - 1);
+	if (rand() % 8 == 0) /* a policy took away its name */
+		override->at =
+			(struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
+}
+
 /* Some are over, some end soon. */
 static size_t random_overrides(const struct image *image, uint64_t wall_ns,
 			       struct weir_override *overrides)
@@ -209,6 +227,8 @@ static size_t random_overrides(const struct image *image, uint64_t wall_ns,
 		override->kind = rand() % 8 == 0   ? WEIR_ORDER_PROBATION
 				 : rand() % 3 == 0 ? WEIR_ORDER_PAUSE
 						   : WEIR_ORDER_EXTEND;
+		if (rand() % 3 == 0)
+			random_addition(image, override);
 		override->until_ns = wall_ns - 1000000 + rand() % 2000000;
 		override->more_bytes = rand() % 1000000;
 		if (override->kind == WEIR_ORDER_PROBATION) {
@@ -248,7 +268,7 @@ static void kernel_and_explain_agree(void **state)
 {
 	struct weir_cut_entry entries[8];
 	struct weir_override overrides[8];
-	size_t extended = 0, paused = 0, on_probation = 0;
+	size_t extended = 0, paused = 0, on_probation = 0, added = 0;
 	struct asking asking;
 	size_t wrong = 0;
 
@@ -273,6 +293,7 @@ static void kernel_and_explain_agree(void **state)
 			on_probation += (overrule_of(&kernel) & WEIR_PROBATION) != 0;
 			extended += overrule_of(&kernel) && overrule_of(&kernel) < WEIR_PROBATION;
 			paused += kernel.observe && kernel.service != WEIR_SERVICE_NAMED + 3;
+			added += kernel.partner != image_partner_of(&asking.image, q.peer);
 			if (are_the_same(&kernel, &user))
 				continue;
 			if (++wrong < 5) {
@@ -282,7 +303,7 @@ static void kernel_and_explain_agree(void **state)
 			}
 		}
 	}
-	assert_true(extended > 100 && paused > 100 && on_probation > 100);
+	assert_true(extended > 100 && paused > 100 && on_probation > 100 && added > 100);
 	asking_end(&asking);
 	assert_int_equal(wrong, 0);
 }

@@ -16,6 +16,7 @@
 	"weir-order: 1\nkind: " kind "\nissued: 2026-11-26T15:00:00Z\n" NONCE /* lines 1 to 4 */
 #define CUT_TOP	  TOP("cut") "reason: why\n"				      /* line 5 */
 #define CUT	  CUT_TOP "target: all\n"				      /* line 6 */
+#define ADD	  TOP("partner-add") "reason: why\ntarget: partner:p\n"
 #define EXTEND	  TOP("extend") "reason: why\ntarget: partner:p\ngrant: g\nby: 1GiB\n"
 #define SIGNATURE SSHSIG_BEGIN "\nAAAA\n" SSHSIG_END "\n"
 
@@ -88,6 +89,9 @@ static void every_kind(void **state)
 	expect_good(TOP("pause") "reason: why\nfor: 1h\n", &document);
 	document_free(&document);
 	expect_good(TOP("pause") "reason: why\nfor: 1h\ntarget: service:s\n", &document);
+	document_free(&document);
+	expect_good(ADD "for: 1h\nprefix: 2001:db8::/32\n", &document);
+	assert_string_equal(document.prefix, "2001:db8::/32");
 	document_free(&document);
 	expect_good(TOP("base") "reason: why\nversion: 7\nhosts: h\n\nweir: 1\n\n# end\n",
 		    &document);
@@ -210,6 +214,19 @@ static const struct {
 	{TOP("pause") "reason: x\nfor: 1h\ntarget: partner:p\n", 7, 1, "about one service"},
 	{TOP("pause") "reason: x\nfor: 1h\ntarget: service:a\ntarget: service:b\n", 7, 1,
 	 "about one service"},
+	{ADD "for: 1h\n", 7, 1, "needs \"prefix:\""},
+	{ADD "prefix: 192.0.2.0/24\n", 7, 1, "ends by itself"},
+	{ADD "for: 1h\nprefix: 192.0.2.1/24\n", 8, 9, "without bits to its right"},
+	{ADD "for: 1h\nprefix: 192.0.2.0/33\n", 8, 9, "no address"},
+	{ADD "for: 1h\nprefix: nord.example\n", 8, 9, "no address"},
+	{ADD "for: 1h\nprefix: 192.0.2.1\nprefix: 192.0.2.2\n", 9, 1, "stands on line 8"},
+	{ADD "for: 1h\nprefix: 192.0.2.1\ntarget: partner:q\n", 6, 1, "about one partner:NAME"},
+	{TOP("partner-add") "reason: x\nfor: 1h\nprefix: 192.0.2.1\n", 7, 1, "needs \"target:\""},
+	{TOP("partner-add") "reason: x\nfor: 1h\nprefix: 192.0.2.1\ntarget: class:p\n", 8, 1,
+	 "about one partner:NAME"},
+	{TOP("partner-add") "reason: x\nfor: 1h\nprefix: 192.0.2.1\ntarget: partner:p@service:s\n",
+	 8, 1, "about one partner:NAME"},
+	{CUT "prefix: 192.0.2.1\n", 7, 1, "has no \"prefix:\""},
 	/* behind the lines */
 	{CUT "\n", 7, 1, "nothing stands behind"},
 	{CUT "\ntarget: strangers\n", 7, 1, "nothing stands behind"},

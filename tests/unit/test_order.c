@@ -257,6 +257,50 @@ static void overrides_stand_beside_the_cuts(void **state)
 	orders_free(&orders);
 }
 
+static const uint8_t an_address[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 16};
+
+static struct order_text addition_text(const char *target)
+{
+	struct order_text text = override_text(WEIR_ORDER_PARTNER_ADD, 100);
+
+	text.target = target;
+	text.address = an_address;
+	text.prefix_bits = 124;
+	return text;
+}
+
+static void additions_have_a_prefix_and_a_bound(void **state)
+{
+	struct order_text text = addition_text("partner:1"), none = text;
+	struct order_text pause = override_text(WEIR_ORDER_PAUSE, 50);
+	uint8_t beside[16], inside[16];
+	struct orders orders = {0};
+	uint64_t id;
+
+	(void)state;
+	none.address = NULL;
+	assert_int_equal(orders_add_override(&orders, &none, &id), -EINVAL);
+	pause.address = an_address; /* of an addition alone */
+	assert_int_equal(orders_add_override(&orders, &pause, &id), -EINVAL);
+	pause.address = NULL;
+	assert_int_equal(orders_add_override(&orders, &text, &id), 0);
+	assert_memory_equal(orders.item[0].address, an_address, 16);
+	assert_int_equal(orders.item[0].prefix_bits, 124);
+	memcpy(inside, an_address, 16);
+	memcpy(beside, an_address, 16);
+	inside[15] = 20;
+	beside[15] = 32;
+	assert_null(orders_find_addition(&orders, "partner:1", inside, 128));
+	assert_non_null(orders_find_addition(&orders, "partner:2", inside, 128));
+	assert_non_null(orders_find_addition(&orders, "partner:2", an_address, 120));
+	assert_null(orders_find_addition(&orders, "partner:2", beside, 124));
+	for (int i = 1; i < WEIR_ADDITIONS; i++)
+		assert_int_equal(orders_add_override(&orders, &text, &id), 0);
+	assert_int_equal(orders_add_override(&orders, &text, &id), -ENOSPC);
+	assert_int_equal(orders_add_override(&orders, &pause, &id), 0);
+	orders_free(&orders);
+}
+
 static void what_the_kernel_kept_is_put_in_order(void **state)
 {
 	struct weir_order *item = calloc(4, sizeof(*item));
@@ -290,6 +334,7 @@ static void they_come_back_from_the_disk(void **state)
 {
 	char path[] = "/tmp/weir-test-order-XXXXXX";
 	struct order_text extend = override_text(WEIR_ORDER_EXTEND, 100);
+	struct order_text addition = addition_text("partner:5");
 	struct orders orders = {0}, back = {0};
 	uint64_t id;
 	int fd = mkstemp(path);
@@ -300,6 +345,7 @@ static void they_come_back_from_the_disk(void **state)
 	id = cut(&orders, "partner:1", 0);
 	except(&orders, id, "partner:2", &id);
 	assert_int_equal(orders_add_override(&orders, &extend, &id), 0);
+	assert_int_equal(orders_add_override(&orders, &addition, &id), 0);
 	cut(&orders, "partner:\"quoted\\\xc3\xa4", UINT64_MAX - 1);
 	orders_remove(&orders, cut(&orders, "partner:4", 0));
 	assert_int_equal(orders_save(&orders, path), 0);
@@ -372,6 +418,26 @@ static void a_broken_file_is_refused(void **state)
 		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
 		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\",\"kind\":2,\"grant\":\"\","
 		"\"more_bytes\":0}]}",
+		/* an addition without a prefix; with one that has bits to its right; of no kind */
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":9,"
+		"\"target\":\"partner:a\",\"reason\":\"x\",\"by\":\"\",\"kind\":4,"
+		"\"grant\":\"\",\"more_bytes\":0}]}",
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":9,"
+		"\"target\":\"partner:a\",\"reason\":\"x\",\"by\":\"\",\"kind\":4,"
+		"\"grant\":\"\",\"more_bytes\":0,\"prefix\":\"192.0.2.1/24\"}]}",
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":9,"
+		"\"target\":\"partner:a\",\"reason\":\"x\",\"by\":\"\",\"kind\":5,"
+		"\"grant\":\"\",\"more_bytes\":0,\"prefix\":\"192.0.2.1\"}]}",
+		/* a probation with an end; of all of a budget; of nothing */
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":9,"
+		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\",\"kind\":3,\"grant\":\"\","
+		"\"parts\":512}]}",
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
+		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\",\"kind\":3,\"grant\":\"\","
+		"\"parts\":1024}]}",
+		"{\"next\":2,\"orders\":[{\"id\":1,\"parent\":0,\"since_ns\":0,\"until_ns\":0,"
+		"\"target\":\"all\",\"reason\":\"x\",\"by\":\"\",\"kind\":3,\"grant\":\"\","
+		"\"parts\":0}]}",
 	};
 	char path[] = "/tmp/weir-test-order-XXXXXX";
 	struct orders orders = {0};
@@ -402,6 +468,7 @@ int main(void)
 		cmocka_unit_test(there_is_an_end_to_them),
 		cmocka_unit_test(cuts_end_in_their_time),
 		cmocka_unit_test(overrides_stand_beside_the_cuts),
+		cmocka_unit_test(additions_have_a_prefix_and_a_bound),
 		cmocka_unit_test(what_the_kernel_kept_is_put_in_order),
 		cmocka_unit_test(they_come_back_from_the_disk),
 		cmocka_unit_test(a_broken_file_is_refused),

@@ -239,6 +239,39 @@ static void names_are_looked_up(void **state)
 	assert_non_null(strstr(said, "did you mean \"klinik-nord\"?"));
 }
 
+static void a_prefix_is_held_against_the_policy(void **state)
+{
+	static const struct {
+		const char *prefix, *says;
+	} told[] = {{"203.0.113.0/28", "prefix 203.0.113.0/28: it can be added"},
+		    {"192.0.2.1", "prefix 192.0.2.1: 192.0.2.1 is klinik-nord's by the policy"},
+		    {"0.0.0.0/0", "is too much: at least /16 of IPv4"}};
+	char line[256];
+
+	(void)state;
+	put_policy("one.yaml", "1GiB/1h");
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		remove_files("o");
+		snprintf(line, sizeof(line),
+			 "write partner-add partner:klinik-nord --prefix %s --for 1h --reason x "
+			 "--out o",
+			 told[i].prefix);
+		expect(CMD_DONE, ORDER, line, "to be signed");
+		expect(CMD_DONE, SIGN, "o --key alice", "");
+		expect(CMD_REFUSED, ORDER, "verify o --signers signers --policy one.yaml",
+		       "signed by 1 principal, and it takes 2");
+		assert_non_null(strstr(said, told[i].says));
+		expect(CMD_DONE, SIGN, "o --key bob", "");
+		expect(CMD_DONE, ORDER, "verify o --signers signers", "accepted");
+		assert_non_null(strstr(said, "count as partner:klinik-nord"));
+	}
+	expect(CMD_REFUSED, ORDER,
+	       "write partner-add partner:klinik-nord --prefix 192.0.2.1/24 --for 1h --reason x",
+	       "without bits to its right");
+	expect(CMD_REFUSED, ORDER, "write partner-add partner:klinik-nord --for 1h --reason x",
+	       "needs \"prefix:\"");
+}
+
 /* ---- what is refused ------------------------------------------------------------------------ */
 
 static void wrong_words_are_told(void **state)
@@ -479,6 +512,7 @@ int main(void)
 		cmocka_unit_test(a_base_is_a_policy),
 		cmocka_unit_test(a_list_of_signers_is_one),
 		cmocka_unit_test(names_are_looked_up),
+		cmocka_unit_test(a_prefix_is_held_against_the_policy),
 		cmocka_unit_test(wrong_words_are_told),
 		cmocka_unit_test(an_enclosed_signature_is_refused),
 		cmocka_unit_test(a_failed_signature_leaves_the_file),

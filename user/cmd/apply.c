@@ -44,6 +44,18 @@ static int load(const struct arguments *arguments, struct sources *sources)
 	return r;
 }
 
+static void print_voided(json_object *answer)
+{
+	for (size_t i = 0; i < field_count(answer, "voided"); i++) {
+		json_object *order = field_item(answer, "voided", i);
+		const char *why = field_text(order, "why");
+
+		printf("%s (%s %s) gives nothing under it: %s\n", field_text(order, "id"),
+		       field_text(order, "kind"), field_text(order, "target"),
+		       why[0] ? why : "the policy does not have it");
+	}
+}
+
 static void print_answer(const struct arguments *arguments, json_object *answer)
 {
 	const char *trial = arguments_value(arguments, "--confirm");
@@ -54,6 +66,7 @@ static void print_answer(const struct arguments *arguments, json_object *answer)
 	       field_text(answer, "name"), field_text(answer, "digest"), field_text(answer, "mode"),
 	       field_number(answer, "services"), field_number(answer, "partners"),
 	       field_number(answer, "grants"), field_number(answer, "prefixes"));
+	print_voided(answer);
 	if (trial && !field_is(answer, "dry_run"))
 		printf("it goes back in %s seconds unless you say `weir confirm`\n", trial);
 }

@@ -17,6 +17,7 @@ static int run(const struct arguments *arguments)
 	if (size_parse(size, &bytes) < 0 || bytes == 0)
 		return command_usage(arguments, "--by takes a size like 500MB or 5GiB");
 	request = call_new("extend");
+	call_put_targets(request, arguments);
 	call_put_text(request, "grant", grant);
 	json_object_object_add(request, "more_bytes", json_object_new_int64((int64_t)bytes));
 	return override_ask(arguments, request);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { VERB_OPTIONS = 11 };
+enum { VERB_OPTIONS = 12 };
 
 static const struct verb {
 	const char *name;
@@ -16,8 +16,8 @@ static const struct verb {
 	{"verify", order_verify, {"--signers", "--revoked", "--policy", "--at", "--version"}},
 	{"write",
 	 order_write,
-	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--version",
-	  "--enclose", "--out"}},
+	 {"--reason", "--for", "--until", "--hosts", "--cut", "--grant", "--by", "--prefix",
+	  "--version", "--enclose", "--out"}},
 	{"apply", order_apply, {"--json"}},
 	{"end", order_end, {"--reason"}},
 	{"list", order_list, {"--json"}},
@@ -83,6 +83,8 @@ const struct command command_order = {
 			 false},
 			{"--grant", "NAME", "write extend: by which grant", false},
 			{"--by", "SIZE", "write extend: how much more", false},
+			{"--prefix", "PREFIX",
+			 "write partner-add: which addresses, of partner:NAME", false},
 			{"--enclose", "FILE",
 			 "write: the policy of a base, the allowed_signers of signers", false},
 			{"--out", "FILE", "write: into a new file (left out: standard output)",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * order_end.c - `weir order end`: an extension or a pause is over before its time.
+ * order_end.c - `weir order end`: what loosens for a while is over before its time.
  */
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"

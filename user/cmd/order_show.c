@@ -66,6 +66,7 @@ static void print_line(json_object *line)
 	for (size_t i = 0; i < field_count(record, "targets"); i++)
 		text_put_line(stdout, "  %-12s %s", "target",
 			      json_object_get_string(field_item(record, "targets", i)));
+	print_text("prefix", record, "prefix");
 	print_text("reason", record, "reason");
 	print_text("by", field_object(record, "by"), "text");
 	print_time("since", record, "since_ns");

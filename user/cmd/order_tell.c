@@ -43,6 +43,12 @@ static void tell_pause(const struct document *document, FILE *out)
 	list(&document->targets, "everything", out);
 }
 
+static void tell_partner_add(const struct document *document, FILE *out)
+{
+	fprintf(out, "  lets %s count as ", document->prefix);
+	list(&document->targets, "", out);
+}
+
 static void tell_base(const struct document *document, FILE *out)
 {
 	fprintf(out, "  puts the policy of version %" PRIu64 " in force, %zu bytes",
@@ -66,9 +72,13 @@ static void tell_beat(const struct document *document, FILE *out)
 void order_tell(const struct document *document, FILE *out)
 {
 	static void (*const tell[ORDER_KINDS])(const struct document *document, FILE *out) = {
-		[ORDER_CUT] = tell_cut,	      [ORDER_REOPEN] = tell_reopen,
-		[ORDER_EXTEND] = tell_extend, [ORDER_PAUSE] = tell_pause,
-		[ORDER_BASE] = tell_base,     [ORDER_SIGNERS] = tell_signers,
+		[ORDER_CUT] = tell_cut,
+		[ORDER_REOPEN] = tell_reopen,
+		[ORDER_EXTEND] = tell_extend,
+		[ORDER_PAUSE] = tell_pause,
+		[ORDER_PARTNER_ADD] = tell_partner_add,
+		[ORDER_BASE] = tell_base,
+		[ORDER_SIGNERS] = tell_signers,
 		[ORDER_BEAT] = tell_beat,
 	};
 	char text[INSTANT_TEXT];

@@ -7,12 +7,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/now.h"
 #include "user/cmd/order.h"
 #include "user/cmd/order_file.h"
 #include "user/cmd/order_tell.h"
 #include "user/order/judge.h"
+#include "user/policy/addition.h"
 #include "user/policy/difference.h"
 #include "user/policy/question.h"
 #include "user/policy/target.h"
@@ -83,6 +85,23 @@ static void tell_target(const struct image *image, const char *target)
 			 : strerror(-r));
 }
 
+/* Whether the policy lets the prefix be added to the target. */
+static void tell_prefix(const struct image *image, const struct document *document)
+{
+	struct weir_order order = {.kind = WEIR_ORDER_PARTNER_ADD};
+	_cleanup_free_ char *problem = NULL;
+	struct weir_override override;
+	int r;
+
+	strcpy(order.target, document->targets.item[0]);
+	prefix_parse(document->prefix, order.address, &order.prefix_bits);
+	r = addition_resolve(image, &order, &override, &problem);
+	printf("  prefix %s: %s\n", document->prefix,
+	       r == 0	 ? "it can be added"
+	       : problem ? problem
+			 : strerror(-r));
+}
+
 static int tell_targets(const struct arguments *arguments, const struct document *document,
 			struct policy_file *policy, uint64_t now_ns)
 {
@@ -97,6 +116,8 @@ static int tell_targets(const struct arguments *arguments, const struct document
 		printf("  grant %s: %s\n", document->grant,
 		       image_grant(&image, document->grant) == WEIR_ANY ? "the policy has none"
 									: "the policy has it");
+	if (document->prefix)
+		tell_prefix(&image, document);
 	image_free(&image);
 	return CMD_DONE;
 }

@@ -23,7 +23,7 @@ static const struct {
 	const char *option, *key;
 } lines[] = {
 	{"--reason", "reason"}, {"--for", "for"}, {"--hosts", "hosts"},	    {"--cut", "cut"},
-	{"--grant", "grant"},	{"--by", "by"},	  {"--version", "version"},
+	{"--grant", "grant"},	{"--by", "by"},	  {"--version", "version"}, {"--prefix", "prefix"},
 };
 
 static void put_nonce(FILE *out)
@@ -172,8 +172,8 @@ int order_write(const struct arguments *arguments)
 		return command_usage(arguments, "write takes a KIND");
 	if (kind_parse(arguments->item[1], &kind) < 0)
 		return command_usage(arguments,
-				     "%s is no kind: cut, reopen, extend, pause, base, signers or "
-				     "beat",
+				     "%s is no kind: cut, reopen, extend, pause, partner-add, "
+				     "base, signers or beat",
 				     arguments->item[1]);
 	if (kind != ORDER_BEAT && !arguments_has(arguments, "--reason"))
 		return command_usage(arguments, "--reason is missing");

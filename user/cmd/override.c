@@ -22,7 +22,6 @@ int override_ask(const struct arguments *arguments, json_object *request)
 		json_object_put(request);
 		return command_usage(arguments, "--for takes a span like 90s, 30m or 4h");
 	}
-	call_put_targets(request, arguments);
 	call_put_text(request, "reason", arguments_value(arguments, "--reason"));
 	json_object_object_add(request, "for_seconds", json_object_new_int64(ns / NS_PER_SECOND));
 	code = call_host(arguments, request, true, &answer);

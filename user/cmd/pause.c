@@ -6,7 +6,10 @@
 
 static int run(const struct arguments *arguments)
 {
-	return override_ask(arguments, call_new("pause"));
+	json_object *request = call_new("pause");
+
+	call_put_targets(request, arguments);
+	return override_ask(arguments, request);
 }
 
 const struct command command_pause = {

@@ -22,7 +22,7 @@ static char *tell(const struct image *image, const uint8_t address[16])
 	if (!json.out)
 		return NULL;
 	json_open(&json, NULL, '{');
-	about_address(image, address, wall_now(), &json);
+	about_address(image, address, WEIR_NO_PARTNER, wall_now(), &json);
 	json_close(&json, '}');
 	if (fclose(json.out) == 0)
 		return text;

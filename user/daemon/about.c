@@ -203,20 +203,24 @@ static void put_strangers(const struct image *image, struct json_out *reply)
 	json_close(reply, ']');
 }
 
-void about_address(const struct image *image, const uint8_t address[16], uint64_t wall_ns,
-		   struct json_out *reply)
+void about_address(const struct image *image, const uint8_t address[16], uint32_t added,
+		   uint64_t wall_ns, struct json_out *reply)
 {
 	const struct image_prefix *prefix = image_prefix_of(image, address);
+	uint32_t partner = prefix ? prefix->partner : added;
 	struct weir_span lifeline = image_lifeline_of(image, address);
 	char text[ADDRESS_TEXT];
 
 	address_format(address, text, sizeof(text));
 	json_put_text(reply, "address", text);
-	json_put_text(reply, "is", prefix ? "partner" : lifeline.count ? "lifeline" : "stranger");
+	json_put_text(reply, "is",
+		      partner != WEIR_NO_PARTNER ? "partner"
+		      : lifeline.count		 ? "lifeline"
+						 : "stranger");
 	put_prefix(image, "prefix", prefix, reply);
 	put_around(image, prefix, address, reply);
 	put_near(image, address, reply);
 	put_lifeline(image, lifeline, reply);
-	about_partner(image, prefix ? prefix->partner : WEIR_NO_PARTNER, wall_ns, reply);
+	about_partner(image, partner, wall_ns, reply);
 	put_strangers(image, reply);
 }

@@ -17,9 +17,9 @@ void about_partner(const struct image *image, uint32_t partner, uint64_t wall_ns
  * "address"; "is": partner, stranger, or lifeline when that is all it is; "prefix": the one that
  * matched, "around": those that hold it too, from the inside out, "near": the listed ones next to
  * it on either side; "lifeline": its rules; "partner"; "strangers": what each service gives who has
- * no grant.
+ * no grant. `added`: whose it is by an order, where the policy gives it to none; WEIR_NO_PARTNER.
  */
-void about_address(const struct image *image, const uint8_t address[16], uint64_t wall_ns,
-		   struct json_out *reply);
+void about_address(const struct image *image, const uint8_t address[16], uint32_t added,
+		   uint64_t wall_ns, struct json_out *reply);
 
 #endif

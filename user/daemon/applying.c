@@ -14,6 +14,7 @@
 #include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/overriding.h"
 #include "user/daemon/policy_order.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
@@ -118,6 +119,30 @@ static void put_summary(struct json_out *reply, const struct image *image)
 	json_put_uint(reply, "partners", image->head.partners - 1);
 	json_put_uint(reply, "grants", image->head.grants - 1);
 	json_put_uint(reply, "prefixes", image->prefix_count);
+}
+
+/* The orders that loosen something now and, under this policy, nothing. */
+static void put_voided(const struct host *host, const struct image *image, struct json_out *reply)
+{
+	json_open(reply, "voided", '[');
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *order = &host->orders.item[i];
+		_cleanup_free_ char *before = NULL, *why = NULL;
+		char id[24];
+
+		if (!order_is_override(order) ||
+		    override_is_void(host, &host->image, order, &before) ||
+		    !override_is_void(host, image, order, &why))
+			continue;
+		override_format(order->id, id, sizeof(id));
+		json_open(reply, NULL, '{');
+		json_put_text(reply, "id", id);
+		json_put_text(reply, "kind", override_kind_name(order->kind));
+		json_put_text(reply, "target", order->target);
+		json_put_text(reply, "why", why);
+		json_close(reply, '}');
+	}
+	json_close(reply, ']');
 }
 
 /* ---- into force ----------------------------------------------------------------------------- */
@@ -280,6 +305,7 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 	if (r < 0)
 		return r;
 	put_summary(reply, image);
+	put_voided(host, image, reply);
 	json_put_bool(reply, "dry_run", request->is_dry_run);
 	if (request->is_dry_run)
 		return 0;

@@ -46,7 +46,7 @@ int host_cut(struct host *host, const struct order_request *request, struct json
 int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
 		char **problem);
 
-/* Ends the cuts, extensions and pauses whose time is over. Returns when the next one ends (the
+/* Ends the cuts and overrides whose time is over. Returns when the next one ends (the
  * guard's wall clock), 0 when none does. */
 uint64_t host_end_orders(struct host *host);
 

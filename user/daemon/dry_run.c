@@ -8,8 +8,8 @@
 
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/sessions.h"
-#include "user/daemon/touch.h"
 
 enum { MOST_LISTED = 1000, MOST_PARTNERS = 100 };
 
@@ -184,7 +184,7 @@ int cut_dry_run(struct host *host, const struct order_request *request,
 		return -ENOMEM;
 	r = resolve(host, request, target, problem);
 	for (size_t i = 0; i < request->target_count && r == 0; i++)
-		r = partners_touched(&host->image, &target[i], touched);
+		r = host_partners_touched(host, &target[i], touched);
 	if (r < 0)
 		return r;
 	r = guard_stage_cuts(host->guard, table, &sever.cut_slot);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * ending.c - orders that end by themselves. The end of a cut loosens, so all is done in the same
- * order as of a reopening; an extension or a pause is over in the kernel already.
+ * order as of a reopening; what only loosens for a while is over in the kernel already.
  */
 #include "user/daemon/cutting.h"
 

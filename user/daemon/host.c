@@ -13,11 +13,13 @@
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
 #include "user/base/units.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/recovering.h"
 #include "user/order/reserve.h"
+#include "user/policy/addition.h"
 #include "user/policy/target.h"
 
 int tell_problem(char **problem, int error, const char *format, ...)
@@ -266,6 +268,7 @@ int host_resolve(const struct host *host, const char *target, struct weir_cut_en
 struct resolving {
 	const struct host *host;
 	const struct image *image;
+	const struct orders *orders;
 	size_t *lost;
 	char **problem;
 };
@@ -298,6 +301,14 @@ static int resolve(const struct weir_order *order, struct weir_cut_entry *entry,
 	return 0;
 }
 
+static int resolve_addition(const struct resolving *resolving, const struct weir_order *order,
+			    struct weir_override *override)
+{
+	int r = addition_resolve(resolving->image, order, override, NULL);
+
+	return r == 0 && addition_held_by(resolving->image, resolving->orders, order) ? -EPERM : r;
+}
+
 /* What an override is about may be gone from the policy: then it loosens nothing. */
 static int resolve_override(const struct weir_order *order, struct weir_override *override,
 			    void *data)
@@ -305,8 +316,12 @@ static int resolve_override(const struct weir_order *order, struct weir_override
 	struct resolving *resolving = data;
 	struct weir_cut_entry grant = {.index = WEIR_ANY};
 	char text[sizeof("grant:") + sizeof(order->grant)];
-	int r = target_resolve(resolving->image, order->target, &override->at, NULL);
+	int r;
 
+	if (order->kind == WEIR_ORDER_PARTNER_ADD)
+		r = resolve_addition(resolving, order, override);
+	else
+		r = target_resolve(resolving->image, order->target, &override->at, NULL);
 	snprintf(text, sizeof(text), "grant:%s", order->grant);
 	if (r == 0 && order->kind == WEIR_ORDER_EXTEND)
 		r = target_resolve(resolving->image, text, &grant, NULL);
@@ -323,7 +338,7 @@ int host_compile_orders(const struct host *host, const struct image *image,
 			const struct orders *orders, struct order_table *table, size_t *lost,
 			char **problem)
 {
-	struct resolving resolving = {host, image, lost, problem};
+	struct resolving resolving = {host, image, orders, lost, problem};
 	int r;
 
 	if (lost)
@@ -334,8 +349,8 @@ int host_compile_orders(const struct host *host, const struct image *image,
 					     &table->override_count);
 	if (r == -E2BIG)
 		return tell_problem(problem, r,
-				    "more than %d cuts and exceptions, or %d extensions "
-				    "and pauses",
+				    "more than %d cuts and exceptions, or %d extensions, "
+				    "pauses and additions",
 				    WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
 	if (r < 0 && r != -ENOENT)
 		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));
@@ -355,7 +370,7 @@ int host_overrides(const struct host *host, uint32_t service, uint32_t partner, 
 		   struct weir_answer *answer)
 {
 	static const uint8_t no_peer[16]; /* none is about an address */
-	struct resolving resolving = {.host = host, .image = &host->image};
+	struct resolving resolving = {.host = host, .image = &host->image, .orders = &host->orders};
 	_cleanup_order_table_ struct order_table table = {0};
 	int r;
 

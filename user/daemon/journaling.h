@@ -52,7 +52,7 @@ struct journal_signature {
 /* One order. What is NULL or 0 is not in the line. */
 struct journal_order {
 	const char *kind; /* cut, reopen, apply, ... */
-	const char *id;	  /* of a cut, a latch, an extension or a pause */
+	const char *id;	  /* of a cut, a latch or an override */
 	const char *const *target;
 	size_t target_count;
 	const char *reason;
@@ -64,6 +64,7 @@ struct journal_order {
 	const char *plan, *stage;    /* of a step of a plan */
 	const char *evidence;	     /* likewise: the reference that was given */
 	uint64_t drawn_bytes;	     /* of one person's: out of the grant's reserve */
+	const char *prefix;	     /* of an addition to a partner */
 	const char *order;	     /* reopen: inside which one, as it was asked */
 	const struct journal_cut *cut;
 	size_t cut_count;

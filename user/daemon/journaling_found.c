@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/field.h"
@@ -154,7 +155,7 @@ static void find_order(struct host *host, const struct weir_order *order)
 				      .since_ns = order->since_ns,
 				      .until_ns = order->until_ns,
 				      .is_found = true};
-	char id[24], body[HEX_TEXT(sizeof(order->body))];
+	char id[24], body[HEX_TEXT(sizeof(order->body))], prefix[PREFIX_TEXT];
 
 	if (order_is_signed(order)) {
 		hex_format(order->body, sizeof(order->body), body);
@@ -179,6 +180,10 @@ static void find_order(struct host *host, const struct weir_order *order)
 		else
 			found.more_bytes = order->more_bytes;
 		found.grant = order->grant;
+	}
+	if (order->kind == WEIR_ORDER_PARTNER_ADD) {
+		prefix_format(order->address, order->prefix_bits, prefix, sizeof(prefix));
+		found.prefix = prefix;
 	}
 	journaling_push(host, &found);
 }

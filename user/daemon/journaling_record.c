@@ -173,6 +173,8 @@ static void put_all(struct json_out *json, const struct host *host,
 	put_some(json, "plan", order->plan);
 	put_some(json, "stage", order->stage);
 	put_some(json, "evidence", order->evidence);
+	if (order->prefix)
+		put_clipped(json, "prefix", order->prefix);
 	if (order->order)
 		put_clipped(json, "order", order->order);
 	put_cuts(json, order);

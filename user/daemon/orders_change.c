@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "user/base/cleanup.h"
-#include "user/daemon/cover.h"
+#include "user/daemon/additions.h"
 #include "user/policy/target.h"
 
 int orders_begin(struct host *host, struct orders *orders, char **problem)
@@ -119,13 +119,13 @@ int orders_tighten(struct host *host, struct orders *orders, char **problem)
 }
 
 /* In doubt they do: an exception lets back only what its cut covers, and so does no harm. */
-static bool may_meet(const struct image *image, const char *cut, const char *target)
+static bool may_meet(const struct host *host, const char *cut, const char *target)
 {
 	struct weir_cut_entry of_cut, of_target;
 
-	return target_resolve(image, cut, &of_cut, NULL) < 0 ||
-	       target_resolve(image, target, &of_target, NULL) < 0 ||
-	       cover_of(image, &of_cut, &of_target) != COVER_NONE;
+	return target_resolve(&host->image, cut, &of_cut, NULL) < 0 ||
+	       target_resolve(&host->image, target, &of_target, NULL) < 0 ||
+	       host_cover(host, &of_cut, &of_target) != COVER_NONE;
 }
 
 int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut,
@@ -141,7 +141,7 @@ int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut
 		*how = LET_WHOLE;
 		return orders_remove(orders, cut);
 	}
-	if (!may_meet(&host->image, order->target, text->target))
+	if (!may_meet(host, order->target, text->target))
 		return 0;
 	r = orders_add_exception(orders, cut, text, exception);
 	if (r == 0)

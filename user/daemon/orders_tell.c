@@ -6,8 +6,8 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/cutting.h"
-#include "user/daemon/touch.h"
 #include "user/policy/target.h"
 
 void order_put(const struct host *host, const struct weir_order *cut, struct json_out *reply)
@@ -74,11 +74,11 @@ static enum cover order_cover(const struct host *host, const struct weir_order *
 
 	if (target_resolve(&host->image, order->target, &entry, NULL) < 0)
 		return COVER_NONE;
-	cover = cover_of(&host->image, &entry, target);
-	/* cover_of() says "part" in doubt, where this page wants to know. */
+	cover = host_cover(host, &entry, target);
+	/* host_cover() says "part" in doubt, where this page wants to know. */
 	if (cover == COVER_PART && target->target == WEIR_TARGET_PARTNER &&
 	    entry.target != WEIR_TARGET_STRANGERS &&
-	    !partner_is_touched(&host->image, &entry, target->index))
+	    !host_partner_is_touched(host, &entry, target->index))
 		cover = COVER_NONE;
 	return cover == COVER_SAME ? COVER_WHOLE : cover;
 }
@@ -108,7 +108,7 @@ bool latch_holds(const struct host *host, const struct latch *latch,
 
 	if (target->target != WEIR_TARGET_ADDRESS)
 		return latch_is_in(host, latch, target);
-	partner.index = image_partner_of(&host->image, target->address);
+	partner.index = host_partner_of(host, target->address);
 	return partner.index != WEIR_NO_PARTNER && latch_is_in(host, latch, &partner);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * overriding.c - carries out an extension or a pause, and its early end.
+ * overriding.c - carries out an extension, a pause or an addition, and its early end.
  */
 #include "user/daemon/overriding.h"
 
@@ -8,19 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
+#include "user/base/cleanup.h"
 #include "user/base/hex.h"
 #include "user/base/units.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/drawing.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/touch.h"
+#include "user/policy/addition.h"
 #include "user/policy/target.h"
 
 const char *override_kind_name(enum weir_order_kind kind)
 {
-	return kind == WEIR_ORDER_EXTEND  ? "extend"
-	       : kind == WEIR_ORDER_PAUSE ? "pause"
-					  : "probation";
+	return kind == WEIR_ORDER_EXTEND      ? "extend"
+	       : kind == WEIR_ORDER_PAUSE     ? "pause"
+	       : kind == WEIR_ORDER_PROBATION ? "probation"
+					      : "partner-add";
 }
 
 void override_format(uint64_t id, char *text, size_t size)
@@ -109,8 +114,25 @@ static int check_pause(const struct override_request *request, const struct weir
 	return 0;
 }
 
-static int check(const struct host *host, const struct override_request *request, bool *matched,
-		 char **problem)
+/* Into `text` the prefix too, which lies in `address`. */
+static int check_addition(const struct host *host, const struct override_request *request,
+			  const struct orders *orders, const struct weir_cut_entry *target,
+			  struct order_text *text, uint8_t address[16], char **problem)
+{
+	const struct addition_request addition = {.target = request->target,
+						  .prefix = request->prefix,
+						  .for_ns = request->for_ns,
+						  .partner = target,
+						  .body = request->origin ? request->origin->body
+									  : NULL};
+
+	text->address = address;
+	return addition_may_be(host, orders, &addition, address, &text->prefix_bits, problem);
+}
+
+static int check(const struct host *host, const struct override_request *request,
+		 const struct orders *orders, struct order_text *text, uint8_t address[16],
+		 bool *matched, char **problem)
 {
 	struct weir_cut_entry target;
 	int r;
@@ -121,6 +143,9 @@ static int check(const struct host *host, const struct override_request *request
 	r = resolve(host, request, request->target, &target, matched, problem);
 	if (r < 0)
 		return r;
+	if (request->kind == WEIR_ORDER_PARTNER_ADD)
+		return check_addition(host, request, orders, *matched ? &target : NULL, text,
+				      address, problem);
 	return request->kind == WEIR_ORDER_EXTEND
 		       ? check_extension(host, request, &target, matched, problem)
 		       : check_pause(request, &target, *matched, problem);
@@ -131,48 +156,66 @@ int override_add(struct host *host, const struct override_request *request, stru
 {
 	uint64_t now = host_wall(host);
 	const struct order_origin *origin = request->origin;
-	const struct order_text text = {.target = request->target,
-					.reason = request->reason,
-					.by = request->by,
-					.since_ns = now,
-					.until_ns =
-						origin ? origin->until_ns : now + request->for_ns,
-					.body = origin ? origin->body : NULL,
-					.kind = request->kind,
-					.grant = request->grant,
-					.more_bytes = request->more_bytes};
-	int r = check(host, request, matched, problem);
+	uint8_t address[16];
+	struct order_text text = {.target = request->target,
+				  .reason = request->reason,
+				  .by = request->by,
+				  .since_ns = now,
+				  .until_ns = origin ? origin->until_ns : now + request->for_ns,
+				  .body = origin ? origin->body : NULL,
+				  .kind = request->kind,
+				  .grant = request->grant,
+				  .more_bytes = request->more_bytes};
+	int r = check(host, request, orders, &text, address, matched, problem);
 
 	if (r < 0)
 		return r;
 	r = orders_add_override(orders, &text, id);
 	if (r == -ENOSPC)
 		return tell_problem(problem, r,
-				    "there is no room for more than %d extensions and "
-				    "pauses, or for more orders",
-				    WEIR_OVERRIDES);
+				    "there is no room for more than %d extensions, pauses "
+				    "and additions, %d of these, or for more orders",
+				    WEIR_OVERRIDES, WEIR_ADDITIONS);
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
-/* Of a foreign policy no name is known, and so it may have any. */
-static bool has_object(const struct host *host, const struct weir_order *order)
+static bool addition_is_void(const struct host *host, const struct image *image,
+			     const struct weir_order *order, char **why)
+{
+	struct weir_override override;
+	const struct weir_order *cut;
+
+	if (addition_resolve(image, order, &override, why) < 0)
+		return true;
+	cut = addition_held_by(image, &host->orders, order);
+	if (cut)
+		tell_problem(why, 0, "c%" PRIu64 ", a signed cut of %s, holds it",
+			     (uint64_t)cut->id, cut->target);
+	return cut;
+}
+
+bool override_is_void(const struct host *host, const struct image *image,
+		      const struct weir_order *order, char **why)
 {
 	struct weir_cut_entry entry;
 	char text[sizeof("grant:") + sizeof(order->grant)];
 
-	if (host->is_foreign)
-		return true;
+	*why = NULL;
+	if (order->kind == WEIR_ORDER_PARTNER_ADD)
+		return addition_is_void(host, image, order, why);
 	snprintf(text, sizeof(text), "grant:%s", order->grant);
-	return target_resolve(&host->image, order->target, &entry, NULL) == 0 &&
-	       (order->kind != WEIR_ORDER_EXTEND ||
-		target_resolve(&host->image, text, &entry, NULL) == 0);
+	return target_resolve(image, order->target, &entry, NULL) < 0 ||
+	       (order->kind == WEIR_ORDER_EXTEND && target_resolve(image, text, &entry, NULL) < 0);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
 void override_put(const struct host *host, const struct weir_order *order, struct json_out *reply)
 {
-	char id[24], body[HEX_TEXT(sizeof(order->body))];
+	char id[24], body[HEX_TEXT(sizeof(order->body))], prefix[PREFIX_TEXT];
+	_cleanup_free_ char *why = NULL;
+	/* of a foreign policy no name is known, and so it may have any */
+	bool is_void = !host->is_foreign && override_is_void(host, &host->image, order, &why);
 
 	override_format(order->id, id, sizeof(id));
 	json_put_text(reply, "id", id);
@@ -184,18 +227,38 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 	} else if (order->kind == WEIR_ORDER_PROBATION) {
 		json_put_uint(reply, "parts", order->parts);
 	}
+	if (order->kind == WEIR_ORDER_PARTNER_ADD) {
+		prefix_format(order->address, order->prefix_bits, prefix, sizeof(prefix));
+		json_put_text(reply, "prefix", prefix);
+	}
 	json_put_text(reply, "reason", order->reason);
 	json_put_text(reply, "by", order->by);
 	json_put_uint(reply, "since", order->since_ns / NS_PER_SECOND);
 	if (order->until_ns)
 		json_put_uint(reply, "until", order->until_ns / NS_PER_SECOND);
-	json_put_bool(reply, "has_object", has_object(host, order));
+	json_put_bool(reply, "has_object", !is_void);
+	if (is_void)
+		json_put_text(reply, "why_void", why);
 	/* while the clock is in doubt nothing loosens */
 	json_put_bool(reply, "counts",
 		      !order->until_ns || (!guard_control(host->guard).hours_closed &&
 					   order->until_ns > host_wall(host)));
 	if (order_is_signed(order))
 		json_put_text(reply, "order", hex_format(order->body, sizeof(order->body), body));
+}
+
+static void tell_addition(struct host *host, const struct weir_order *order, const char *id)
+{
+	char prefix[PREFIX_TEXT];
+	const struct record_field field[] = {{"order", id, 0},
+					     {"target", order->target, 0},
+					     {"order_reason", order->reason, 0},
+					     {"by", order->by, 0},
+					     {"prefix", prefix, 0}};
+
+	prefix_format(order->address, order->prefix_bits, prefix, sizeof(prefix));
+	host_tell(host, "partner-add", RECORD_HIGH, field, 5, "%s: %s counts as %s, by %s: %s", id,
+		  prefix, order->target, order->by, order->reason);
 }
 
 static void tell(struct host *host, const struct weir_order *order, const char *id,
@@ -212,6 +275,8 @@ static void tell(struct host *host, const struct weir_order *order, const char *
 		host_tell(host, "extend", RECORD_HIGH, field, 6,
 			  "%s: grant %s lets pass %s more to %s, by %s: %s", id, order->grant, more,
 			  order->target, order->by, order->reason);
+	else if (order->kind == WEIR_ORDER_PARTNER_ADD)
+		tell_addition(host, order, id);
 	else
 		host_tell(host, "pause", RECORD_HIGH, field, 4,
 			  "%s: %s is paused: nothing is refused but what is cut, by %s: %s", id,
@@ -246,7 +311,8 @@ static struct journal_order line_of(const struct host *host, const struct overri
 				      .since_ns = now,
 				      .until_ns = now + request->for_ns,
 				      .grant = request->grant,
-				      .more_bytes = request->more_bytes};
+				      .more_bytes = request->more_bytes,
+				      .prefix = request->prefix};
 }
 
 /* It has no number yet when it is only asked for. */
@@ -363,10 +429,10 @@ static int end_locked(struct host *host, const char *id, const char *reason, con
 		return r;
 	order = find_override(host, id);
 	if (!order)
-		return tell_problem(
-			problem, -ENOENT,
-			"%s is no extension, pause or probation in force (weir status lists them)",
-			id);
+		return tell_problem(problem, -ENOENT,
+				    "%s is no extension, pause, addition or probation in force "
+				    "(weir status lists them)",
+				    id);
 	if (order->kind == WEIR_ORDER_PROBATION && host_has_plan(host))
 		return tell_problem(problem, -EBUSY,
 				    "%s is of the plan that is under way (weir plan status)", id);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * overriding.h - carries out what loosens for a while: an extension of one grant's budget, a pause
- * of one service or of all. Both end by themselves, in the kernel; an operator may end them
- * earlier.
+ * of one service or of all, a prefix that is added to a partner. They end by themselves, in the
+ * kernel; an operator may end them earlier.
  *
  * As all that loosens: the journal, the disk, the kernel, the answer.
  */
@@ -20,6 +20,7 @@ struct override_request {
 	const char *target; /* of a pause "all", or service:NAME */
 	const char *grant;  /* of an extension */
 	uint64_t more_bytes;
+	const char *prefix; /* of an addition */
 	uint64_t for_ns;
 	const char *reason;
 	const char *by;
@@ -34,6 +35,11 @@ struct override_request {
 int override_add(struct host *host, const struct override_request *request, struct orders *orders,
 		 uint64_t *id, bool *matched, char **problem);
 
+/* Whether the override gives nothing under a policy; *why: malloc'd, of an addition, or NULL. The
+ * orders must have been refreshed. */
+bool override_is_void(const struct host *host, const struct image *image,
+		      const struct weir_order *order, char **why);
+
 /* Of one that is in force since: the answer, and an event. */
 void override_told(struct host *host, uint64_t id, struct json_out *reply);
 
@@ -47,7 +53,7 @@ int host_override(struct host *host, const struct override_request *request, str
 int host_end_override(struct host *host, const char *id, const char *reason, const char *by,
 		      struct json_out *reply, char **problem);
 
-const char *override_kind_name(enum weir_order_kind kind);  /* "extend", "pause" */
+const char *override_kind_name(enum weir_order_kind kind);  /* "extend", "pause", "partner-add" */
 void override_format(uint64_t id, char *text, size_t size); /* "o12"; 24 bytes are enough */
 
 #endif

@@ -14,7 +14,7 @@
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
-#include "user/daemon/cover.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
@@ -112,7 +112,7 @@ static enum cover cover_of_order(const struct reopening *work, const struct weir
 		return COVER_SAME;
 	if (target_resolve(&work->host->image, order->target, &cut, NULL) < 0)
 		return COVER_NONE;
-	return cover_of(&work->host->image, &cut, target);
+	return host_cover(work->host, &cut, target);
 }
 
 /* The ids are collected first, since reopening moves the orders. */

@@ -55,6 +55,7 @@ static const struct request {
 	{"reopen", answer_reopen, IS_ORDER},
 	{"extend", answer_extend, IS_ORDER},
 	{"pause", answer_pause, IS_ORDER},
+	{"partner-add", answer_partner_add, IS_ORDER},
 	{"end", answer_end, IS_ORDER},
 	{"apply", answer_apply, NEEDS_DAEMON | IS_ORDER},
 	{"confirm", answer_confirm, NEEDS_DAEMON | IS_ORDER},

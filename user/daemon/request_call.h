@@ -67,6 +67,7 @@ int answer_cut(struct call *call);
 int answer_reopen(struct call *call);
 int answer_extend(struct call *call);
 int answer_pause(struct call *call);
+int answer_partner_add(struct call *call);
 int answer_end(struct call *call);
 int answer_order_apply(struct call *call);
 int answer_plan_start(struct call *call);

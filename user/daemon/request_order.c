@@ -96,6 +96,20 @@ int answer_pause(struct call *call)
 	return host_override(call->host, &override, &call->reply, &call->problem);
 }
 
+int answer_partner_add(struct call *call)
+{
+	struct override_request override = {.kind = WEIR_ORDER_PARTNER_ADD, .by = call->by};
+	int r = get_override(call, &override);
+
+	if (r == 0 && !override.target)
+		r = request_malformed(call, "targets");
+	if (r == 0)
+		r = request_text(call, call->request, "prefix", true, &override.prefix);
+	if (r < 0)
+		return r;
+	return host_override(call->host, &override, &call->reply, &call->problem);
+}
+
 int answer_end(struct call *call)
 {
 	const char *id, *reason;

@@ -10,8 +10,8 @@
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/daemon/about.h"
+#include "user/daemon/additions.h"
 #include "user/daemon/budgets.h"
-#include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_tell.h"
 #include "user/daemon/overriding.h"
@@ -25,6 +25,7 @@ struct page {
 	struct weir_cut_entry target; /* what orders and connections are compared with */
 	struct weir_cut_entry owner;  /* whose budgets count: an address's partner, else the same */
 	const uint8_t *peer;	      /* one address of no partner; NULL: something else */
+	struct weir_order added;      /* by which an address is a partner's; its id is 0: by none */
 	struct budgets budgets;
 	struct sessions sessions;
 	struct holding holding;
@@ -120,7 +121,7 @@ static void put_extend(const struct page *page)
 		 (unsigned long long)(limit->window_ns / NS_PER_SECOND ?: 1));
 }
 
-/* The extensions and pauses that may be about the target. */
+/* The overrides that may be about the target. */
 static void put_overrides(const struct page *page)
 {
 	const struct host *host = page->host;
@@ -132,7 +133,7 @@ static void put_overrides(const struct page *page)
 
 		if (!order_is_override(order) ||
 		    target_resolve(&host->image, order->target, &entry, NULL) < 0 ||
-		    cover_of(&host->image, &entry, &page->owner) == COVER_NONE)
+		    host_cover(host, &entry, &page->owner) == COVER_NONE)
 			continue;
 		json_open(page->reply, NULL, '{');
 		override_put(host, order, page->reply);
@@ -211,11 +212,39 @@ static void put_head(const struct page *page)
 	json_put_bool(page->reply, "hours_closed", guard_control(host->guard).hours_closed);
 }
 
+/* An address inside one partner's prefix has that partner's budgets; a single one of no partner has
+ * a stranger's. The orders must have been read. */
+static void find_owner(struct page *page)
+{
+	const struct image *image = &page->host->image;
+	const struct weir_cut_entry *target = &page->target;
+	struct weir_cut_entry owner = {.target = WEIR_TARGET_PARTNER, .service = target->service};
+	const struct weir_order *added;
+	const struct image_prefix *prefix;
+
+	page->owner = *target;
+	if (target->target != WEIR_TARGET_ADDRESS)
+		return;
+	prefix = image_prefix_of(image, target->address);
+	added = addition_of(page->host, target->address, &owner.index);
+	if (added)
+		page->added = *added;
+	if (prefix)
+		owner.index = prefix->partner;
+	if ((prefix && prefix->bits <= target->prefix_bits) ||
+	    (added && added->prefix_bits <= target->prefix_bits))
+		page->owner = owner;
+	else if (!prefix && target->prefix_bits == 128)
+		page->peer = target->address;
+}
+
 /* What is kept in the kernel, read once. */
 static int read_state(struct page *page, char **problem)
 {
 	int r = host_refresh_orders(page->host);
 
+	if (r == 0)
+		find_owner(page);
 	if (r == 0)
 		r = budgets_read(page->host, &page->owner, page->peer, &page->budgets);
 	if (r == 0)
@@ -247,24 +276,14 @@ static void page_free(struct page *page)
 	sessions_free(&page->sessions);
 }
 
-/* An address inside one partner's prefix has that partner's budgets; a single one of no partner has
- * a stranger's. */
-static void find_owner(struct page *page)
+/* The order by which it is a partner's. */
+static void put_added(const struct page *page)
 {
-	const struct image *image = &page->host->image;
-	const struct weir_cut_entry *target = &page->target;
-	const struct image_prefix *prefix;
-
-	page->owner = *target;
-	if (target->target != WEIR_TARGET_ADDRESS)
+	if (!page->added.id)
 		return;
-	prefix = image_prefix_of(image, target->address);
-	if (prefix && prefix->bits <= target->prefix_bits)
-		page->owner = (struct weir_cut_entry){.target = WEIR_TARGET_PARTNER,
-						      .index = prefix->partner,
-						      .service = target->service};
-	else if (!prefix && target->prefix_bits == 128)
-		page->peer = target->address;
+	json_open(page->reply, "added", '{');
+	override_put(page->host, &page->added, page->reply);
+	json_close(page->reply, '}');
 }
 
 int host_show(struct host *host, const char *target, struct json_out *reply, char **problem)
@@ -274,7 +293,6 @@ int host_show(struct host *host, const char *target, struct json_out *reply, cha
 
 	if (r < 0)
 		return r;
-	find_owner(&page);
 	r = read_state(&page, problem);
 	if (r == 0) {
 		put_head(&page);
@@ -299,12 +317,14 @@ int host_who(struct host *host, const uint8_t address[16], struct json_out *repl
 	r = host_resolve(host, target, &page.target, problem);
 	if (r < 0)
 		return r;
-	find_owner(&page);
 	r = read_state(&page, problem);
 	if (r == 0) {
 		put_head(&page);
 		json_put_bool(reply, "names_known", !host->is_foreign);
-		about_address(&host->image, address, host_wall(host), reply);
+		about_address(&host->image, address,
+			      page.added.id ? page.owner.index : WEIR_NO_PARTNER, host_wall(host),
+			      reply);
+		put_added(&page);
 		put_state(&page);
 	}
 	page_free(&page);

@@ -192,6 +192,7 @@ static int take_judged(struct taking *taking)
 		return take_reopening(taking);
 	case ORDER_EXTEND:
 	case ORDER_PAUSE:
+	case ORDER_PARTNER_ADD:
 		return take_override(taking);
 	case ORDER_SIGNERS:
 		return take_signers(taking);

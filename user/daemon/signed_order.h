@@ -6,8 +6,8 @@
  * What is cut is a function of the set of orders that were accepted, in whatever order they came
  * and however often: a cut that was let back and comes again cuts nothing; a reopening that comes
  * before its cut waits for it. A cut is in the kernel before it is on disk; a reopening is on disk
- * first. An extension or a pause is carried out once. It was judged when it came: a key that runs
- * out later takes nothing back.
+ * first. An extension, a pause or an addition is carried out once. It was judged when it came: a
+ * key that runs out later takes nothing back.
  *
  * That holds under one policy. An exception is made where both targets may mean a packet by the
  * policy in force when it is made; one that changes what they mean later makes none, and so leaves

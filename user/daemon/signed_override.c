@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * signed_override.c - carries out a signed extension or pause: the journal, its text, the orders on
- * disk, the kernel. Unlike a cut it is carried out once: what was ended here, or lost, takes a new
- * order to come back.
+ * signed_override.c - carries out a signed extension, pause or addition: the journal, its text, the
+ * orders on disk, the kernel. Unlike a cut it is carried out once: what was ended here, or lost,
+ * takes a new order to come back.
  */
 #include "user/daemon/taking.h"
 
@@ -28,16 +28,24 @@ static int keep(const struct taking *taking)
 		     : 0;
 }
 
+static enum weir_order_kind kind_of(enum order_kind kind)
+{
+	return kind == ORDER_EXTEND  ? WEIR_ORDER_EXTEND
+	       : kind == ORDER_PAUSE ? WEIR_ORDER_PAUSE
+				     : WEIR_ORDER_PARTNER_ADD;
+}
+
 static struct override_request request_of(const struct taking *taking,
 					  const struct order_origin *origin)
 {
 	const struct document *document = &taking->document;
 
 	return (struct override_request){
-		.kind = document->kind == ORDER_EXTEND ? WEIR_ORDER_EXTEND : WEIR_ORDER_PAUSE,
+		.kind = kind_of(document->kind),
 		.target = document->targets.count ? document->targets.item[0] : "all",
 		.grant = document->grant,
 		.more_bytes = document->by_bytes,
+		.prefix = document->prefix,
 		.for_ns = document->until_ns - host_wall(taking->host),
 		.reason = document->reason,
 		.by = taking->by,
@@ -93,6 +101,7 @@ static int carry_out(struct taking *taking)
 	line.until_ns = document->until_ns;
 	line.grant = document->grant;
 	line.more_bytes = document->by_bytes;
+	line.prefix = document->prefix;
 	r = journaling_before(taking->host, &line, taking->problem);
 	if (r == 0)
 		r = keep(taking);

@@ -15,6 +15,34 @@ static bool touches_edge(const struct weir_cut_entry *entry)
 	       entry->target != WEIR_TARGET_GRANT;
 }
 
+/* The additions stand first, so that what looks for one of the two kinds meets no other. */
+static int overrides_fill(struct guard *guard, const struct order_table *table, uint32_t slot,
+			  struct weir_cut_head *head)
+{
+	_cleanup_free_ struct weir_override *sorted =
+		calloc(table->override_count + 1, sizeof(*sorted));
+	size_t count = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (int turn = 0; turn < 2; turn++) {
+		for (size_t i = 0; i < table->override_count; i++) {
+			bool is_first = table->override[i].kind == WEIR_ORDER_PARTNER_ADD;
+
+			if (is_first == (turn == 0))
+				sorted[count++] = table->override[i];
+		}
+		if (turn == 0)
+			head->additions = count;
+	}
+	head->overrides = count;
+	if (head->additions > WEIR_ADDITIONS)
+		return -ENOSPC;
+	return count ? map_fill_array(guard->map_fd[MAP_OVERRIDES], slot * WEIR_OVERRIDES, sorted,
+				      sizeof(*sorted), count)
+		     : 0;
+}
+
 int cuts_fill(struct guard *guard, const struct order_table *table, uint32_t slot)
 {
 	static const struct order_table none;
@@ -26,15 +54,13 @@ int cuts_fill(struct guard *guard, const struct order_table *table, uint32_t slo
 	if (table->count > WEIR_CUT_ENTRIES || table->override_count > WEIR_OVERRIDES)
 		return -ENOSPC;
 	head.entries = table->count;
-	head.overrides = table->override_count;
 	for (size_t i = 0; i < head.entries; i++)
 		head.touches_edge |= touches_edge(&table->entry[i]);
 	err = head.entries ? map_fill_array(guard->map_fd[MAP_CUTS], slot * WEIR_CUT_ENTRIES,
 					    table->entry, sizeof(*table->entry), head.entries)
 			   : 0;
-	if (!err && head.overrides)
-		err = map_fill_array(guard->map_fd[MAP_OVERRIDES], slot * WEIR_OVERRIDES,
-				     table->override, sizeof(*table->override), head.overrides);
+	if (!err)
+		err = overrides_fill(guard, table, slot, &head);
 	if (err)
 		return err;
 	return bpf_map_update_elem(guard->map_fd[MAP_CUT_HEADS], &slot, &head, BPF_ANY) ? -errno

@@ -62,7 +62,8 @@ struct document {
 	const char *nonce;
 	const char *reason;
 	const char *grant;
-	const char *cut; /* id of the cut that this reopens */
+	const char *prefix; /* of partner-add; it is one */
+	const char *cut;    /* id of the cut that this reopens */
 	struct document_list targets;
 	struct document_list hosts; /* groups; none: all hosts */
 

@@ -138,6 +138,20 @@ static int read_name(struct document_reader *reader, const char *value, uint32_t
 	return 0;
 }
 
+static int read_prefix(struct document_reader *reader, const char *value, uint32_t column,
+		       void *field)
+{
+	uint8_t address[16], bits;
+
+	if (prefix_parse(value, address, &bits) < 0)
+		return order_fault_set(reader->fault, reader->line, column,
+				       "\"%.60s\" is no address, and no prefix without bits to its "
+				       "right",
+				       value);
+	*(const char **)field = value;
+	return 0;
+}
+
 static int add(struct document_reader *reader, const char *value, uint32_t column, size_t most,
 	       struct document_list *list)
 {
@@ -223,12 +237,13 @@ enum {
 	REOPEN = 1 << ORDER_REOPEN,
 	EXTEND = 1 << ORDER_EXTEND,
 	PAUSE = 1 << ORDER_PAUSE,
+	ADD = 1 << ORDER_PARTNER_ADD,
 	BASE = 1 << ORDER_BASE,
 	SIGNERS = 1 << ORDER_SIGNERS,
 	BEAT = 1 << ORDER_BEAT,
 	ALL = (1 << ORDER_KINDS) - 1,
-	LIVE = CUT | REOPEN | EXTEND | PAUSE,
-	ENDS = CUT | EXTEND | PAUSE,
+	LIVE = CUT | REOPEN | EXTEND | PAUSE | ADD,
+	ENDS = CUT | EXTEND | PAUSE | ADD,
 	COUNTED = BASE | SIGNERS | BEAT,
 };
 
@@ -247,6 +262,7 @@ enum {
 	KEY_CUT,
 	KEY_GRANT,
 	KEY_BY,
+	KEY_PREFIX,
 	KEY_NUMBER
 };
 
@@ -263,13 +279,14 @@ static const struct {
 	[KEY_ISSUED] = {"issued", ALL, ALL, false, read_instant, FIELD(issued_ns)},
 	[KEY_NONCE] = {"nonce", ALL, ALL, false, read_nonce, FIELD(nonce)},
 	[KEY_REASON] = {"reason", ALL & ~BEAT, ALL & ~BEAT, false, read_reason, FIELD(reason)},
-	[KEY_TARGET] = {"target", LIVE, CUT | EXTEND, true, read_target, FIELD(targets)},
+	[KEY_TARGET] = {"target", LIVE, CUT | EXTEND | ADD, true, read_target, FIELD(targets)},
 	[KEY_HOSTS] = {"hosts", LIVE | BASE, NONE, true, read_host, FIELD(hosts)},
 	[KEY_UNTIL] = {"until", ENDS, NONE, false, read_instant, FIELD(until_ns)},
 	[KEY_FOR] = {"for", ENDS, NONE, false, read_span, FIELD(for_ns)},
 	[KEY_CUT] = {"cut", REOPEN, REOPEN, false, read_id, FIELD(cut)},
 	[KEY_GRANT] = {"grant", EXTEND, EXTEND, false, read_name, FIELD(grant)},
 	[KEY_BY] = {"by", EXTEND, EXTEND, false, read_size, FIELD(by_bytes)},
+	[KEY_PREFIX] = {"prefix", ADD, ADD, false, read_prefix, FIELD(prefix)},
 	[KEY_NUMBER] = {"version", COUNTED, COUNTED, false, read_version, FIELD(version)},
 };
 
@@ -372,7 +389,7 @@ static int check_end(struct document_reader *reader)
 	if (until && span)
 		return order_fault_set(reader->fault, until > span ? until : span, 1,
 				       "\"until:\" or \"for:\", not both");
-	if (!until && !span && (kind == ORDER_EXTEND || kind == ORDER_PAUSE))
+	if (!until && !span && 1u << kind & (EXTEND | PAUSE | ADD))
 		return order_fault_set(reader->fault, reader->line, 1,
 				       "an order of kind %s ends by itself: it needs \"until:\" or "
 				       "\"for:\"",
@@ -393,6 +410,11 @@ static int check_targets(struct document_reader *reader)
 	if (reader->document->kind == ORDER_EXTEND && targets->count > 1)
 		return order_fault_set(reader->fault, line, 1,
 				       "an order of kind extend has one target");
+	if (reader->document->kind == ORDER_PARTNER_ADD &&
+	    (targets->count > 1 || strncmp(targets->item[0], "partner:", 8) != 0 ||
+	     strchr(targets->item[0], '@')))
+		return order_fault_set(reader->fault, line, 1,
+				       "an order of kind partner-add is about one partner:NAME");
 	if (reader->document->kind != ORDER_PAUSE || targets->count == 0)
 		return 0;
 	if (targets->count > 1 || strncmp(targets->item[0], "service:", 8) != 0)

@@ -5,7 +5,7 @@
 
 #include "user/order/document.h"
 
-enum { DOCUMENT_KEYS = 13 };
+enum { DOCUMENT_KEYS = 14 };
 
 /* The lines of one document while they are read. */
 struct document_reader {

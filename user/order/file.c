@@ -2,9 +2,9 @@
 /*
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
- * where "body" stands only with what came from a signed order, and "kind", "grant" and
- * "more_bytes", or "parts" of a probation, only with an override; behind the orders, when there are
- * some, what was drawn from reserves:
+ * where "body" stands only with what came from a signed order, "kind", "grant" and "more_bytes", or
+ * "parts" of a probation, only with an override, and "prefix" only with an addition; behind the
+ * orders, when there are some, what was drawn from reserves:
  * "draws":[{"order":4,"bytes":...,"since_ns":...,"until_ns":...,"grant":"..."}]
  * with a "body" as well,
  * {"sha256":"..."}
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
@@ -62,6 +63,20 @@ static void put_draws(struct json_out *json, const struct orders *orders)
 	json_close(json, ']');
 }
 
+static void put_override(struct json_out *json, const struct weir_order *order)
+{
+	char prefix[PREFIX_TEXT];
+
+	json_put_uint(json, "kind", order->kind);
+	json_put_text(json, "grant", order->grant);
+	json_put_uint(json, order->kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
+		      order->more_bytes);
+	if (order->kind != WEIR_ORDER_PARTNER_ADD)
+		return;
+	prefix_format(order->address, order->prefix_bits, prefix, sizeof(prefix));
+	json_put_text(json, "prefix", prefix);
+}
+
 static void put_orders(FILE *out, const struct orders *orders)
 {
 	struct json_out json = {.out = out};
@@ -82,13 +97,8 @@ static void put_orders(FILE *out, const struct orders *orders)
 		json_put_text(&json, "by", order->by);
 		if (order_is_signed(order))
 			put_body(&json, order->body);
-		if (order_is_override(order)) {
-			json_put_uint(&json, "kind", order->kind);
-			json_put_text(&json, "grant", order->grant);
-			json_put_uint(&json,
-				      order->kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
-				      order->more_bytes);
-		}
+		if (order_is_override(order))
+			put_override(&json, order);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
@@ -151,6 +161,16 @@ static int read_body(json_object *object, uint8_t body[32])
 	return 0;
 }
 
+static int read_prefix(json_object *object, struct weir_order *order)
+{
+	char prefix[PREFIX_TEXT];
+
+	if (read_text(object, "prefix", prefix, sizeof(prefix)) < 0 ||
+	    prefix_parse(prefix, order->address, &order->prefix_bits) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 /* Not there: a cut, or an exception to one. */
 static int read_override(json_object *object, struct weir_order *order)
 {
@@ -159,14 +179,14 @@ static int read_override(json_object *object, struct weir_order *order)
 	if (!json_object_object_get_ex(object, "kind", NULL))
 		return 0;
 	if (read_number(object, "kind", &kind) < 0 || order->parent || kind < WEIR_ORDER_EXTEND ||
-	    kind > WEIR_ORDER_PROBATION || (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
+	    kind > WEIR_ORDER_PARTNER_ADD || (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
 	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||
 	    read_number(object, kind == WEIR_ORDER_PROBATION ? "parts" : "more_bytes",
 			&order->more_bytes) < 0 ||
 	    (kind == WEIR_ORDER_PROBATION && (order->parts == 0 || order->parts >= WEIR_WHOLE)))
 		return -EBADMSG;
 	order->kind = kind;
-	return 0;
+	return kind == WEIR_ORDER_PARTNER_ADD ? read_prefix(object, order) : 0;
 }
 
 static int read_order(json_object *object, struct weir_order *order)

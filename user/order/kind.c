@@ -22,6 +22,7 @@ static const struct {
 	[ORDER_REOPEN] = {"reopen", NAMESPACE_REOPEN, 2},
 	[ORDER_EXTEND] = {"extend", NAMESPACE_REOPEN, 2},
 	[ORDER_PAUSE] = {"pause", NAMESPACE_REOPEN, 2},
+	[ORDER_PARTNER_ADD] = {"partner-add", NAMESPACE_REOPEN, 2},
 	[ORDER_BASE] = {"base", NAMESPACE_BASE, 2},
 	[ORDER_SIGNERS] = {"signers", NAMESPACE_SIGNERS, 2},
 	[ORDER_BEAT] = {"beat", NAMESPACE_BEAT, 1},

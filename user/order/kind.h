@@ -15,6 +15,7 @@ enum order_kind {
 	ORDER_REOPEN,
 	ORDER_EXTEND,
 	ORDER_PAUSE,
+	ORDER_PARTNER_ADD,
 	ORDER_BASE,
 	ORDER_SIGNERS,
 	ORDER_BEAT,
@@ -23,7 +24,7 @@ enum order_kind {
 
 enum order_namespace {
 	NAMESPACE_CUT,
-	NAMESPACE_REOPEN, /* of all that loosens for a while: reopen, extend, pause */
+	NAMESPACE_REOPEN, /* of what loosens below the policy: reopen, extend, pause, partner-add */
 	NAMESPACE_BASE,
 	NAMESPACE_SIGNERS,
 	NAMESPACE_BEAT,

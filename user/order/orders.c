@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/text.h"
 #include "user/order/reserve.h"
@@ -138,7 +139,8 @@ static int add(struct orders *orders, uint64_t parent, const struct order_text *
 				   .since_ns = text->since_ns,
 				   .until_ns = text->until_ns,
 				   .kind = text->kind,
-				   .more_bytes = text->more_bytes};
+				   .more_bytes = text->more_bytes,
+				   .prefix_bits = text->address ? text->prefix_bits : 0};
 	struct weir_order *item;
 
 	if (copy_text(order.target, sizeof(order.target), text->target, false) < 0 ||
@@ -148,6 +150,8 @@ static int add(struct orders *orders, uint64_t parent, const struct order_text *
 		return -EINVAL;
 	if (text->body)
 		memcpy(order.body, text->body, sizeof(order.body));
+	if (text->address)
+		memcpy(order.address, text->address, sizeof(order.address));
 	if (orders->count >= WEIR_MAX_ORDERS - (text->body ? 0 : ORDERS_FOR_SIGNED))
 		return -ENOSPC;
 	item = realloc(orders->item, (orders->count + 1) * sizeof(*item));
@@ -181,16 +185,35 @@ int orders_add_exception(struct orders *orders, uint64_t cut, const struct order
 
 int orders_add_override(struct orders *orders, const struct order_text *text, uint64_t *id)
 {
-	size_t count = 0;
-
+	bool is_addition = text->kind == WEIR_ORDER_PARTNER_ADD;
 	bool is_probation = text->kind == WEIR_ORDER_PROBATION;
+	size_t count = 0, additions = 0;
 
 	if (text->kind == WEIR_ORDER_CUT || is_probation != !text->until_ns ||
-	    (is_probation && (text->parts == 0 || text->parts >= WEIR_WHOLE)))
+	    (is_probation && (text->parts == 0 || text->parts >= WEIR_WHOLE)) ||
+	    is_addition != !!text->address)
 		return -EINVAL;
-	for (size_t i = 0; i < orders->count; i++)
+	for (size_t i = 0; i < orders->count; i++) {
 		count += order_is_override(&orders->item[i]);
-	return count >= WEIR_OVERRIDES ? -ENOSPC : add(orders, 0, text, id);
+		additions += orders->item[i].kind == WEIR_ORDER_PARTNER_ADD;
+	}
+	if (count >= WEIR_OVERRIDES || (is_addition && additions >= WEIR_ADDITIONS))
+		return -ENOSPC;
+	return add(orders, 0, text, id);
+}
+
+const struct weir_order *orders_find_addition(const struct orders *orders, const char *target,
+					      const uint8_t address[16], uint8_t bits)
+{
+	for (size_t i = 0; i < orders->count; i++) {
+		const struct weir_order *order = &orders->item[i];
+
+		if (order->kind == WEIR_ORDER_PARTNER_ADD && strcmp(order->target, target) != 0 &&
+		    (prefix_holds(order->address, order->prefix_bits, address) ||
+		     prefix_holds(address, bits, order->address)))
+			return order;
+	}
+	return NULL;
 }
 
 int orders_remove(struct orders *orders, uint64_t id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders.h - the set of cuts and of the exceptions inside them, and of what changes budgets and
- * refusals for a while: extensions, pauses and probations ("overrides").
+ * orders.h - the set of cuts and of the exceptions inside them, and of what changes for a while:
+ * extensions, pauses, probations, and prefixes that are added to a partner ("overrides").
  *
  * A cut only ever adds to the set. A reopening takes a whole cut out, or adds an exception to it.
  * An override ends by itself, but for a probation, which tightens.
@@ -57,10 +57,12 @@ struct order_text {
 		uint64_t more_bytes; /* of an extension */
 		uint64_t parts;	     /* of a probation: 1 to WEIR_WHOLE - 1 */
 	};
+	const uint8_t *address; /* of an addition: its prefix, as struct weir_order has it */
+	uint8_t prefix_bits;
 };
 
 bool order_is_cut(const struct weir_order *order);
-/* An extension, a pause or a probation. */
+/* An extension, a pause, a probation or an addition. */
 bool order_is_override(const struct weir_order *order);
 
 /* Whether it came from a signed order: then a signed order alone takes it back. */
@@ -78,8 +80,12 @@ int orders_add_exception(struct orders *orders, uint64_t cut, const struct order
 			 uint64_t *id);
 
 /* `text` needs a kind that is no cut's, and an end, which a probation has not. -ENOSPC above
- * WEIR_OVERRIDES too. */
+ * WEIR_OVERRIDES, or of additions above WEIR_ADDITIONS, too. */
 int orders_add_override(struct orders *orders, const struct order_text *text, uint64_t *id);
+
+/* An addition to another target that has an address of this prefix, or NULL. */
+const struct weir_order *orders_find_addition(const struct orders *orders, const char *target,
+					      const uint8_t address[16], uint8_t bits);
 
 /* A cut with its exceptions, or an override. -ENOENT. */
 int orders_remove(struct orders *orders, uint64_t id);
@@ -99,7 +105,7 @@ typedef int (*order_resolver)(const struct weir_order *order, struct weir_cut_en
 int orders_compile(const struct orders *orders, order_resolver resolve, void *data,
 		   struct weir_cut_entry **ret, size_t *count);
 
-/* Fills `at` and `grant`; as order_resolver. */
+/* Fills `at` and `grant`; as order_resolver. What has no object must be WEIR_TARGET_NOTHING. */
 typedef int (*override_resolver)(const struct weir_order *order, struct weir_override *override,
 				 void *data);
 

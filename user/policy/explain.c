@@ -172,19 +172,36 @@ static uint8_t stranger_verdict(const struct weir_service *service, uint8_t dire
 	return rule == WEIR_DENY || reason == WEIR_REASON_HOURS ? WEIR_REFUSE : WEIR_PASS;
 }
 
+static void ends_at(struct weir_answer *answer, uint64_t wall_ns)
+{
+	if (wall_ns < answer->valid_until_ns)
+		answer->valid_until_ns = wall_ns;
+}
+
+static void find_partner(const struct image *image, const struct order_table *orders,
+			 const struct grant_search *search, struct weir_answer *answer)
+{
+	uint64_t end = UINT64_MAX;
+
+	answer->partner = image_partner_of(image, search->question->peer);
+	if (orders && !search->hours_closed && answer->partner == WEIR_NO_PARTNER)
+		answer->partner =
+			image_partner_added(orders, search->question->peer, search->wall_ns, &end);
+	ends_at(answer, end);
+}
+
 /* All below the lifeline. */
 static void decide_the_rest(const struct image *image, const struct order_table *orders,
 			    struct grant_search *search, struct weir_answer *answer)
 {
-	uint64_t end = UINT64_MAX, order;
+	uint64_t order;
 
-	answer->valid_until_ns = find_grant(search, answer);
+	ends_at(answer, find_grant(search, answer));
 	if (orders)
-		end = image_overrides(image, orders, search->question->peer,
-				      search->hours_closed ? IMAGE_NO_WALL : search->wall_ns,
-				      answer);
-	if (end < answer->valid_until_ns)
-		answer->valid_until_ns = end;
+		ends_at(answer,
+			image_overrides(image, orders, search->question->peer,
+					search->hours_closed ? IMAGE_NO_WALL : search->wall_ns,
+					answer));
 	order = find_cut(image, orders, search->question->peer, answer);
 	if (order) {
 		answer->order = order;
@@ -223,7 +240,7 @@ void explain_decide(const struct image *image, const struct order_table *orders,
 	if (question->service >= image->head.services)
 		return;
 	service = &image->services[question->service];
-	answer->partner = image_partner_of(image, question->peer);
+	find_partner(image, orders, &search, answer);
 	answer->observe = image->head.mode == WEIR_OBSERVE || service->mode == WEIR_OBSERVE;
 	if (find_lifeline(image, question, answer)) {
 		answer->verdict = WEIR_PASS;

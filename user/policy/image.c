@@ -208,6 +208,22 @@ bool image_entry_covers(const struct image *image, const struct weir_cut_entry *
 	}
 }
 
+uint32_t image_partner_added(const struct order_table *table, const uint8_t address[16],
+			     uint64_t wall_ns, uint64_t *until_ns)
+{
+	for (size_t i = 0; i < table->override_count; i++) {
+		const struct weir_override *override = &table->override[i];
+
+		if (override->kind != WEIR_ORDER_PARTNER_ADD || wall_ns >= override->until_ns ||
+		    override->at.target != WEIR_TARGET_ADDRESS ||
+		    !prefix_holds(override->at.address, override->at.prefix_bits, address))
+			continue;
+		*until_ns = override->until_ns;
+		return override->at.index;
+	}
+	return WEIR_NO_PARTNER;
+}
+
 uint64_t image_overrides(const struct image *image, const struct order_table *table,
 			 const uint8_t peer[16], uint64_t wall_ns, struct weir_answer *answer)
 {
@@ -216,7 +232,7 @@ uint64_t image_overrides(const struct image *image, const struct order_table *ta
 	for (size_t i = 0; i < table->override_count; i++) {
 		const struct weir_override *override = &table->override[i];
 
-		if (wall_ns >= override->until_ns ||
+		if (override->kind == WEIR_ORDER_PARTNER_ADD || wall_ns >= override->until_ns ||
 		    !image_entry_covers(image, &override->at, peer, answer))
 			continue;
 		if (override->kind == WEIR_ORDER_PAUSE)

@@ -136,6 +136,11 @@ void order_table_free(struct order_table *table);
 
 #define _cleanup_order_table_ __attribute__((cleanup(order_table_free)))
 
+/* The partner that an address has by an order which has not ended at `wall_ns`, where the policy
+ * gives it to none; *until_ns (wall) gets the end. WEIR_NO_PARTNER: none, and *until_ns stays. */
+uint32_t image_partner_added(const struct order_table *table, const uint8_t address[16],
+			     uint64_t wall_ns, uint64_t *until_ns);
+
 /* What extensions, pauses and probations that have not ended at `wall_ns` change: into
  * answer->overrule and ->observe. Of `answer` the service, partner and grant count. Returns the
  * first of their ends (wall), UINT64_MAX without one. While the clock is in doubt none that has an

@@ -198,16 +198,20 @@ static void print_change(json_object *override, FILE *out)
 	}
 	bytes_format(field_number(override, "more_bytes"), more, sizeof(more));
 	if (strcmp(kind, "pause") == 0)
-		fprintf(out, "%-9s %s %s: nothing is refused but what is cut", "PAUSED", id,
+		fprintf(out, "PAUSED    %s %s: nothing is refused but what is cut", id, target);
+	else if (strcmp(kind, "partner-add") == 0)
+		fprintf(out, "added     %s %s counts as %s", id, field_text(override, "prefix"),
 			target);
 	else
-		fprintf(out, "%-9s %s grant %s lets pass %s more to %s", "extended", id,
+		fprintf(out, "extended  %s grant %s lets pass %s more to %s", id,
 			field_text(override, "grant"), more, target);
 	fprintf(out, " until %s", time_text(field_number(override, "until"), when));
 }
 
 void print_override(json_object *override, FILE *out)
 {
+	const char *why = field_text(override, "why_void");
+
 	print_change(override, out);
 	fputs(" by ", out);
 	print_plain(override, "by", out);
@@ -215,7 +219,8 @@ void print_override(json_object *override, FILE *out)
 	print_plain(override, "reason", out);
 	fputc('\n', out);
 	if (!field_is(override, "has_object"))
-		fputs("          it changes nothing: the policy does not have it\n", out);
+		fprintf(out, "          it changes nothing: %s\n",
+			why[0] ? why : "the policy does not have it");
 	if (!field_is(override, "counts"))
 		fputs("          it does not count: its time is over, or the clock is in doubt\n",
 		      out);

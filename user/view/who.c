@@ -77,6 +77,8 @@ void who_print(json_object *answer, FILE *out)
 		fputs("          THE GUARD'S POLICY IS NOT ON DISK: names are not known\n", out);
 	if (field_object(answer, "prefix"))
 		print_prefix("prefix", field_object(answer, "prefix"), out);
+	if (field_object(answer, "added"))
+		print_override(field_object(answer, "added"), out);
 	print_prefixes("around", answer, "around", out);
 	print_prefixes("near", answer, "near", out);
 	print_rules("lifeline", answer, "lifeline", out);
