@@ -15,6 +15,7 @@
 #include "user/base/units.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/refusing.h"
 #include "user/policy/target.h"
 
 int tell_problem(char **problem, int error, const char *format, ...)
@@ -85,6 +86,7 @@ int host_init(struct host *host, const char *instance, bool may_make, char **pro
 void host_close(struct host *host)
 {
 	metering_end(host->metering, false, 0);
+	refusing_end(host);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);

@@ -73,6 +73,9 @@ struct host {
 	/* user/daemon/metering.h; in a command NULL until a request needs it. */
 	struct metering *metering;
 
+	/* user/daemon/refusing.h; in a command NULL until a request needs it. */
+	struct refusing *refusing;
+
 	/* The daemon only. */
 	bool is_daemon;
 	bool has_ended;	  /* unloaded: the loop ends */

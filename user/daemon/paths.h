@@ -19,6 +19,7 @@
  *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
+ *		refused		what did not go out (refusing.h)
  *		journal.jsonl	what was ordered (user/ledger/journal.h)
  *		journal.begun	there was a journal
  *		without-guard.nft	what would stand in for the guard (without_guard.h)

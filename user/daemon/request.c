@@ -51,6 +51,7 @@ static const struct request {
 	{"show", answer_show, 0},
 	{"who", answer_who, 0},
 	{"services", answer_services, 0},
+	{"refused", answer_refused, 0},
 	{"cut", answer_cut, IS_ORDER},
 	{"reopen", answer_reopen, IS_ORDER},
 	{"extend", answer_extend, IS_ORDER},

@@ -53,6 +53,7 @@ int answer_status(struct call *call);
 int answer_show(struct call *call);
 int answer_who(struct call *call);
 int answer_services(struct call *call);
+int answer_refused(struct call *call);
 int answer_policies(struct call *call);
 int answer_policy(struct call *call);
 int answer_difference(struct call *call);

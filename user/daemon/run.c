@@ -26,6 +26,7 @@
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/privileges.h"
+#include "user/daemon/refusing.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
 #include "user/daemon/watch.h"
@@ -256,6 +257,7 @@ static uint64_t do_due(struct loop *loop)
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
 	sooner(&next, watch_scan(&loop->watch, host));
+	sooner(&next, refusing_save_due(host, now));
 	sooner(&next, end_orders(loop, now));
 	sooner(&next, server_expire(&loop->server));
 	sooner(&next, loop->losses_at);
@@ -342,6 +344,9 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 		r = settle(&loop->host, problem);
 	if (r < 0)
 		return r;
+	refusing_begin(&loop->host);
+	watch_events(&loop->watch, &loop->host);
+	refusing_base(&loop->host);
 	malloc_trim(0); /* compiling needs several times what the image keeps */
 	watch_losses(&loop->watch, &loop->host, true);
 	namespaces_check(&loop->host);
@@ -355,6 +360,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	notify("STOPPING=1");
 	if (!loop->host.has_ended) {
 		watch_events(&loop->watch, &loop->host);
+		refusing_save(&loop->host);
 		clock_save(&loop->host);
 		end_metering(&loop->host);
 		host_tell(&loop->host, "stop", RECORD_MEDIUM, NULL, 0,
