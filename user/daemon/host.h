@@ -82,7 +82,11 @@ struct host {
 	bool is_filtered; /* user/daemon/filter.h */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
-	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
+	uint64_t trial_until_ns; /* boot; 0: no policy is on trial, or in force for a while */
+	/* user/daemon/interim.h; the wall time is 0 when there is none. */
+	uint64_t interim_until_ns, interim_span_ns;
+	char *interim_reason;
+	bool is_interim_end_told;
 	bool has_stale_stand_in; /* policy, orders or clock changed: without_guard.h */
 };
 

@@ -11,7 +11,7 @@
  *		applied.json	the policy in force, with its texts; its digest in applied.digest
  *		previous.json	the one before it
  *		policies/	every one that was applied (store.h)
- *		trial.json	one that waits for `weir confirm`
+ *		trial.json	one on trial, or in force for a while (interim.h)
  *		orders.json	cuts and exceptions; the same in orders.json.copy
  *		orders/		signed orders that were accepted (user/order/archive.h)
  *		base.order, signers.order, beat.order	those that are in force (in_force.h)

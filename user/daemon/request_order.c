@@ -185,6 +185,12 @@ int answer_apply(struct call *call)
 	if (r == 0)
 		r = request_seconds(call, "confirm_seconds", &apply.confirm_ns);
 	if (r == 0)
+		r = request_seconds(call, "for_seconds", &apply.for_ns);
+	if (r == 0)
+		r = request_text(call, call->request, "reason", apply.for_ns, &apply.reason);
+	if (r == 0 && apply.for_ns && apply.confirm_ns)
+		r = request_malformed(call, "for_seconds");
+	if (r == 0)
 		r = host_apply(call->host, &apply, &call->reply, &call->problem, &call->details);
 	applied_free(&apply.applied);
 	return r;

@@ -21,6 +21,7 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
@@ -133,7 +134,7 @@ static uint64_t end_orders(struct loop *loop, uint64_t now)
 	return loop->orders_end_wall ? loop->orders_end_wall - control.wall_offset_ns : 0;
 }
 
-/* A policy on trial that nobody confirmed goes back. */
+/* A policy on trial that nobody confirmed goes back, and one whose while is over. */
 static void end_trial(struct host *host)
 {
 	_cleanup_free_ char *problem = NULL, *text = NULL;
@@ -197,7 +198,7 @@ static void save_stand_in(struct loop *loop, uint64_t now)
 	struct host *host = &loop->host;
 	int r;
 
-	if (!host->has_stale_stand_in || host->trial_until_ns) {
+	if (!host->has_stale_stand_in || (host->trial_until_ns && !host->interim_until_ns)) {
 		loop->stand_in_at = 0;
 		return;
 	}
@@ -256,6 +257,7 @@ static uint64_t do_due(struct loop *loop)
 	save_stand_in(loop, now);
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
+	sooner(&next, interim_tell_due(host, now));
 	sooner(&next, watch_scan(&loop->watch, host));
 	sooner(&next, refusing_save_due(host, now));
 	sooner(&next, end_orders(loop, now));
