@@ -27,16 +27,6 @@ static int read_since(const char *text, uint64_t *seconds)
 	return 0;
 }
 
-/* A name alone is a partner's. */
-static char *target_of(const char *text)
-{
-	char *target;
-
-	if (strchr(text, ':') || strcmp(text, "all") == 0 || strcmp(text, "strangers") == 0)
-		return strdup(text);
-	return asprintf(&target, "partner:%s", text) < 0 ? NULL : target;
-}
-
 static void add_users(json_object *answer)
 {
 	for (size_t i = 0; i < field_count(answer, "partners"); i++) {
@@ -50,7 +40,7 @@ static void add_users(json_object *answer)
 static int run(const struct arguments *arguments)
 {
 	const char *since = arguments_value(arguments, "--since");
-	_cleanup_free_ char *target = arguments->count ? target_of(arguments->item[0]) : NULL;
+	_cleanup_free_ char *target = arguments->count ? call_target(arguments->item[0]) : NULL;
 	struct answer answer;
 	json_object *request;
 	uint64_t seconds = 0;

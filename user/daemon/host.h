@@ -63,6 +63,8 @@ struct host {
 	struct orders orders;
 	uint64_t orders_active;	 /* control.active when they were read or written last */
 	bool has_unsaved_orders; /* a cut holds that is not on disk */
+	uint64_t loosened_saved_ns,
+		loosened_ns; /* boot: the last loosening, on disk and in force */
 
 	struct journaling journaling;
 	const struct caller *asker; /* whose request is being answered; NULL: nobody's */

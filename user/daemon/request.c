@@ -54,6 +54,8 @@ static const struct request {
 	{"refused", answer_refused, 0},
 	{"cut", answer_cut, IS_ORDER},
 	{"reopen", answer_reopen, IS_ORDER},
+	{"drill", answer_drill, NEEDS_DAEMON | IS_ORDER},
+	{"drill-look", answer_drill_look, NEEDS_DAEMON},
 	{"extend", answer_extend, IS_ORDER},
 	{"pause", answer_pause, IS_ORDER},
 	{"end", answer_end, IS_ORDER},

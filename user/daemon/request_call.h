@@ -54,6 +54,7 @@ int answer_show(struct call *call);
 int answer_who(struct call *call);
 int answer_services(struct call *call);
 int answer_refused(struct call *call);
+int answer_drill_look(struct call *call);
 int answer_policies(struct call *call);
 int answer_policy(struct call *call);
 int answer_difference(struct call *call);
@@ -64,6 +65,7 @@ int answer_brief(struct call *call);
 
 int answer_cut(struct call *call);
 int answer_reopen(struct call *call);
+int answer_drill(struct call *call);
 int answer_extend(struct call *call);
 int answer_pause(struct call *call);
 int answer_end(struct call *call);
