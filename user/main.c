@@ -9,13 +9,14 @@
 #include "user/base/text.h"
 
 static const struct command *const commands[] = {
-	&command_run,		&command_check,	   &command_explain, &command_apply,
-	&command_confirm,	&command_rollback, &command_status,  &command_show,
-	&command_who,		&command_services, &command_cut,     &command_reopen,
-	&command_extend,	&command_pause,	   &command_partner, &command_events,
-	&command_probe,		&command_unload,   &command_meters,  &command_policy,
-	&command_without_guard, &command_order,	   &command_sign,    &command_agent,
-	&command_push,		&command_fleet,	   &command_plan,
+	&command_run,	  &command_check,    &command_explain, &command_apply,
+	&command_confirm, &command_rollback, &command_status,  &command_show,
+	&command_who,	  &command_services, &command_refused, &command_cut,
+	&command_reopen,  &command_extend,   &command_pause,   &command_partner,
+	&command_drill,	  &command_plan,     &command_events,  &command_probe,
+	&command_unload,  &command_meters,   &command_policy,  &command_without_guard,
+	&command_order,	  &command_sign,     &command_agent,   &command_push,
+	&command_fleet,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

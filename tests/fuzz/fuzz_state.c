@@ -20,6 +20,7 @@
 #include "user/daemon/meters_file.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/stand_in.h"
+#include "user/event/refusals.h"
 #include "user/order/orders.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -91,6 +92,42 @@ static void read_meters(const uint8_t *data, size_t size)
 		meters_read_free(&read);
 	}
 	free(group.data);
+	free(copy);
+}
+
+/* Items and partners, as many as the bytes are good for; the first byte says how many of these are
+ * items. */
+static void read_refused(const uint8_t *data, size_t size)
+{
+	enum { HEAD = 104 };
+	uint64_t items, partners, crc = 0;
+	uint32_t sizes[2] = {sizeof(struct refusal), sizeof(struct refusals_partner)};
+	uint8_t *copy = malloc(size + 1);
+	struct refusals *list = NULL, *again = NULL;
+	_cleanup_free_ void *bytes = NULL;
+	size_t length;
+
+	memcpy(copy, data, size);
+	if (size >= HEAD) {
+		items = data[0] % ((size - HEAD) / sizes[0] + 1);
+		partners = (size - HEAD - items * sizes[0]) / sizes[1];
+		size = HEAD + items * sizes[0] + partners * sizes[1];
+		memcpy(copy, "weirrfs1", 8);
+		memcpy(copy + 8, sizes, sizeof(sizes));
+		memcpy(copy + 16, &items, sizeof(items));
+		memcpy(copy + 24, &partners, sizeof(partners));
+		memcpy(copy + 96, &crc, sizeof(crc));
+		crc = crc32_z(0, copy, size);
+		memcpy(copy + 96, &crc, sizeof(crc));
+	}
+	if (refusals_unpack(copy, size, &list) == 0) {
+		if (refusals_pack(list, &bytes, &length) < 0 ||
+		    refusals_unpack(bytes, length, &again) < 0 ||
+		    refusals_count(list) != refusals_count(again))
+			abort();
+	}
+	refusals_free(list);
+	refusals_free(again);
 	free(copy);
 }
 
@@ -196,6 +233,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] == 'm')
 		read_meters(data + 1, size - 1);
+	else if (data[0] == 'r')
+		read_refused(data + 1, size - 1);
 	else if (data[0] == 'c')
 		read_clock(data + 1, size - 1);
 	else if (data[0] == 's')

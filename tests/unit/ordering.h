@@ -75,6 +75,20 @@ __attribute__((unused)) static json_object *apply_named(struct host *host, const
 	return answer;
 }
 
+/* For a while. */
+__attribute__((unused)) static json_object *apply_for(struct host *host, const char *name,
+						      int for_seconds)
+{
+	char *text = policy_named(name), more[96];
+	json_object *answer;
+
+	snprintf(more, sizeof(more), "{\"for_seconds\":%d,\"reason\":\"an emergency\"}",
+		 for_seconds);
+	answer = apply(host, text, more);
+	free(text);
+	return answer;
+}
+
 /* ---- what became of it ---------------------------------------------------------------------- */
 
 __attribute__((unused)) static void done(json_object *answer)

@@ -200,6 +200,11 @@ static json_object *try_other(struct host *host)
 	return apply_named(host, "next", 600);
 }
 
+static json_object *other_for_a_while(struct host *host)
+{
+	return apply_for(host, "next", 600);
+}
+
 static json_object *confirm(struct host *host)
 {
 	return ask(host, "{\"request\":\"confirm\"}");
@@ -421,6 +426,46 @@ static const struct action actions[] = {
 	 "apply",
 	 "last"},
 	{"trial", {nothing}, try_other, "test", "next", true, NULL, NULL, "trial", "next"},
+	{"for a while",
+	 {nothing},
+	 other_for_a_while,
+	 "test",
+	 "next",
+	 false,
+	 NULL,
+	 NULL,
+	 "interim",
+	 "next"},
+	{"back before its time",
+	 {nothing, other_for_a_while},
+	 rollback,
+	 "next",
+	 "test",
+	 false,
+	 NULL,
+	 NULL,
+	 "rollback",
+	 "test"},
+	{"kept",
+	 {nothing, other_for_a_while},
+	 confirm,
+	 "next",
+	 "next",
+	 false,
+	 NULL,
+	 NULL,
+	 "confirm",
+	 "next"},
+	{"replaced for good",
+	 {nothing, other_for_a_while},
+	 apply_third,
+	 "next",
+	 "last",
+	 false,
+	 NULL,
+	 NULL,
+	 "apply",
+	 "last"},
 	{"confirm",
 	 {nothing, try_other},
 	 confirm,
@@ -481,7 +526,8 @@ static bool has_previous(void)
 static void check_lines(const struct action *action, int at, int error, bool with_power)
 {
 	bool is_applied = strcmp(shared->policy, "test") == 0 ||
-			  has_line("apply", shared->policy) || has_line("trial", shared->policy);
+			  has_line("apply", shared->policy) || has_line("trial", shared->policy) ||
+			  has_line("interim", shared->policy);
 	bool is_reopened = !action->reopened || has_order(action->reopened) ||
 			   has_line("reopen", action->reopened);
 

@@ -216,6 +216,14 @@ static void test_partners(void **state)
 	       HEAD SERVICES "partners:\n  nord: {addresses: [198.51.100.0/28], class: [h]}\n"
 			     "  sued: {addresses: [203.0.113.5]}\n",
 	       CHANGE_CHANGED, "class none -> h");
+	expect(BASE,
+	       HEAD SERVICES "partners:\n  nord: {addresses: [198.51.100.0/28], drill: true}\n"
+			     "  sued: {addresses: [203.0.113.5]}\n",
+	       CHANGE_CHANGED, "drill false -> true");
+	expect(BASE,
+	       HEAD SERVICES "partners:\n  nord: {addresses: [198.51.100.0/28]}\n"
+			     "  sued: {addresses: [203.0.113.5], drill: \"203.0.113.5:22\"}\n",
+	       CHANGE_CHANGED, "drill false -> 203.0.113.5:22");
 }
 
 static void test_services(void **state)

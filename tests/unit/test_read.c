@@ -133,6 +133,58 @@ static void test_a_partner(void **state)
 	policy_free(&policy);
 }
 
+static void test_who_may_be_drilled_on(void **state)
+{
+	static const struct {
+		const char *value;
+		bool is_good, is_allowed;
+		uint16_t port;
+	} cases[] = {
+		{"true", true, true, 0},
+		{"false", true, false, 0},
+		{"198.51.100.7:443", true, true, 443},
+		{"\"[2001:db8:1::7]:22\"", true, true, 22},
+		{"198.51.100.99:443", false, false, 0}, /* none of its addresses */
+		{"198.51.100.7", false, false, 0},
+		{"198.51.100.7:0", false, false, 0},
+		{"198.51.100.7:65536", false, false, 0},
+		{"198.51.100.7:44x", false, false, 0},
+		{"\":443\"", false, false, 0},
+		{"\"[]:443\"", false, false, 0},
+		{"\"[198.51.100.7]:443\"", false, false, 0},
+		{"\"2001:db8:1::7:22\"", false, false, 0}, /* where does the address end? */
+		{"\"]:443\"", false, false, 0},
+		{"\"[2001:db8:1::7:22\"", false, false, 0},
+		{"yes", false, false, 0},
+		{"[198.51.100.7]", false, false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		struct source source = {.name = (char *)"p.yaml", .text = text};
+		struct sources sources = {&source, 1};
+		struct policy policy = {0};
+		struct faults faults = {0};
+		int r;
+
+		source.length = snprintf(text, sizeof(text),
+					 HEAD "partners:\n  test:\n    addresses: "
+					      "[198.51.100.0/28, \"2001:db8:1::/64\"]\n"
+					      "    drill: %s\n",
+					 cases[i].value);
+		r = policy_read(&sources, &policy, &faults);
+		if ((r == 0) != cases[i].is_good)
+			fail_msg("drill: %s gave %d", cases[i].value, r);
+		if (r == 0) {
+			assert_int_equal(policy.partners[0].drill.is_allowed, cases[i].is_allowed);
+			assert_int_equal(policy.partners[0].drill.port, cases[i].port);
+		}
+		policy_free(&policy);
+		faults_free(&faults);
+	}
+}
+
 static void test_until_includes_its_day(void **state)
 {
 	struct policy policy;
@@ -350,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_strangers_of_a_service),
 		cmocka_unit_test(test_a_service),
 		cmocka_unit_test(test_a_partner),
+		cmocka_unit_test(test_who_may_be_drilled_on),
 		cmocka_unit_test(test_until_includes_its_day),
 		cmocka_unit_test(test_days_follow_the_zone),
 		cmocka_unit_test(test_a_grant_s_own_zone_comes_first),

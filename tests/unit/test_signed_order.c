@@ -564,6 +564,40 @@ static void a_base_never_goes_back(void **state)
 	free(bad);
 }
 
+/* Two people have decided that; what is in force for a while leaves the base's version alone. */
+static void a_base_ends_what_is_in_force_for_a_while(void **state)
+{
+	struct host *host = *state;
+	char *first = base(5, "weir: 1\nname: one\nmode: enforce\n", "ab");
+	char *second = base(6, "weir: 1\nname: two\nmode: enforce\n", "bc");
+	static const char emergency[] =
+		"{\"request\":\"apply\",\"for_seconds\":600,\"reason\":\"why\",\"files\":[{"
+		"\"name\":\"p\",\"text\":\"weir: 1\\nname: shut\\nmode: enforce\\n\"}]}";
+	json_object *answer;
+
+	start_anew(host);
+	expect(host, first, 0);
+	answer = ask(host, emergency);
+	expect_code(answer, 0);
+	json_object_put(answer);
+	assert_string_equal(host->image.name, "shut");
+	answer = ask(host, "{\"request\":\"rollback\"}");
+	expect_code(answer, 0);
+	json_object_put(answer);
+	assert_string_equal(host->image.name, "one");
+	answer = ask(host, emergency);
+	expect_code(answer, 0);
+	json_object_put(answer);
+	expect(host, first, 0); /* known: nothing happens */
+	assert_string_equal(host->image.name, "shut");
+	expect(host, second, 0);
+	assert_string_equal(host->image.name, "two");
+	assert_int_equal(host->interim_until_ns + host->trial_until_ns, 0);
+	take_policy(host, a_policy);
+	free(first);
+	free(second);
+}
+
 static void a_beat_rises(void **state)
 {
 	char *first = order("beat", "version: 7\n", "a"),
@@ -648,6 +682,7 @@ int main(void)
 		cmocka_unit_test(cut_comes_before_what_of_it_was_let_back),
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(a_base_never_goes_back),
+		cmocka_unit_test(a_base_ends_what_is_in_force_for_a_while),
 		cmocka_unit_test(an_override_takes_two_and_comes_once),
 		cmocka_unit_test(a_beat_rises),
 	};

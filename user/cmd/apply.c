@@ -59,6 +59,7 @@ static void print_voided(json_object *answer)
 static void print_answer(const struct arguments *arguments, json_object *answer)
 {
 	const char *trial = arguments_value(arguments, "--confirm");
+	char when[32];
 
 	printf("%s: policy %s (%.12s), mode %s; %" PRIu64 " services, %" PRIu64
 	       " partners, %" PRIu64 " grants, %" PRIu64 " prefixes\n",
@@ -69,6 +70,32 @@ static void print_answer(const struct arguments *arguments, json_object *answer)
 	print_voided(answer);
 	if (trial && !field_is(answer, "dry_run"))
 		printf("it goes back in %s seconds unless you say `weir confirm`\n", trial);
+	if (field_object(answer, "until"))
+		printf("it goes back by itself at %s; `weir confirm` keeps it, `weir rollback` "
+		       "ends it\n",
+		       time_text(field_number(answer, "until"), when));
+}
+
+/* --for and --reason. */
+static int put_while(const struct arguments *arguments, json_object *request)
+{
+	const char *span = arguments_value(arguments, "--for");
+	uint64_t ns;
+
+	if (!span)
+		return arguments_has(arguments, "--reason")
+			       ? command_usage(arguments, "--reason goes with --for")
+			       : CMD_DONE;
+	if (arguments_has(arguments, "--confirm"))
+		return command_usage(arguments, "--for and --confirm exclude each other");
+	if (span_parse(span, &ns) < 0 || ns < NS_PER_MINUTE || ns > 30 * NS_PER_DAY)
+		return command_usage(arguments,
+				     "--for takes a span from 1m to 30d, like 90m, 4h or 2d");
+	if (!arguments_has(arguments, "--reason"))
+		return command_usage(arguments, "--reason is missing");
+	json_object_object_add(request, "for_seconds", json_object_new_int64(ns / NS_PER_SECOND));
+	call_put_text(request, "reason", arguments_value(arguments, "--reason"));
+	return CMD_DONE;
 }
 
 static int put_options(const struct arguments *arguments, json_object *request)
@@ -102,6 +129,8 @@ static int run(const struct arguments *arguments)
 	char real[PATH_MAX];
 	int code = put_options(arguments, request);
 
+	if (code == CMD_DONE)
+		code = put_while(arguments, request);
 	if (code != CMD_DONE) {
 		json_object_put(request);
 		return code;
@@ -137,6 +166,8 @@ const struct command command_apply = {
 		{
 			{"--confirm", "SECONDS", "go back unless `weir confirm` comes in time",
 			 false},
+			{"--for", "SPAN", "go back by itself after that, 1m to 30d", false},
+			{"--reason", "TEXT", "why; with --for, which requires it", false},
 			{"--dry-run", NULL, "tell what would change, and do nothing", false},
 			{"--yes", NULL, "even if it cuts this very connection", false},
 			{NULL, NULL, NULL, false},

@@ -33,6 +33,15 @@ void call_put_targets(json_object *request, const struct arguments *arguments)
 	json_object_object_add(request, "targets", list);
 }
 
+char *call_target(const char *text)
+{
+	char *target;
+
+	if (strchr(text, ':') || strcmp(text, "all") == 0 || strcmp(text, "strangers") == 0)
+		return strdup(text);
+	return asprintf(&target, "partner:%s", text) < 0 ? NULL : target;
+}
+
 /* ---- asking --------------------------------------------------------------------------------- */
 
 static int no_answer(const struct arguments *arguments, int error)

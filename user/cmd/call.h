@@ -31,6 +31,9 @@ void call_put_text(json_object *request, const char *key, const char *text);
 /* The arguments that are no options, as "targets". */
 void call_put_targets(json_object *request, const struct arguments *arguments);
 
+/* A target as it was typed: a name alone is a partner's. malloc'd. */
+char *call_target(const char *text);
+
 /* The texts of a policy, as requests carry them. */
 struct sources;
 json_object *call_files(const struct sources *sources);

@@ -82,7 +82,7 @@ extern const struct command command_run, command_check, command_explain, command
 	command_confirm, command_rollback, command_status, command_services, command_cut,
 	command_reopen, command_events, command_probe, command_unload, command_meters,
 	command_policy, command_without_guard, command_order, command_sign, command_show,
-	command_who, command_extend, command_pause, command_partner, command_agent, command_push,
-	command_fleet, command_plan;
+	command_who, command_refused, command_drill, command_extend, command_pause, command_partner,
+	command_agent, command_push, command_fleet, command_plan;
 
 #endif

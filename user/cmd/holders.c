@@ -57,6 +57,17 @@ static int read_status(const char *pid, char program[64], uint64_t *uid)
 	return has_uid ? 0 : -ESRCH;
 }
 
+void holder_add_user(json_object *item)
+{
+	char pid[24], program[64];
+	uint64_t uid;
+
+	snprintf(pid, sizeof(pid), "%" PRIu64, field_number(item, "pid"));
+	if (field_number(item, "pid") && read_status(pid, program, &uid) == 0 &&
+	    strcmp(program, field_text(item, "program")) == 0)
+		put_user(item, uid);
+}
+
 static void add_holder(json_object *session, const char *pid)
 {
 	json_object *holders = field_object(session, "holders"), *holder;

@@ -11,4 +11,7 @@
  */
 void holders_add(json_object *answer);
 
+/* Gives `item` the "user" of its "pid", as long as that is still the same "program". */
+void holder_add_user(json_object *item);
+
 #endif

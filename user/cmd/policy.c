@@ -15,12 +15,14 @@ static const char *state_of(json_object *policy)
 {
 	if (field_is(policy, "is_damaged"))
 		return "DAMAGED";
+	if (field_is(policy, "is_interim"))
+		return "for a while";
 	if (field_is(policy, "is_on_trial"))
 		return "on trial";
 	if (field_is(policy, "is_in_force"))
 		return "in force";
 	if (field_is(policy, "is_applied"))
-		return "applied"; /* another one is on trial */
+		return "applied"; /* another one is on trial, or in force for a while */
 	return field_is(policy, "is_previous") ? "previous" : "";
 }
 

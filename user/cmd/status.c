@@ -38,6 +38,31 @@ static void print_four_eyes(json_object *status)
 	}
 }
 
+/* The policy is in force for a while. */
+static void print_interim(json_object *interim)
+{
+	uint64_t left = field_number(interim, "seconds_left");
+	json_object *back = field_object(interim, "back_to");
+	char when[32], span[SPAN_TEXT];
+
+	if (!interim)
+		return;
+	time_text(field_number(interim, "until"), when);
+	span_format(left * NS_PER_SECOND, span, sizeof(span));
+	if (left)
+		printf("          in force for a while: goes back at %s, in %s,", when, span);
+	else
+		printf("          IN FORCE FOR A WHILE THAT ENDED at %s: goes back when the daemon "
+		       "runs,",
+		       when);
+	printf(" to %s", back ? field_text(back, "name") : "the default, which blocks nothing");
+	if (back)
+		printf(" (%.12s)", field_text(back, "digest"));
+	fputs(": ", stdout);
+	print_plain(interim, "reason", stdout);
+	puts("\n          `weir confirm` keeps it, `weir rollback` ends it");
+}
+
 static void print_policy(json_object *status)
 {
 	json_object *policy = field_object(status, "policy");
@@ -57,6 +82,7 @@ static void print_policy(json_object *status)
 	else if (field_object(policy, "trial_seconds_left"))
 		printf("          on trial: goes back in %" PRIu64 " s unless `weir confirm`\n",
 		       field_number(policy, "trial_seconds_left"));
+	print_interim(field_object(policy, "interim"));
 	if (!field_is(policy, "names_known"))
 		puts("          it is none of those in the state directory: names are not known");
 }

@@ -24,7 +24,7 @@ static void put_classes(const struct image *image, const __u64 classes[WEIR_CLAS
 	json_close(reply, ']');
 }
 
-static void put_info(const struct image *image, uint32_t partner, struct json_out *reply)
+void about_info(const struct image *image, uint32_t partner, struct json_out *reply)
 {
 	json_open(reply, "info", '{');
 	for (size_t i = 0; image->partner_info_keys && i < image->partner_info_keys[partner].count;
@@ -102,7 +102,7 @@ void about_partner(const struct image *image, uint32_t partner, uint64_t wall_ns
 	json_open(reply, "partner", '{');
 	json_put_text(reply, "name", image->partner_names[partner]);
 	put_classes(image, image->partners[partner].classes, reply);
-	put_info(image, partner, reply);
+	about_info(image, partner, reply);
 	put_prefixes(image, partner, reply);
 	put_validity(&image->partners[partner], wall_ns, reply);
 	put_rules(image, partner, reply);

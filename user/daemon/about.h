@@ -13,6 +13,9 @@
 void about_partner(const struct image *image, uint32_t partner, uint64_t wall_ns,
 		   struct json_out *reply);
 
+/* "info": what the policy says for people, such as whom to call. */
+void about_info(const struct image *image, uint32_t partner, struct json_out *reply);
+
 /*
  * "address"; "is": partner, stranger, or lifeline when that is all it is; "prefix": the one that
  * matched, "around": those that hold it too, from the inside out, "near": the listed ones next to

@@ -4,7 +4,8 @@
  * many large ones needs to read only the first:
  * {"path":"/etc/weir/policy.yaml","name":"hub","by":"root","applied_ns":...,"sha256":"..."}
  * {"files":[{"name":"...","text":"..."}]}
- * "sha256" is over the texts alone; "trial_until_ns" and "trial_boot" are there on trial.
+ * "sha256" is over the texts alone; "trial_until_ns" and "trial_boot" are there on trial, and with
+ * "until_ns" and "reason" when it is in force for a while.
  */
 #include "user/daemon/applied.h"
 
@@ -32,6 +33,7 @@ void applied_free(struct applied *applied)
 	free(applied->path);
 	free(applied->name);
 	free(applied->by);
+	free(applied->reason);
 	*applied = (struct applied){0};
 }
 
@@ -45,6 +47,10 @@ static void put_about(struct json_out *json, const struct applied *applied, cons
 	if (applied->trial_until_ns) {
 		json_put_uint(json, "trial_until_ns", applied->trial_until_ns);
 		json_put_text(json, "trial_boot", applied->trial_boot);
+	}
+	if (applied->until_ns) {
+		json_put_uint(json, "until_ns", applied->until_ns);
+		json_put_text(json, "reason", applied->reason);
 	}
 	json_put_text(json, "sha256", sha256);
 	json_close(json, '}');
@@ -140,6 +146,31 @@ static int read_short(json_object *root, const char *key, char *text, size_t siz
 	return 0;
 }
 
+/* Both are there, or neither. */
+static int read_trial(json_object *root, struct applied *applied)
+{
+	json_object *number;
+
+	if (!json_object_object_get_ex(root, "trial_until_ns", &number))
+		return 0;
+	if (!json_object_is_type(number, json_type_int))
+		return -EBADMSG;
+	applied->trial_until_ns = json_object_get_uint64(number);
+	return read_short(root, "trial_boot", applied->trial_boot, sizeof(applied->trial_boot));
+}
+
+static int read_interim(json_object *root, struct applied *applied)
+{
+	json_object *number;
+
+	if (!json_object_object_get_ex(root, "until_ns", &number))
+		return 0;
+	if (!json_object_is_type(number, json_type_int))
+		return -EBADMSG;
+	applied->until_ns = json_object_get_uint64(number);
+	return read_text(root, "reason", &applied->reason);
+}
+
 static int read_about(json_object *root, struct applied *applied)
 {
 	json_object *number;
@@ -157,12 +188,8 @@ static int read_about(json_object *root, struct applied *applied)
 	    !json_object_is_type(number, json_type_int))
 		return -EBADMSG;
 	applied->applied_ns = json_object_get_uint64(number);
-	if (!json_object_object_get_ex(root, "trial_until_ns", &number))
-		return 0;
-	if (!json_object_is_type(number, json_type_int))
-		return -EBADMSG;
-	applied->trial_until_ns = json_object_get_uint64(number);
-	return read_short(root, "trial_boot", applied->trial_boot, sizeof(applied->trial_boot));
+	r = read_trial(root, applied);
+	return r < 0 ? r : read_interim(root, applied);
 }
 
 static int read_files(json_object *root, struct applied *applied)

@@ -19,6 +19,8 @@ struct applied {
 	uint64_t applied_ns;	  /* wall */
 	uint64_t trial_until_ns;  /* boot, of the boot below; 0: it is not on trial */
 	char trial_boot[37];	  /* /proc/sys/kernel/random/boot_id */
+	uint64_t until_ns;	  /* wall: in force for a while (interim.h); 0: not */
+	char *reason;		  /* of that */
 	char digest[DIGEST_TEXT]; /* of the texts; set by applied_load() and applied_about() */
 };
 

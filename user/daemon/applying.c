@@ -5,14 +5,13 @@
 #include "user/daemon/applying.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "user/base/address.h"
 #include "user/base/cleanup.h"
 #include "user/base/hex.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/overriding.h"
 #include "user/daemon/policy_order.h"
@@ -22,7 +21,7 @@
 static const char applied_file[] = "applied.json";
 static const char previous_file[] = "previous.json";
 static const char beside_file[] = "previous.json.new";
-static const char trial_file[] = "trial.json";
+static const char trial_file[] = TRIAL_FILE;
 static const char new_file[] = "new.json";
 
 /* ---- is it one that can be applied? --------------------------------------------------------- */
@@ -50,61 +49,6 @@ static int compile_request(const struct host *host, const struct sources *source
 		tell_problem(problem, r, "cannot compile the policy: %s", strerror(-r));
 	faults_free(&faults);
 	return r;
-}
-
-/* The path below the guarded cgroup, or NULL when the other is not inside it. */
-static const char *path_below(const struct host *host, const char *cgroup)
-{
-	const char *root = guard_cgroup_path(host->guard);
-	_cleanup_free_ char *mount = NULL;
-	size_t length;
-
-	if (!root || cgroup_mount_point(&mount) < 0)
-		return NULL;
-	if (strncmp(root, mount, strlen(mount)) == 0)
-		root += strlen(mount);
-	length = strlen(root);
-	if (length && root[length - 1] == '/')
-		length--;
-	if (strncmp(cgroup, root, length) != 0 || (cgroup[length] && cgroup[length] != '/'))
-		return NULL;
-	cgroup += length;
-	return cgroup + strspn(cgroup, "/");
-}
-
-static bool refuses_own(const struct host *host, const struct image *image,
-			const struct order_table *cuts, const struct own_connection *own)
-{
-	struct weir_question question = {.protocol = IPPROTO_TCP,
-					 .direction = WEIR_SERVES,
-					 .port = own->port,
-					 .cut_slot = WEIR_ANY,
-					 .now_ns = boot_now()};
-	struct weir_answer answer;
-	const char *below = own->is_known ? path_below(host, own->cgroup) : NULL;
-
-	if (!below)
-		return false;
-	memcpy(question.peer, own->peer, sizeof(question.peer));
-	question.service = image_service_of(image, below);
-	explain_decide(image, cuts, &question, host_wall(host),
-		       guard_control(host->guard).hours_closed, &answer);
-	return answer.verdict == WEIR_REFUSE && !answer.observe;
-}
-
-static int check_own(const struct host *host, const struct image *image,
-		     const struct order_table *cuts, const struct apply_request *request,
-		     char **problem)
-{
-	char peer[ADDRESS_TEXT];
-
-	if (request->is_agreed || !refuses_own(host, image, cuts, &request->own))
-		return 0;
-	address_format(request->own.peer, peer, sizeof(peer));
-	return tell_problem(
-		problem, -EPERM,
-		"it would cut your own connection from %s to port %u; --yes if it shall", peer,
-		request->own.port);
 }
 
 static void put_summary(struct json_out *reply, const struct image *image)
@@ -159,17 +103,23 @@ static bool has_file(const struct host *host, const char *file)
 	return host->state_dir >= 0 && faccessat(host->state_dir, file, F_OK, 0) == 0;
 }
 
-static void forget_trial(struct host *host)
-{
-	host->trial_until_ns = 0;
-	if (host->state_dir >= 0)
-		unlinkat(host->state_dir, trial_file, 0);
-}
-
 /* Removes a file, if it is there. */
 static int remove_state(const struct host *host, const char *file)
 {
 	return unlinkat(host->state_dir, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* One that is in force for a while would come back after a loss of power: it is gone for good. */
+static int forget_trial(struct host *host)
+{
+	bool is_interim = host->interim_until_ns;
+	int r;
+
+	interim_clear(host);
+	if (host->state_dir < 0)
+		return 0;
+	r = remove_state(host, trial_file);
+	return r == 0 && is_interim && fsync(host->state_dir) < 0 ? -errno : r;
 }
 
 /* The applied policy becomes the previous one too, in one step: whoever is killed here leaves a way
@@ -236,6 +186,12 @@ static void tell_applied(struct host *host, const char *kind, const char *by)
 		  host->image.name, host->digest, by);
 }
 
+/* The span after which it goes back; 0: it does not. */
+static uint64_t end_of(const struct apply_request *request)
+{
+	return request->confirm_ns ? request->confirm_ns : request->for_ns;
+}
+
 /* What is kept beside the texts. */
 static int describe(struct apply_request *request, const struct image *image)
 {
@@ -246,21 +202,58 @@ static int describe(struct apply_request *request, const struct image *image)
 	applied->by = strdup(request->by);
 	if (!applied->name || !applied->by)
 		return -ENOMEM;
-	if (!request->confirm_ns)
+	if (!end_of(request))
 		return 0;
-	applied->trial_until_ns = boot_now() + request->confirm_ns;
+	applied->trial_until_ns = boot_now() + end_of(request);
+	if (request->for_ns) {
+		applied->until_ns = applied->applied_ns + request->for_ns;
+		applied->reason = strdup(request->reason);
+		if (!applied->reason)
+			return -ENOMEM;
+	}
 	return boot_id(applied->trial_boot);
+}
+
+static const char *kind_of(const struct apply_request *request)
+{
+	return request->confirm_ns ? "trial"
+	       : request->for_ns   ? "interim"
+	       : request->origin   ? "base"
+				   : "apply";
+}
+
+/* In the kernel it is: now on disk, under the name that counts. */
+static int keep(struct host *host, const struct apply_request *request)
+{
+	int r;
+
+	if (!end_of(request)) {
+		r = promote(host, new_file);
+		if (r == 0)
+			return forget_trial(host);
+		interim_clear(host);
+		return r;
+	}
+	interim_clear(host);
+	host->trial_until_ns = request->applied.trial_until_ns;
+	r = rename_state(host, new_file, trial_file);
+	if (!request->for_ns)
+		return r;
+	if (r == 0 && fsync(host->state_dir) < 0)
+		r = -errno;
+	return interim_take(host, &request->applied) < 0 ? -ENOMEM : r;
 }
 
 static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
 			  const struct order_table *cuts, char **problem)
 {
-	const char *kind = request->confirm_ns ? "trial" : request->origin ? "base" : "apply";
+	const char *kind = kind_of(request);
 	const struct policy_order order = {
 		.kind = request->is_rollback ? "rollback" : kind,
 		.image = image,
 		.sources = &request->applied.sources,
-		.until_ns = request->confirm_ns ? host_wall(host) + request->confirm_ns : 0,
+		.reason = request->reason,
+		.until_ns = end_of(request) ? host_wall(host) + end_of(request) : 0,
 		.origin = request->origin};
 	int r = policy_order_ask(host, &order, problem);
 
@@ -276,13 +269,7 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 		unlinkat(host->state_dir, new_file, 0);
 		return r;
 	}
-	if (request->confirm_ns) {
-		host->trial_until_ns = request->applied.trial_until_ns;
-		r = rename_state(host, new_file, trial_file);
-	} else {
-		forget_trial(host);
-		r = promote(host, new_file);
-	}
+	r = keep(host, request);
 	tell_applied(host, kind, request->by);
 	if (r < 0)
 		return tell_problem(problem, DONE_IN_PART,
@@ -298,15 +285,19 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
-	r = host_compile_orders(host, image, &host->orders, &cuts, NULL, problem);
+	r = interim_check(host, request, problem);
+	if (r == 0)
+		r = host_compile_orders(host, image, &host->orders, &cuts, NULL, problem);
 	if (r < 0)
 		return r;
-	r = check_own(host, image, &cuts, request, problem);
+	r = applying_check_own(host, image, &cuts, request, problem);
 	if (r < 0)
 		return r;
 	put_summary(reply, image);
 	put_voided(host, image, reply);
 	json_put_bool(reply, "dry_run", request->is_dry_run);
+	if (request->for_ns && !request->is_dry_run)
+		json_put_uint(reply, "until", (host_wall(host) + request->for_ns) / NS_PER_SECOND);
 	if (request->is_dry_run)
 		return 0;
 	return put_into_force(host, request, image, &cuts, problem);
@@ -338,9 +329,12 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 	int r;
 
 	if (!host->trial_until_ns)
-		return tell_problem(problem, -ENOENT, "no policy is on trial");
+		return tell_problem(problem, -ENOENT,
+				    "no policy is on trial, or in force for a while");
 	if (boot_now() >= host->trial_until_ns)
-		return tell_problem(problem, -ETIME, "the trial is over: the policy goes back");
+		return tell_problem(problem, -ETIME, "%s: the policy goes back",
+				    host->interim_until_ns ? "its time is over"
+							   : "the trial is over");
 	r = policy_order_ask_to_stay(host, &order, problem);
 	if (r == 0)
 		r = policy_order_journal(host, &order, problem);
@@ -351,7 +345,7 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
 				    strerror(-r));
 	/* It is the applied one by now: a trial that went on would end with a return to itself. */
-	host->trial_until_ns = 0;
+	interim_clear(host);
 	tell_applied(host, "confirm", by);
 	put_summary(reply, &host->image);
 	if (r < 0)
@@ -439,14 +433,31 @@ static int return_to_kept(struct host *host, const char *by, const char *digest,
 }
 
 /* The order that put a policy on trial said when it goes back: that waits for no disk. */
-static void journal_end_of_trial(struct host *host)
+static void journal_end_of_trial(struct host *host, bool is_interim)
 {
-	const struct journal_order order = {.kind = "trial-over",
+	const struct journal_order order = {.kind = is_interim ? "interim-over" : "trial-over",
 					    .since_ns = host_wall(host),
 					    .policy_name = host->image.name,
 					    .policy_digest = host->digest};
 
 	journaling_after(host, &order, 1);
+}
+
+/* `kind`: as for return_to(). */
+static int end_trial(struct host *host, const char *kind, char **problem)
+{
+	bool is_interim = host->interim_until_ns;
+	int r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, kind, problem);
+
+	if (r < 0)
+		return r;
+	r = forget_trial(host);
+	if (!kind)
+		journal_end_of_trial(host, is_interim);
+	if (r < 0 && kind && is_interim)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the policy is in force, but not saved: %s", strerror(-r));
+	return 0;
 }
 
 static int rollback_locked(struct host *host, const char *by, const char *digest, char **problem)
@@ -458,15 +469,8 @@ static int rollback_locked(struct host *host, const char *by, const char *digest
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
 	if (digest)
 		return return_to_kept(host, by, digest, problem);
-	if (host->trial_until_ns) {
-		r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, kind,
-			      problem);
-		if (r == 0)
-			forget_trial(host);
-		if (r == 0 && !kind)
-			journal_end_of_trial(host);
-		return r;
-	}
+	if (host->trial_until_ns)
+		return end_trial(host, kind, problem);
 	if (!has_file(host, previous_file))
 		return tell_problem(problem, -ENOENT, "there is no policy before this one");
 	r = return_to(host, previous_file, kind, problem);

@@ -24,6 +24,8 @@ struct apply_request {
 	struct own_connection own;
 	const char *by;
 	uint64_t confirm_ns; /* 0: for good; else it goes back unless confirmed within this time */
+	uint64_t for_ns;     /* 0: the same; else it is in force for so long (interim.h) */
+	const char *reason;  /* of that */
 	bool is_dry_run;
 	bool is_agreed;	  /* --yes */
 	bool is_rollback; /* to one that was applied before */
@@ -40,14 +42,23 @@ struct apply_request {
 int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
 	       char **problem, char **details);
 
-/* The policy on trial becomes the applied one. -ENOENT: none is; -ETIME: it came too late. */
+/* The policy on trial, or in force for a while, becomes the applied one. -ENOENT: none is; -ETIME:
+ * it came too late. */
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem);
-/* Back from a trial to the applied policy, or else from that to the one before it; with `digest`
+/* Back from such a one to the applied policy, or else from that to the one before it; with `digest`
  * (of which it is the beginning) to that one, whenever it was applied. */
 int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
 		  char **problem);
 
 /* The same policy once more, with hours from now on for two years. */
 int host_renew(struct host *host, char **problem);
+
+/* ---- shared by the files of it --------------------------------------------------------------- */
+
+/* -EPERM with `problem`: it would refuse the caller's own connection, and that was not agreed to.
+ */
+int applying_check_own(const struct host *host, const struct image *image,
+		       const struct order_table *cuts, const struct apply_request *request,
+		       char **problem);
 
 #endif

@@ -86,6 +86,19 @@ bool clock_needs_confirmation(const struct host *host)
 	return r < 0 || hours_closed || wall_ns > (int64_t)wall_now() + tolerated_ns;
 }
 
+uint64_t clock_known(const struct host *host)
+{
+	_cleanup_free_ char *path = host_path(host, "clock.json"), *text = NULL;
+	bool hours_closed;
+	int64_t wall_ns;
+	size_t length;
+
+	if (!path || file_read(path, LONGEST_FILE, &text, &length) < 0 ||
+	    read_saved(text, length, &wall_ns, &hours_closed) < 0 || wall_ns < 0)
+		return 0;
+	return wall_ns;
+}
+
 /* The guard's time, not the system's: a clock set far ahead must not make the present look like the
  * past after a reboot. */
 static int save_as(const struct host *host, int64_t offset_ns, bool hours_closed)

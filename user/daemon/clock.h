@@ -31,4 +31,7 @@ int clock_confirm(struct host *host, const char *by, const char *reason, struct 
 /* The fields of status' `clock`, into an open object. */
 void clock_put(const struct host *host, struct json_out *reply);
 
+/* The guard's wall time that was saved last; 0: none is known. */
+uint64_t clock_known(const struct host *host);
+
 #endif

@@ -238,9 +238,21 @@ static int journal_cuts(struct host *host, const struct order_request *request, 
 	return journaling_after(host, line, count);
 }
 
+/* By the clock that the kernel's programs have, so that who watches from outside can compare. */
+void order_put_times(struct json_out *reply, const struct order_times *times)
+{
+	json_open(reply, "boot_ns", '{');
+	json_put_uint(reply, "accepted", times->accepted_ns);
+	json_put_uint(reply, "in_force", times->in_force_ns);
+	if (times->ended_ns)
+		json_put_uint(reply, "ended", times->ended_ns);
+	json_put_uint(reply, "saved", times->saved_ns);
+	json_close(reply, '}');
+}
+
 /* From here on the cut holds, whatever fails. */
 static int end_and_save(struct host *host, const struct order_request *request, uint64_t first,
-			int kept, struct json_out *reply, char **problem)
+			int kept, struct order_times *times, struct json_out *reply, char **problem)
 {
 	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 	struct sever_result result = {0};
@@ -249,11 +261,14 @@ static int end_and_save(struct host *host, const struct order_request *request, 
 	int ended, saved, written;
 
 	ended = guard_sever(host->guard, &sockets, false, NULL, NULL, &result, &sever_problem);
+	times->ended_ns = boot_now();
 	namespaces_note(host, &result.reach);
 	saved = orders_to_disk(host);
 	host->has_unsaved_orders = saved < 0;
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
 	written = journal_cuts(host, request, first, &result, in_part);
+	times->saved_ns = boot_now();
+	order_put_times(reply, times);
 	cut_put_result(reply, &result);
 	put_cuts(reply, &host->orders, request, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
@@ -293,9 +308,10 @@ static int put_in_force(struct host *host, const struct orders *orders,
 	return tell_problem(problem, r, "the kernel refused the cut: %s", strerror(-r));
 }
 
-static int cut_locked(struct host *host, const struct order_request *request,
+static int cut_locked(struct host *host, const struct order_request *request, uint64_t accepted_ns,
 		      struct json_out *reply, char **problem)
 {
+	struct order_times times = {.accepted_ns = accepted_ns};
 	uint64_t began = boot_now(), first = 0;
 	size_t matched = 0;
 	_cleanup_orders_ struct orders orders = {0};
@@ -316,19 +332,21 @@ static int cut_locked(struct host *host, const struct order_request *request,
 	if (r < 0)
 		return r;
 	json_put_uint(reply, "matched", matched);
-	json_put_thousandths(reply, "in_force_after_ms", (boot_now() - began) / 1000);
+	times.in_force_ns = boot_now();
+	json_put_thousandths(reply, "in_force_after_ms", (times.in_force_ns - began) / 1000);
 	orders_hold(host, &orders);
-	return end_and_save(host, request, first, kept, reply, problem);
+	return end_and_save(host, request, first, kept, &times, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,
 	     char **problem)
 {
+	uint64_t accepted_ns = boot_now();
 	int r = guard_lock_told(host->guard, problem);
 
 	if (r < 0)
 		return r;
-	r = cut_locked(host, request, reply, problem);
+	r = cut_locked(host, request, accepted_ns, reply, problem);
 	guard_unlock(host->guard);
 	return r;
 }

@@ -50,6 +50,13 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
  * guard's wall clock), 0 when none does. */
 uint64_t host_end_orders(struct host *host);
 
+/* When an order was accepted, was in force in the kernel, had ended the sockets (a cut), and was on
+ * the disk with its line: boot times. As "boot_ns" of an answer. */
+struct order_times {
+	uint64_t accepted_ns, in_force_ns, ended_ns, saved_ns;
+};
+void order_put_times(struct json_out *reply, const struct order_times *times);
+
 /* What ending the sockets of a cut came to, or would. */
 void cut_put_result(struct json_out *reply, const struct sever_result *result);
 

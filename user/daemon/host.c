@@ -14,10 +14,12 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/additions.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/recovering.h"
+#include "user/daemon/refusing.h"
 #include "user/order/reserve.h"
 #include "user/policy/addition.h"
 #include "user/policy/target.h"
@@ -92,6 +94,7 @@ void host_close(struct host *host)
 	metering_end(host->metering, false, 0);
 	plan_run_free(host->plan);
 	second_person_free(&host->second_person);
+	refusing_end(host);
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);
@@ -103,6 +106,7 @@ void host_close(struct host *host)
 	free(host->instance);
 	free(host->policy_path);
 	free(host->watched_path);
+	free(host->interim_reason);
 	*host = (struct host){.state_dir = -1};
 }
 
@@ -166,19 +170,21 @@ static bool try_file(struct host *host, const char *name, const uint8_t digest[3
 /* Without a daemon nobody takes the policy on trial back; status says since when it is over. */
 static void find_trial(struct host *host)
 {
-	_cleanup_free_ char *path = host_path(host, "trial.json");
+	_cleanup_free_ char *path = host_path(host, TRIAL_FILE);
 	struct applied about = {0};
 
 	if (path && applied_about(path, &about) == 0 && is_this_boot(about.trial_boot) &&
 	    strcmp(about.digest, host->digest) == 0)
 		host->trial_until_ns = about.trial_until_ns;
+	if (host->trial_until_ns && about.until_ns)
+		interim_take(host, &about);
 	applied_free(&about);
 }
 
 int host_open_pinned(struct host *host, char **problem)
 {
 	/* new.json: of a daemon that was killed when the kernel had it already */
-	static const char *const files[] = {"applied.json", "trial.json", "new.json",
+	static const char *const files[] = {"applied.json", TRIAL_FILE, "new.json",
 					    "previous.json"};
 	struct weir_policy_head head;
 	struct image image = {0};

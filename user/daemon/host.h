@@ -62,6 +62,8 @@ struct host {
 	struct orders orders;
 	uint64_t orders_active;	 /* control.active when they were read or written last */
 	bool has_unsaved_orders; /* a cut holds that is not on disk */
+	uint64_t loosened_saved_ns,
+		loosened_ns; /* boot: the last loosening, on disk and in force */
 
 	struct journaling journaling;
 	const struct caller *asker;  /* whose request is being answered; NULL: nobody's */
@@ -76,6 +78,8 @@ struct host {
 
 	/* user/daemon/planning.h; the daemon only. NULL: no plan is under way. */
 	struct plan_run *plan;
+	/* user/daemon/refusing.h; in a command NULL until a request needs it. */
+	struct refusing *refusing;
 
 	/* The daemon only. */
 	bool is_daemon;
@@ -84,7 +88,11 @@ struct host {
 	bool has_taken_over; /* another build's programs, when it started */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
-	uint64_t trial_until_ns; /* boot; 0: no policy is on trial */
+	uint64_t trial_until_ns; /* boot; 0: no policy is on trial, or in force for a while */
+	/* user/daemon/interim.h; the wall time is 0 when there is none. */
+	uint64_t interim_until_ns, interim_span_ns;
+	char *interim_reason;
+	bool is_interim_end_told;
 	bool has_stale_stand_in; /* policy, orders or clock changed: without_guard.h */
 };
 

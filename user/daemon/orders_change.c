@@ -81,7 +81,9 @@ int orders_loosen(struct host *host, struct orders *orders, char **problem)
 		tell_problem(problem, r, "cannot save the order, so it is not done: %s",
 			     strerror(-r));
 	} else {
+		host->loosened_saved_ns = boot_now();
 		r = guard_set_cuts(host->guard, &table);
+		host->loosened_ns = boot_now();
 		if (r < 0) {
 			put_back(host);
 			tell_problem(problem, r, "the kernel refused it: %s", strerror(-r));

@@ -11,15 +11,17 @@
  *		applied.json	the policy in force, with its texts; its digest in applied.digest
  *		previous.json	the one before it
  *		policies/	every one that was applied (store.h)
- *		trial.json	one that waits for `weir confirm`
- *		orders.json	cuts and exceptions, extensions and pauses, what was drawn from
- *				reserves; the same in orders.json.copy
+ *		trial.json	one on trial, or in force for a while (interim.h)
+ *		orders.json	cuts and exceptions, overrides, what was drawn from reserves; the
+ *				same in orders.json.copy
+ *		plan.json	the plan under way (planning.h)
  *		orders/		signed orders that were accepted (user/order/archive.h)
  *		base.order, signers.order, beat.order	those that are in force (in_force.h)
  *		meters		what was charged (meters_file.h)
  *		latches		those of the meters that are latched; the same in latches.copy
  *		clock.json	the clock that was confirmed
  *		events.jsonl	what happened
+ *		refused		what did not go out (refusing.h)
  *		journal.jsonl	what was ordered (user/ledger/journal.h)
  *		journal.begun	there was a journal
  *		without-guard.nft	what would stand in for the guard (without_guard.h)

@@ -13,6 +13,7 @@ static struct journal_order line_of(const struct host *host, const struct policy
 				    char digest[DIGEST_TEXT])
 {
 	struct journal_order line = {.kind = order->kind,
+				     .reason = order->reason,
 				     .since_ns = host_wall(host),
 				     .until_ns = order->until_ns,
 				     .policy_name = order->image->name,

@@ -11,10 +11,11 @@
 struct order_origin;
 
 struct policy_order {
-	const char *kind; /* apply, trial, base, confirm, rollback */
+	const char *kind;   /* apply, trial, interim, base, confirm, rollback */
+	const char *reason; /* NULL: it takes none */
 	const struct image *image;
 	const struct sources *sources;	   /* its texts; NULL: the default's */
-	uint64_t until_ns;		   /* wall; 0: it is not on trial */
+	uint64_t until_ns;		   /* wall; 0: it does not go back by itself */
 	const struct order_origin *origin; /* the signed order; NULL: a local one */
 };
 

@@ -30,6 +30,7 @@ struct reopening {
 	uint64_t latch; /* --order of a latch */
 	struct journal_cut *done;
 	size_t done_count;
+	uint64_t accepted_ns;
 	uint64_t signed_cut; /* one that covers a target, and that only a signed order takes back */
 };
 
@@ -438,6 +439,11 @@ static int reopen_locked(struct reopening *work, struct weir_cut_entry *entry, c
 	if (put_done(work) == 0)
 		return latches < 0 ? latches_problem(latches, latches, problem)
 				   : nothing_done(work, problem);
+	if (cuts_done)
+		order_put_times(work->reply,
+				&(struct order_times){.accepted_ns = work->accepted_ns,
+						      .in_force_ns = work->host->loosened_ns,
+						      .saved_ns = work->host->loosened_saved_ns});
 	if (latches < 0 && in_part == 0)
 		in_part = latches_problem(DONE_IN_PART, latches, problem);
 	tell_reopening(work);
@@ -453,7 +459,8 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 {
 	_cleanup_free_ struct weir_cut_entry *entry =
 		calloc(request->target_count + 1, sizeof(*entry));
-	struct reopening work = {.host = host, .request = request, .reply = reply};
+	struct reopening work = {
+		.host = host, .request = request, .reply = reply, .accepted_ns = boot_now()};
 	int r = entry ? guard_lock_told(host->guard, problem) : -ENOMEM;
 
 	if (r < 0)

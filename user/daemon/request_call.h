@@ -54,6 +54,8 @@ int answer_status(struct call *call);
 int answer_show(struct call *call);
 int answer_who(struct call *call);
 int answer_services(struct call *call);
+int answer_refused(struct call *call);
+int answer_drill_look(struct call *call);
 int answer_policies(struct call *call);
 int answer_policy(struct call *call);
 int answer_difference(struct call *call);
@@ -65,6 +67,7 @@ int answer_plan(struct call *call);
 
 int answer_cut(struct call *call);
 int answer_reopen(struct call *call);
+int answer_drill(struct call *call);
 int answer_extend(struct call *call);
 int answer_pause(struct call *call);
 int answer_partner_add(struct call *call);

@@ -6,7 +6,9 @@
 
 #include "user/base/address.h"
 #include "user/daemon/brief.h"
+#include "user/daemon/drilling.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/refusing.h"
 #include "user/daemon/show.h"
 #include "user/daemon/status.h"
 #include "user/daemon/store.h"
@@ -45,6 +47,25 @@ int answer_who(struct call *call)
 int answer_services(struct call *call)
 {
 	return host_services(call->host, &call->reply, &call->problem);
+}
+
+int answer_drill_look(struct call *call)
+{
+	const char *target;
+	int r = request_text(call, call->request, "target", true, &target);
+
+	return r < 0 ? r : host_drill_look(call->host, target, &call->reply, &call->problem);
+}
+
+int answer_refused(struct call *call)
+{
+	const char *target;
+	uint64_t since;
+	int r = request_text(call, call->request, "target", false, &target);
+
+	if (r == 0)
+		r = request_seconds(call, "since", &since); /* since 1970 */
+	return r < 0 ? r : host_refused(call->host, target, since, &call->reply, &call->problem);
 }
 
 int answer_meters(struct call *call)

@@ -12,6 +12,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/daemon_lock.h"
+#include "user/daemon/drilling.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/overriding.h"
 #include "user/daemon/signed_order.h"
@@ -48,6 +49,15 @@ int answer_reopen(struct call *call)
 	if (r < 0)
 		return r;
 	return host_reopen(call->host, &order, &call->reply, &call->problem);
+}
+
+/* Nothing is ordered yet, but that somebody wanted to drill on a hospital is worth a line. */
+int answer_drill(struct call *call)
+{
+	const char *target;
+	int r = request_text(call, call->request, "target", false, &target);
+
+	return r < 0 ? r : host_drill(call->host, target, call->by, &call->reply, &call->problem);
 }
 
 /* ---- what loosens for a while --------------------------------------------------------------- */
@@ -198,6 +208,12 @@ int answer_apply(struct call *call)
 		r = request_bool(call, "agreed", &apply.is_agreed);
 	if (r == 0)
 		r = request_seconds(call, "confirm_seconds", &apply.confirm_ns);
+	if (r == 0)
+		r = request_seconds(call, "for_seconds", &apply.for_ns);
+	if (r == 0)
+		r = request_text(call, call->request, "reason", apply.for_ns, &apply.reason);
+	if (r == 0 && apply.for_ns && apply.confirm_ns)
+		r = request_malformed(call, "for_seconds");
 	if (r == 0)
 		r = host_apply(call->host, &apply, &call->reply, &call->problem, &call->details);
 	applied_free(&apply.applied);

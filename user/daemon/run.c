@@ -21,12 +21,14 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/daemon_lock.h"
 #include "user/daemon/metering.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/notify.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/paths.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/privileges.h"
+#include "user/daemon/refusing.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
 #include "user/daemon/watch.h"
@@ -133,7 +135,7 @@ static uint64_t end_orders(struct loop *loop, uint64_t now)
 	return loop->orders_end_wall ? loop->orders_end_wall - control.wall_offset_ns : 0;
 }
 
-/* A policy on trial that nobody confirmed goes back. */
+/* A policy on trial that nobody confirmed goes back, and one whose while is over. */
 static void end_trial(struct host *host)
 {
 	_cleanup_free_ char *problem = NULL, *text = NULL;
@@ -197,7 +199,7 @@ static void save_stand_in(struct loop *loop, uint64_t now)
 	struct host *host = &loop->host;
 	int r;
 
-	if (!host->has_stale_stand_in || host->trial_until_ns) {
+	if (!host->has_stale_stand_in || (host->trial_until_ns && !host->interim_until_ns)) {
 		loop->stand_in_at = 0;
 		return;
 	}
@@ -256,7 +258,9 @@ static uint64_t do_due(struct loop *loop)
 	save_stand_in(loop, now);
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
+	sooner(&next, interim_tell_due(host, now));
 	sooner(&next, watch_scan(&loop->watch, host));
+	sooner(&next, refusing_save_due(host, now));
 	sooner(&next, end_orders(loop, now));
 	sooner(&next, host_plan_tick(host));
 	sooner(&next, server_expire(&loop->server));
@@ -344,6 +348,9 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 		r = settle(&loop->host, problem);
 	if (r < 0)
 		return r;
+	refusing_begin(&loop->host);
+	watch_events(&loop->watch, &loop->host);
+	refusing_base(&loop->host);
 	malloc_trim(0); /* compiling needs several times what the image keeps */
 	watch_losses(&loop->watch, &loop->host, true);
 	namespaces_check(&loop->host);
@@ -357,6 +364,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	notify("STOPPING=1");
 	if (!loop->host.has_ended) {
 		watch_events(&loop->watch, &loop->host);
+		refusing_save(&loop->host);
 		clock_save(&loop->host);
 		end_metering(&loop->host);
 		host_tell(&loop->host, "stop", RECORD_MEDIUM, NULL, 0,

@@ -11,6 +11,7 @@
 #include "user/base/file.h"
 #include "user/base/hex.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/orders_change.h"
@@ -75,15 +76,39 @@ static int load_file(const char *path, struct applied *applied, char **problem)
 	return applied->path ? 0 : -ENOMEM;
 }
 
+/* A policy that is in force for a while goes on in any case, for what is left. */
+static bool goes_on_interim(struct host *host, struct applied *applied)
+{
+	int r;
+
+	if (interim_load(host, applied) < 0)
+		return false;
+	if (interim_take(host, applied) < 0) {
+		applied_free(applied);
+		return false;
+	}
+	r = interim_save(host, applied); /* its end is one of this boot */
+	if (r < 0)
+		host_tell(
+			host, "unsaved", RECORD_MEDIUM,
+			(struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			"the end of the policy that is in force for a while could not be saved: %s",
+			strerror(-r));
+	return true;
+}
+
 /* A trial goes on when only its daemon ended: the guard is on, in the same boot, and there is time
  * left. Whatever else a trial left does not count: nobody confirmed it. */
 static bool goes_on_trial(struct host *host, struct applied *applied)
 {
-	_cleanup_free_ char *path = host_path(host, "trial.json");
+	_cleanup_free_ char *path = host_path(host, TRIAL_FILE);
 
+	if (goes_on_interim(host, applied))
+		return true;
 	if (!path || !guard_is_pinned(host->instance) || applied_load(path, applied) < 0)
 		return false;
-	if (is_this_boot(applied->trial_boot) && boot_now() < applied->trial_until_ns) {
+	if (!applied->until_ns && is_this_boot(applied->trial_boot) &&
+	    boot_now() < applied->trial_until_ns) {
 		host->trial_until_ns = applied->trial_until_ns;
 		return true;
 	}
@@ -253,7 +278,7 @@ static int start_metering(struct host *host, const struct run_options *options,
 /* A trial that no daemon ended: what was before it comes back, also when that is the default. */
 static bool has_trial(const struct host *host)
 {
-	return faccessat(host->state_dir, "trial.json", F_OK, 0) == 0;
+	return faccessat(host->state_dir, TRIAL_FILE, F_OK, 0) == 0;
 }
 
 /* The policy anew, which the tables hold already unless somebody touched the state directory: it
@@ -328,12 +353,18 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 
 static void end_stale_trial(struct host *host)
 {
-	if (unlinkat(host->state_dir, "trial.json", 0) < 0)
+	_cleanup_free_ char *path = host_path(host, TRIAL_FILE);
+	struct applied about = {0};
+	bool is_interim = path && applied_about(path, &about) == 0 && about.until_ns;
+
+	applied_free(&about);
+	if (unlinkat(host->state_dir, TRIAL_FILE, 0) < 0)
 		return;
-	host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0,
-		  "nobody confirmed the policy on trial: %s (%.12s) is in force again",
+	host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0, "%s: %s (%.12s) is in force again",
+		  is_interim ? "the time of the policy that was in force for a while is over"
+			     : "nobody confirmed the policy on trial",
 		  host->image.name, host->digest);
-	journal_policy(host, "trial-over", NULL, &host->image);
+	journal_policy(host, is_interim ? "interim-over" : "trial-over", NULL, &host->image);
 }
 
 static int start(struct host *host, const struct run_options *options, struct applied *applied,

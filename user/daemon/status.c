@@ -13,6 +13,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/drawing.h"
 #include "user/daemon/in_force.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_tell.h"
@@ -59,7 +60,8 @@ static void put_policy(const struct host *host, struct json_out *reply)
 	json_put_text(reply, "file", path);
 	json_put_bool(reply, "file_differs", path && file_differs(host, path));
 	json_put_bool(reply, "names_known", !host->is_foreign);
-	if (host->trial_until_ns) {
+	interim_put(host, reply);
+	if (host->trial_until_ns && !host->interim_until_ns) {
 		uint64_t now = boot_now();
 
 		json_put_uint(reply, "trial_seconds_left",

@@ -52,6 +52,7 @@ int store_keep(const struct host *host, const struct applied *applied)
 	hex_format(bytes, 32, digest);
 	path = path_of(host, digest);
 	kept.trial_until_ns = 0;
+	kept.until_ns = 0;
 	return path ? applied_save(path, &kept) : -ENOMEM;
 }
 
@@ -199,7 +200,9 @@ static void put_listed(const struct host *host, const struct listed *item, const
 	json_put_text(reply, "by", item->about.by);
 	json_put_text(reply, "file", item->about.path);
 	json_put_bool(reply, "is_in_force", is_in_force);
-	json_put_bool(reply, "is_on_trial", is_in_force && host->trial_until_ns);
+	json_put_bool(reply, "is_on_trial",
+		      is_in_force && host->trial_until_ns && !host->interim_until_ns);
+	json_put_bool(reply, "is_interim", is_in_force && host->interim_until_ns);
 	json_put_bool(reply, "is_applied", strcmp(digest, applied) == 0);
 	json_put_bool(reply, "is_previous", strcmp(digest, previous) == 0);
 	json_put_bool(reply, "is_damaged", item->is_damaged);

@@ -13,6 +13,7 @@
 #include "user/base/units.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/namespaces.h"
+#include "user/daemon/refusing.h"
 #include "user/daemon/room.h"
 #include "user/policy/words.h"
 
@@ -81,11 +82,11 @@ static void collect_held(struct watch *watch, const struct weir_event *event)
 		memcpy(request.peer, event->peer, sizeof(request.peer));
 	}
 	for (size_t i = 0; i < watch->held_count; i++) {
-		if (memcmp(&watch->held[i], &request, sizeof(request)) == 0)
+		if (memcmp(&watch->held[i].request, &request, sizeof(request)) == 0)
 			return;
 	}
 	if (watch->held_count < WATCH_ACCOUNTS)
-		watch->held[watch->held_count++] = request;
+		watch->held[watch->held_count++] = (struct watch_held){request, event->reason};
 }
 
 static void write_event(struct host *host, const struct weir_event *event)
@@ -110,6 +111,7 @@ static void take(const struct weir_event *event, void *data)
 	struct watching *watching = data;
 
 	write_event(watching->host, event);
+	refusing_take(watching->host, event);
 	if (event->kind == WEIR_EVENT_SEVERED) {
 		watching->watch->wants_cut_scan = true;
 		watching->host->has_stale_stand_in = true;
@@ -146,12 +148,14 @@ static size_t end_sockets(struct watch *watch, struct host *host,
 	return result.ended;
 }
 
-static void end_held(struct watch *watch, struct host *host,
-		     const struct weir_sever_request *request)
+static void end_held(struct watch *watch, struct host *host, const struct watch_held *held)
 {
+	const struct weir_sever_request *request = &held->request;
+	uint64_t began = boot_now();
 	size_t ended = end_sockets(watch, host, request);
 	char id[20];
 
+	refusing_note_ended(host, request, held->reason, began, boot_now());
 	if (ended == 0)
 		return;
 	host->held_severed += ended;

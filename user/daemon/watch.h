@@ -12,9 +12,15 @@
 
 enum { WATCH_ACCOUNTS = 64 }; /* more than these wait for their next event, a second later */
 
+/* Whose connections are to be ended, and which budget it is for. */
+struct watch_held {
+	struct weir_sever_request request;
+	uint8_t reason;
+};
+
 struct watch {
 	bool wants_cut_scan; /* something was latched */
-	struct weir_sever_request held[WATCH_ACCOUNTS];
+	struct watch_held held[WATCH_ACCOUNTS];
 	size_t held_count;
 	uint64_t scanned_ns; /* boot; the last scan */
 	uint64_t losses[WEIR_LOSSES];

@@ -10,6 +10,7 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/interim.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/links.h"
 #include "user/daemon/nft.h"
@@ -54,8 +55,10 @@ static int load_policy(struct host *host)
 	struct image image = {0};
 	struct faults faults = {0};
 	bool is_default = false;
-	int r = path ? applied_load(path, &applied) : -ENOMEM;
+	int r = interim_load(host, &applied);
 
+	if (r == -ENOENT)
+		r = path ? applied_load(path, &applied) : -ENOMEM;
 	if (r < 0 && r != -ENOMEM && (r != -ENOENT || applied_is_missing(host)))
 		r = applied_recover(host, &applied);
 	if (r == 0) {

@@ -184,6 +184,23 @@ static void copy_all(struct compile *c, char *at, bool has_infos)
 		copy_infos(c, &at);
 }
 
+static int copy_drills(struct compile *c)
+{
+	const struct policy *policy = c->policy;
+
+	for (size_t i = 0; i < policy->partner_count; i++) {
+		if (!policy->partners[i].drill.is_allowed)
+			continue;
+		if (!c->image->partner_drills)
+			c->image->partner_drills =
+				calloc(c->image->head.partners, sizeof(struct drill));
+		if (!c->image->partner_drills)
+			return -ENOMEM;
+		c->image->partner_drills[i + 1] = policy->partners[i].drill;
+	}
+	return 0;
+}
+
 static int make_texts(struct compile *c)
 {
 	struct image *image = c->image;
@@ -210,7 +227,7 @@ static int make_texts(struct compile *c)
 			return -ENOMEM;
 	}
 	copy_all(c, image->texts, infos > 0);
-	return 0;
+	return copy_drills(c);
 }
 
 /* ---- tables

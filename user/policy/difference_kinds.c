@@ -336,6 +336,19 @@ static void say_moved(struct walk *walk, struct comparison *comparison, const ch
 	fputs(")", comparison->words.out);
 }
 
+/* It lets nothing leave and holds nothing back, but who may be cut for a drill is worth a line. */
+static void compare_drills(struct comparison *comparison, const struct drill *old,
+			   const struct drill *new)
+{
+	if (old->is_allowed == new->is_allowed &&
+	    old->port == new->port &&memcmp(old->address, new->address, sizeof(old->address)) == 0)
+		return;
+	comparison_say(comparison, UNLIKE, "drill ");
+	say_drill(old, comparison->words.out);
+	fputs(" -> ", comparison->words.out);
+	say_drill(new, comparison->words.out);
+}
+
 static int compare_partners(struct walk *walk, struct comparison *comparison, size_t before,
 			    size_t after)
 {
@@ -350,6 +363,7 @@ static int compare_partners(struct walk *walk, struct comparison *comparison, si
 		compare_budget_of(comparison, "budget", &old->budget, &new->budget);
 		compare_days(comparison, &old->validity, &new->validity);
 		compare_classes(comparison, &old->classes, &new->classes);
+		compare_drills(comparison, &old->drill, &new->drill);
 	}
 	free(added.item);
 	free(removed.item);

@@ -52,6 +52,7 @@ void say_prefixes(const struct prefixes *list, FILE *out); /* a few, and how man
 void say_prefix(const struct prefix *prefix, FILE *out);
 void say_strangers(const struct strangers *strangers, FILE *out);
 
+void say_drill(const struct drill *drill, FILE *out); /* false, true, 192.0.2.1:22 */
 void say_validity(const struct validity *validity, FILE *out);
 
 /* All that one says but its name. malloc'd; NULL: no memory. */

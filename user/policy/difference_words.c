@@ -156,6 +156,19 @@ static void say_day(uint64_t wall_ns, FILE *out)
 	fputs(text, out);
 }
 
+void say_drill(const struct drill *drill, FILE *out)
+{
+	char address[ADDRESS_TEXT];
+	const char *open = address_is_v4(drill->address) ? "" : "[";
+
+	if (!drill->port) {
+		fputs(drill->is_allowed ? "true" : "false", out);
+		return;
+	}
+	address_format(drill->address, address, sizeof(address));
+	fprintf(out, "%s%s%s:%u", open, address, *open ? "]" : "", drill->port);
+}
+
 void say_validity(const struct validity *validity, FILE *out)
 {
 	if (!validity->from_ns && validity->until_ns == UINT64_MAX)
@@ -271,6 +284,10 @@ static void say_partner(const void *item, FILE *out)
 	if (is_limited(&partner->validity)) {
 		fputs("; ", out);
 		say_validity(&partner->validity, out);
+	}
+	if (partner->drill.is_allowed) {
+		fputs("; drill ", out);
+		say_drill(&partner->drill, out);
 	}
 	say_classes(&partner->classes, out);
 }

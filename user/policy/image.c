@@ -28,6 +28,7 @@ void image_free(struct image *image)
 	free(image->partner_names);
 	free(image->grant_names);
 	free(image->class_names);
+	free(image->partner_drills);
 	free(image->partner_info_keys);
 	free(image->partner_info_values);
 	free(image->info_items);

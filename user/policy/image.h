@@ -66,6 +66,7 @@ struct image {
 	char **grant_names;
 	char **class_names; /* by bit */
 	size_t class_count;
+	struct drill *partner_drills; /* parallel to partners, or NULL: none may be drilled on */
 	struct names *partner_info_keys, *partner_info_values; /* parallel to partners, or NULL */
 
 	/* name -> index; and what the names and infos above point into */

@@ -158,6 +158,14 @@ struct service {
 	struct strangers strangers; /* replaces the policy's own */
 };
 
+/* That a partner is one to drill on, and if it was said at which address and port. */
+struct drill {
+	bool is_allowed;
+	uint16_t port; /* 0: no address was given */
+	uint8_t address[16];
+	struct position at;
+};
+
 struct partner {
 	struct name name;
 	struct prefixes addresses;
@@ -165,6 +173,7 @@ struct partner {
 	struct budget budget;
 	struct validity validity;
 	struct names info_keys, info_values;
+	struct drill drill;
 };
 
 struct grant {

@@ -58,9 +58,10 @@ void read_name_text(struct reader *reader, const struct node *value, void *field
 void read_name(struct reader *reader, const struct node *value, void *field);	   /* struct name */
 void read_line(struct reader *reader, const struct node *value, void *field);	   /* struct name */
 void read_classes(struct reader *reader, const struct node *value, void *field); /* struct names */
-void read_info(struct reader *reader, const struct node *value, void *field); /* struct partner */
-void read_flag(struct reader *reader, const struct node *value, void *field); /* bool */
-void read_mode(struct reader *reader, const struct node *value, void *field); /* enum weir_mode */
+void read_info(struct reader *reader, const struct node *value, void *field);  /* struct partner */
+void read_drill(struct reader *reader, const struct node *value, void *field); /* struct drill */
+void read_flag(struct reader *reader, const struct node *value, void *field);  /* bool */
+void read_mode(struct reader *reader, const struct node *value, void *field);  /* enum weir_mode */
 void read_breach(struct reader *reader, const struct node *value,
 		 void *field); /* enum weir_breach */
 void read_cgroups(struct reader *reader, const struct node *value, void *field); /* struct names */

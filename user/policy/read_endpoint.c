@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/array.h"
 #include "user/base/text.h"
 #include "user/policy/read.h"
@@ -185,4 +186,48 @@ void read_calls(struct reader *reader, const struct node *value, void *field)
 void read_calls_back(struct reader *reader, const struct node *value, void *field)
 {
 	read_each(reader, value, field, add_called_back);
+}
+
+/* ADDRESS:PORT, [ADDRESS]:PORT. */
+static bool parse_place(const char *text, struct drill *drill)
+{
+	const char *colon = strrchr(text, ':');
+	bool has_brackets = text[0] == '[';
+	char address[ADDRESS_TEXT];
+	size_t length;
+	long port;
+
+	if (!colon || (has_brackets && colon[-1] != ']'))
+		return false;
+	length = colon - text - 2 * has_brackets;
+	port = number(colon + 1, colon + strlen(colon), 65535);
+	if (port < 1 || port > 65535 || length == 0 || length >= sizeof(address))
+		return false;
+	memcpy(address, text + has_brackets, length);
+	address[length] = '\0';
+	/* without brackets nobody could tell where an IPv6 address ends */
+	if (address_parse(address, drill->address) < 0 ||
+	    has_brackets != (strchr(address, ':') != NULL))
+		return false;
+	drill->port = (uint16_t)port;
+	return true;
+}
+
+void read_drill(struct reader *reader, const struct node *value, void *field)
+{
+	const char *text = read_text(reader, value);
+	struct drill drill = {.is_allowed = true, .at = node_position(reader->tree, value)};
+
+	if (!text)
+		return;
+	if (strcmp(text, "false") == 0)
+		drill.is_allowed = false;
+	else if (strcmp(text, "true") != 0 && !parse_place(text, &drill)) {
+		read_fault(reader, value,
+			   "\"%.60s\": drill is true, false, ADDRESS:PORT, or [ADDRESS]:PORT for "
+			   "IPv6",
+			   text);
+		return;
+	}
+	*(struct drill *)field = drill;
 }

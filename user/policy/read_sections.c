@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/address.h"
 #include "user/base/array.h"
 #include "user/policy/read.h"
 
@@ -93,6 +94,7 @@ static const struct key partner_keys[] = {
 	{"from", read_from, offsetof(struct partner, validity), OPTIONAL},
 	{"until", read_until, offsetof(struct partner, validity), OPTIONAL},
 	{"info", read_info, 0, OPTIONAL},
+	{"drill", read_drill, offsetof(struct partner, drill), OPTIONAL},
 };
 
 static void check_validity(struct reader *reader, const struct validity *validity)
@@ -100,6 +102,22 @@ static void check_validity(struct reader *reader, const struct validity *validit
 	if (validity->until_ns < validity->from_ns)
 		faults_add(reader->faults, SEVERITY_ERROR, validity->at,
 			   "until is before from: it never holds");
+}
+
+/* A drill must reach nobody else. */
+static void check_drill(struct reader *reader, const struct partner *partner)
+{
+	const struct drill *drill = &partner->drill;
+
+	for (size_t i = 0; i < partner->addresses.count; i++) {
+		const struct prefix *prefix = &partner->addresses.item[i];
+
+		if (prefix_covers(prefix->address, prefix->bits, drill->address))
+			return;
+	}
+	if (drill->port)
+		faults_add(reader->faults, SEVERITY_ERROR, drill->at,
+			   "the address to drill at is none of the partner's");
 }
 
 static void read_partner(struct reader *reader, const struct node *key, const struct node *value)
@@ -121,6 +139,7 @@ static void read_partner(struct reader *reader, const struct node *key, const st
 	partner->validity.until_ns = UINT64_MAX;
 	read_keys(reader, value, partner_keys, LENGTH(partner_keys), partner, "a partner");
 	check_validity(reader, &partner->validity);
+	check_drill(reader, partner);
 }
 
 /* ---- sections whose keys are names ------------------------------------------------------------*/

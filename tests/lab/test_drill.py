@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A drill cuts a partner that is there for it, and the far end judges whether that held."""
+import json
+import os
+import signal
+import time
+
+from case import KIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
+from guard import grant, policy
+from lab import HOSTS, SLOWNESS
+
+PORT = 7443
+PLACE = "%s:%d" % (HOSTS[STORE][0][0], PORT)
+GRANTS = [grant("drill", "batch", STORE, calls="tcp/7443"),
+          grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")]
+
+
+def with_drill(value=PLACE, **keys):
+    return policy(GRANTS, STRANGERS, partners={STORE: {"drill": value}}, **keys)
+
+
+class Drill(LabCase):
+    servers = ("admin",)
+    policy = with_drill()
+
+    def setUp(self):
+        self.guard.apply(with_drill())
+        self.cgroup = self.lab.cgroup_of("batch")
+
+    def tearDown(self):
+        for cut in self.guard.cuts():
+            self.guard.weir("reopen", "--order", cut["id"], "--reason", "the test is over")
+
+    def drill(self, *words, code=0, **options):
+        done = self.guard.weir("drill", *words, timeout=40, **options)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def report(self, *words, code=0):
+        return json.loads(self.drill(*words, "--json", "--cgroup", self.cgroup, code=code).stdout)
+
+    def journal(self):
+        return self.guard.must("order", "list").stdout
+
+    def test_far_end_sees_what_the_report_says(self):
+        sink, _, _ = self.sink(STORE, port=PORT)
+        port = self.pour()
+        other = self.lab.start(far.tcp_take, far.HUB[4], port, None, 5, b"go\n", 1 << 40, host=NORD)
+        ssh = self.lab.spawn(["ssh", *far.ssh_options(self.lab), "root@" + far.ADMIN[4], "sleep 30"], "admin")
+        self.addCleanup(ssh.kill)
+        wait_for(lambda: self.guard.weir("show", "service:admin").stdout.count("port 22"), 10, "the admin")
+        count = far.Count(self.lab, STORE)
+        report = self.report()
+        self.assertEqual((report["result"], report["faults"], report["target"]), ("held", [], "partner:" + STORE))
+        status = self.guard.status()
+        self.assertEqual(report["policy"]["digest"], status["policy"]["digest"])
+        self.assertEqual((report["kernel"], report["instance"]), (os.uname().release, self.lab.instance))
+        self.assertTrue(report["by"].startswith("root(0)"))
+        cut, seen = report["cut"], report["cut"]["seen"]
+        self.assertLess(0, cut["in_force_ms"])
+        self.assertLess(cut["in_force_ms"], cut["saved_ms"])
+        self.assertLess(cut["saved_ms"], cut["acknowledged_ms"])
+        self.assertLess(cut["in_force_ms"], 100 * SLOWNESS)
+        self.assertLess(seen["connection_ended_ms"], cut["in_force_ms"] + 200 * SLOWNESS)
+        self.assertLess(seen["last_byte_acknowledged_ms"], cut["in_force_ms"] + 100 * SLOWNESS)
+        self.assertLessEqual(0, seen["first_refused_ms"])
+        self.assertGreater(seen["refused"], 100)
+        self.assertGreater(report["reopening"]["seen"]["first_byte_acknowledged_ms"], 0)
+        self.assertLess(report["reopening"]["saved_ms"], report["reopening"]["in_force_ms"])
+        # the partner's machine: what it got, of both connections and the tries before the kernel refused
+        self.assertGreaterEqual(sink.connections, 2)
+        self.assertGreaterEqual(count.settle().tcp_payload, seen["acked_bytes"])
+        self.assertGreaterEqual(report["lifeline"]["connections_before"], 1)
+        self.assertEqual((report["lifeline"]["refused"], report["lifeline"]["still_open"]),
+                         (0, report["lifeline"]["connections_before"]))
+        self.assertIsNone(ssh.poll())
+        self.assertTrue(other.is_running(), "another partner's flow broke")
+        other.kill()
+        self.assertEqual(self.guard.cuts(), [])
+        said = self.journal()
+        self.assertRegex(said, r"cut +accepted|cut +over")
+        self.assertRegex(said, r"partner:%s, by root.*: drill\n" % STORE)
+        self.assertRegex(said, r"reopen +accepted .*: drill\n")
+
+    def test_nothing_arrives_during_the_cut(self):
+        """By the clock of the far end: between the last byte before the cut and the first after it lies the cut."""
+        times = self.lab.start(_arrivals, HOSTS[STORE][0][0], PORT, host=STORE)
+        far.wait_listening(self.lab, STORE, HOSTS[STORE][0][0], PORT)
+        report = self.report()
+        arrived = times.result(20)
+        longest = max(after - before for before, after in zip(arrived, arrived[1:]))
+        self.assertGreater(longest, 0.9, "bytes came while it was cut")
+        self.assertLess(longest, 1.0 + (1.5 * SLOWNESS), report)
+        self.assertGreater(len(arrived), 20)
+
+    def test_partner_that_is_not_marked_is_refused(self):
+        for target in (NORD, "partner:" + NORD, "class:hospital", "all", "service:batch", "partner:%s@service:batch" % STORE):
+            with self.subTest(target=target):
+                done = self.drill(target, "--cgroup", self.cgroup, code=1)
+                self.assertRegex(done.stderr, "does not mark|is no partner")
+        self.assertEqual(self.guard.cuts(), [])
+        self.assertRegex(self.journal(), r"drill +refused +partner:%s" % NORD)
+        self.guard.apply(policy(GRANTS, STRANGERS))
+        self.assertIn("marks no partner", self.drill(code=1).stderr)
+        both = with_drill()
+        both["partners"][PAYER]["drill"] = True
+        self.guard.apply(both)
+        self.assertIn("name one", self.drill(code=1).stderr)
+        self.assertEqual(self.guard.cuts(), [])
+
+    def test_without_a_connection_nothing_is_cut(self):
+        before = self.journal().count("  cut  ")
+        self.assertIn("nothing was cut", self.drill("--cgroup", self.cgroup, code=1).stderr)  # nobody listens
+        sink, _, _ = self.sink(STORE, port=PORT)
+        done = self.lab.run([self.guard.program, "drill", "--instance", self.lab.instance], "hub", "session",
+                            env=self.guard.environment)  # of no service that may call it
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("name a service's with --cgroup", done.stderr)
+        self.assertEqual(sink.connections, 0)
+        self.drill("--cgroup", "/nowhere", code=1)
+        self.assertEqual(self.journal().count("  cut  "), before)
+
+    def test_place_may_be_unknown(self):
+        self.guard.apply(with_drill(True))
+        report = json.loads(self.drill("--json").stdout)
+        self.assertEqual((report["result"], report["seen_from_outside"], report["drill"]), ("held", False, None))
+        self.assertIn("NOT SEEN FROM OUTSIDE", self.drill().stdout)
+        self.assertEqual(self.guard.cuts(), [])
+
+    def test_what_is_cut_already_is_not_drilled_on(self):
+        self.sink(STORE, port=PORT)
+        for target in ("partner:" + STORE, "all"):
+            self.guard.cut(target)
+            self.assertIn("is cut", self.drill("--cgroup", self.cgroup, code=1).stderr)
+            self.assertEqual([cut["target"] for cut in self.guard.cuts()], [target])
+            self.guard.reopen(target)
+
+    def test_cut_that_does_not_hold_fails_the_drill(self):
+        """Somebody lets it back meanwhile: as good as a cut that does not work."""
+        self.sink(STORE, port=PORT)
+        process = self.lab.spawn([self.guard.program, "drill", "--json", "--cgroup", self.cgroup, "--instance", self.lab.instance],
+                                 stdout=-1, stderr=-1, text=True, env=self.guard.environment)
+        wait_for(self.guard.cuts, 10, "the cut")
+        self.guard.reopen("partner:" + STORE)
+        said, error = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1, error)
+        report = json.loads(said)
+        self.assertEqual(report["result"], "failed")
+        self.assertIn("a new connection was not refused", report["faults"])
+        self.assertRegex(report["faults"][-1], r"the reopening was refused: .*; the cut c\d+ stands, and ends by itself")
+
+    def test_drill_that_is_killed_leaves_a_cut_that_ends(self):
+        sink, address, port = self.sink(STORE, port=PORT)
+        process = self.lab.spawn([self.guard.program, "drill", "--cgroup", self.cgroup, "--instance", self.lab.instance],
+                                 stdout=-1, env=self.guard.environment)
+        wait_for(self.guard.cuts, 10, "the cut")
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=10)
+        cut = self.guard.cuts()[0]
+        self.assertEqual(cut["reason"], "drill")
+        self.assertLessEqual(cut["until"] - time.time(), 61)
+        self.assertEqual(self.lab.call(far.connect_error, address, port, host="hub", service="batch"), "EPERM")
+        before = sink.connections
+        wait_for(lambda: not self.guard.cuts(), 70, "its end", 0.5)
+        self.assertEqual(self.lab.call(far.tcp_give, address, port, KIB, host="hub", service="batch"), KIB)
+        self.assertEqual(sink.connections, before + 1)
+
+    def test_page_has_the_times(self):
+        self.sink(STORE, port=PORT)
+        said = self.drill(STORE, "--cgroup", self.cgroup).stdout
+        for words in (r"the kernel refuses +[\d.]+ ms", r"on disk, with its line +[\d.]+ ms", r"acknowledged +[\d.]+ ms",
+                      r"seen: own connection ended +[\d.]+ ms", r"seen: first byte at the far end +[\d.]+ ms",
+                      r"result +the cut held", r"policy +lab \(\w{64}\)", r"kernel " + os.uname().release.replace(".", r"\.")):
+            self.assertRegex(said, words)
+
+    def test_no_daemon_no_drill(self):
+        self.guard.stop()
+        try:
+            self.drill(code=3)
+            self.assertEqual(self.guard.cuts(), [])
+        finally:
+            self.guard.start()
+
+
+def _arrivals(address, port):
+    """When bytes came, on whatever connections, until none have for 3 seconds."""
+    import select
+    import socket
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((address, port))
+        server.listen(512)
+        connections, times, last = [], [], time.monotonic() + 10
+        while time.monotonic() < last + 3:
+            for ready in select.select([server, *connections], [], [], 0.2)[0]:
+                if ready is server:
+                    connections.append(server.accept()[0])
+                    continue
+                try:
+                    part = ready.recv(65536)
+                except OSError:
+                    part = b""
+                if part:
+                    last = time.monotonic()
+                    times.append(last)
+                else:
+                    ready.close()
+                    connections.remove(ready)
+        return times
