@@ -323,6 +323,11 @@ static void test_the_command_can_be_typed(void **state)
 		{"{\"request\":\"reopen\",\"targets\":[],\"order\":\"c7\",\"reason\":\"x\"}",
 		 "weir reopen --order c7 --reason TEXT"},
 		{"{\"request\":\"unload\"}", "weir unload"},
+		{"{\"request\":\"partner-add\",\"targets\":[\"partner:payer\"],"
+		 "\"prefix\":\"192.0.2.0/28\",\"for_seconds\":60,\"reason\":\"x\"}",
+		 "weir partner add partner:payer 192.0.2.0/28 --for 1m --reason TEXT"},
+		{"{\"request\":\"apply\",\"path\":\"/a\",\"for_seconds\":3600,\"reason\":\"x\"}",
+		 "weir apply /a --for 1h --reason TEXT"},
 	};
 
 	(void)state;

@@ -18,6 +18,7 @@ static const struct {
 } named[] = {
 	{"confirm-clock", "confirm clock"},
 	{"meters-reset", "meters reset"},
+	{"partner-add", "partner add"},
 };
 
 static const char *command_of(const char *request)
@@ -95,6 +96,7 @@ static void put_all(const char *instance, json_object *request, FILE *out)
 	fprintf(out, "weir %s", command_of(field_text(request, "request")));
 	for (size_t i = 0; i < field_count(request, "targets"); i++)
 		put_word(json_object_get_string(field_item(request, "targets", i)), out);
+	put_argument(request, "prefix", out);
 	put_argument(request, "target", out);
 	put_argument(request, "digest", out);
 	put_argument(request, "path", out);
