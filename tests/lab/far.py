@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-from lab import HOSTS
+from lab import HOSTS, SLOWNESS
 
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 HUB = {family: HOSTS["hub"][0 if family == 4 else 3][0] for family in (4, 6)}
@@ -531,7 +531,7 @@ def curl(lab, host, url, source=None, seconds=10, headers=(), options=()):
                               stderr=subprocess.DEVNULL), path)
 
 
-def steal(lab, host, name, address=HUB[4], source=None, seconds=10):
+def steal(lab, host, name, address=HUB[4], source=None, seconds=10 * min(SLOWNESS, 3)):
     """S01: asks the web shell for a file."""
     return curl(lab, host, "https://%s/" % in_url(address), source, seconds, ["X-Shell-File: " + name])
 
