@@ -424,6 +424,7 @@ enum weir_order_kind {
 	WEIR_ORDER_PAUSE = 2,
 	WEIR_ORDER_PROBATION = 3,
 	WEIR_ORDER_PARTNER_ADD = 4,
+	WEIR_ORDER_LAST = WEIR_ORDER_PARTNER_ADD,
 };
 
 /* The text of an order, kept in the kernel so that it lives as long as the cut. User space only. */

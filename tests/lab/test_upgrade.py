@@ -280,6 +280,24 @@ class Upgrade(LabCase):
         self.assertLessEqual(used, BUDGET, "the budget was given more than once")
         self.assert_passes(SUED, self.port)
 
+    def test_an_order_of_a_kind_that_this_build_does_not_know(self):
+        """It may tighten, and whoever passes it over would loosen."""
+        self.guard.cut("partner:" + PAYER)
+        self.guard.stop()
+        path, kind = "/sys/fs/bpf/weir/%s/orders" % self.lab.instance, 528  # bpf/abi.h, struct weir_order
+        dump = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", path]))
+        entry = next(one for one in dump if any(byte != "0x00" for byte in one["value"][:8]))
+        update = ["bpftool", "map", "update", "pinned", path, "key", *entry["key"], "value"]
+        subprocess.check_call([*update, *entry["value"][:kind], "200", *entry["value"][kind + 1:]])
+        done = self.guard.run_to_end("--policy", self.guard.policy_file)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("(partner:%s) is of a kind that this build does not know" % PAYER, done.stderr)
+        self.assertEqual(self.take(PAYER, self.port), 0)
+        self.assert_passes(SUED, self.port)
+        subprocess.check_call([*update, *entry["value"]])
+        self.guard.start()
+        self.assertEqual(self.take(PAYER, self.port), 0)
+
     def test_what_this_build_does_not_know_is_refused(self):
         """A field in use that the build does not have: the guard stays as it is."""
         self.swap(self.other)

@@ -281,6 +281,21 @@ static bool has_trial(const struct host *host)
 	return faccessat(host->state_dir, TRIAL_FILE, F_OK, 0) == 0;
 }
 
+/* An order that only a newer build knows may tighten; a build that passes it over would loosen. */
+static int check_kinds(const struct host *host, char **problem)
+{
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *order = &host->orders.item[i];
+
+		if (order->kind > WEIR_ORDER_LAST)
+			return tell_problem(problem, -EPROTO,
+					    "order %llu (%s) is of a kind that this build does not "
+					    "know; the guard stays as it is",
+					    (unsigned long long)order->id, order->target);
+	}
+	return 0;
+}
+
 /* The policy anew, which the tables hold already unless somebody touched the state directory: it
  * gives hours for two more years. */
 static int apply_anew(struct host *host, struct image *image, size_t *lost, char **problem)
@@ -288,6 +303,8 @@ static int apply_anew(struct host *host, struct image *image, size_t *lost, char
 	_cleanup_order_table_ struct order_table cuts = {0};
 	int r = host_refresh_orders(host);
 
+	if (r == 0)
+		r = check_kinds(host, problem);
 	if (r == 0)
 		r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
 	return r < 0 ? r : guard_apply(host->guard, image, &cuts, problem);
