@@ -373,11 +373,6 @@ class SignedAdd(PartnerCase):
             cls.signing.allow(name)
         cls.signing.allow("carol", namespaces="cut@weir")
 
-    def take_order(self, path, code=0):
-        done = self.guard.weir("order", "apply", path, "--json")
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout) if code == 0 else done.stderr
-
     def addition(self, *by, target="partner:" + NORD, prefix=None, span="30m"):
         return self.signing.order("partner-add", target, "--prefix", prefix or self.home, "--for", span, by=by)
 
