@@ -272,7 +272,7 @@ class Void(PartnerCase):
         port = self.pour("portal")
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
         name = self.guard.status()["overrides"][0]["id"]
-        told = "%s (partner-add partner:%s) gives nothing under it: %s" % (name, NORD, why)
+        told = "%s (partner-add partner:%s) changes nothing under it: %s" % (name, NORD, why)
         path = self.guard.write_policy(content, "next.yaml")
         self.assertIn(told, self.guard.must("apply", path, "--dry-run").stdout)
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
@@ -280,7 +280,7 @@ class Void(PartnerCase):
         self.assertEqual(self.get(port), 0)
         self.assertIn("it changes nothing: " + why, self.guard.must("status").stdout)
         self.assertNotIn("partner " + NORD, self.guard.must("who", self.home).stdout)
-        self.assertNotIn("gives nothing", self.guard.apply(self.content).stdout)
+        self.assertNotIn("changes nothing", self.guard.apply(self.content).stdout)
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
 
     def test_without_the_partner(self):
