@@ -202,6 +202,7 @@ class Preconditions(PlanCase):
             self.assertIn(told, done.stderr)
         self.assert_cut(NORD)
         self.guard.kill()
+        self.assertEqual(self.guard.status()["plan"]["stages"][0]["approved"], ["root(0) login uid 1001"])
         self.guard.start()
         self.assert_cut(NORD)
         self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
