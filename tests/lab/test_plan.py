@@ -270,7 +270,7 @@ class Restarts(PlanCase):
         self.assert_cut(NORD)
 
     def test_it_goes_on_after_the_guard_was_off(self):
-        self.start(plan(stage("first", NORD, watch="4s", budget="25%"), stage("second", SUED)))
+        self.start(plan(stage("first", NORD, watch="10m", budget="25%"), stage("second", SUED)))
         self.next()
         self.assert_open(NORD)
         self.guard.stop()
