@@ -34,7 +34,7 @@ enum {
 	WEIR_POLICY_SLOTS = 2,
 	WEIR_CUT_SLOTS = 4,
 	WEIR_CUT_ENTRIES = 4096,     /* cuts and exceptions of one slot */
-	WEIR_OVERRIDES = 512,	     /* extensions, pauses and additions of one slot */
+	WEIR_OVERRIDES = 512,	     /* extensions, pauses, additions, probations of a slot */
 	WEIR_ADDITIONS = 64,	     /* of them: a stranger's first packet meets each */
 	WEIR_MAX_ORDERS = 4096,	     /* texts of cuts, exceptions, overrides */
 	WEIR_STRANGER_SLOTS = 65536, /* power of two */
@@ -432,7 +432,7 @@ struct weir_order {
 	__u64 id;	/* 0: free */
 	__u64 parent;	/* 0: an order of its own; else the cut that this reopens a part of */
 	__u64 since_ns; /* wall */
-	__u64 until_ns; /* wall; 0: until somebody reopens */
+	__u64 until_ns; /* wall; 0: until somebody reopens, or the plan ends a probation */
 	char target[128];
 	char reason[192];
 	char by[64];   /* who ordered: name, uid, login uid; or who signed */

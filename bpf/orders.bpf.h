@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * orders.bpf.h - what the orders in force say of an answer: which cut covers it, whose an address
- * is for a while, what extensions and pauses let it pass more. Pure, as verdict.bpf.h is.
+ * is for a while, what extensions, pauses and probations change. Pure, as verdict.bpf.h is.
  */
 #ifndef WEIR_ORDERS_BPF_H
 #define WEIR_ORDERS_BPF_H

@@ -19,6 +19,7 @@
 #include "user/daemon/clock.h"
 #include "user/daemon/meters_file.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/stand_in.h"
 #include "user/event/refusals.h"
 #include "user/order/orders.h"
@@ -192,6 +193,30 @@ static void read_clock(const uint8_t *data, size_t size)
 	unlink(path);
 }
 
+/* Only one that can go on is taken; what was taken can be saved, and is the same. */
+static void read_plan(const uint8_t *data, size_t size)
+{
+	struct host host = {.instance = (char *)"fuzz"};
+	struct plan_run *again = NULL;
+	_cleanup_free_ char *path = NULL;
+
+	make_directory();
+	path = write_file(path_state("fuzz", "/" PLAN_FILE), data, size);
+	if (plan_load(&host, &host.plan) == 0) {
+		if (host.plan->stage >= host.plan->plan.count || plan_save(&host) < 0 ||
+		    plan_load(&host, &again) < 0)
+			abort();
+		if (host.plan->stage != again->stage || host.plan->phase != again->phase ||
+		    host.plan->until_ns != again->until_ns ||
+		    host.plan->approvals != again->approvals ||
+		    host.plan->base.refused != again->base.refused)
+			abort();
+	}
+	plan_run_free(host.plan);
+	plan_run_free(again);
+	unlink(path);
+}
+
 static void read_stand_in(const uint8_t *data, size_t size)
 {
 	struct stand_in stand_in, again;
@@ -237,6 +262,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_refused(data + 1, size - 1);
 	else if (data[0] == 'c')
 		read_clock(data + 1, size - 1);
+	else if (data[0] == 'p')
+		read_plan(data + 1, size - 1);
 	else if (data[0] == 's')
 		read_stand_in(data + 1, size - 1);
 	else

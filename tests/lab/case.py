@@ -5,6 +5,7 @@ case.py - the base of the end-to-end tests: one lab and one guard per class, one
 A test that shows a refusal also shows, in the same run, that what is approved passes: so it fails
 both when the guard lets everything through and when it blocks everything.
 """
+import json
 import os
 import re
 import socket
@@ -97,6 +98,14 @@ class LabCase(unittest.TestCase):
         sink = far.Sink(self.lab, host, address, port, udp, protocol)
         self.addCleanup(sink.task.kill)
         return sink, address, port
+
+    # ---- orders ---------------------------------------------------------------------------------
+
+    def take_order(self, path, code=0):
+        """Hands a signed one over; the answer, or what was told of its refusal."""
+        done = self.guard.weir("order", "apply", path, "--json")
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout) if code == 0 else done.stderr
 
     # ---- what holds -----------------------------------------------------------------------------
 

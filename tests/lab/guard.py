@@ -25,6 +25,11 @@ LIFELINE = [{"service": "admin", "serves": "tcp/22", "to": ["192.0.2.0/28", "200
              "why": "the admins' jump host"}]
 
 
+def as_login(login, *words):
+    """The words of a program that runs with the login uid; -1: as what no login started."""
+    return ["sh", "-c", 'echo %d > /proc/self/loginuid && exec "$@"' % (login % (1 << 32)), "sh", *words]
+
+
 def policy(grants=(), strangers=None, services=None, partners=None, **keys):
     """A policy for the lab's services and partners. `services` and `partners` add keys to those of
     the same name."""
@@ -120,7 +125,7 @@ class Guard:
         CompletedProcess."""
         argv = [self.program, command, *words, "--instance", self.lab.instance]
         if login is not None:
-            argv = ["sh", "-c", 'echo %d > /proc/self/loginuid && exec "$@"' % (login % (1 << 32)), "sh", *argv]
+            argv = as_login(login, *argv)
         return self.lab.run(argv, host, timeout=timeout, env=self.environment)
 
     def must(self, command, *words, **options):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from case import KIB, NORD, PAYER, STRANGERS, SUED, LabCase
-from guard import grant, policy
+from guard import as_login, grant, policy
 from test_signed import Signing
 
 ALICE, BOB, NOBODY = 61001, 61002, -1
@@ -256,8 +256,8 @@ class FourEyes(FourEyesCase):
         self.cut()
         waiting = self.pending()
         request = json.dumps({"request": "reopen", "targets": ["partner:" + NORD], "reason": "x"})
-        words = ["sh", "-c", 'echo %d > /proc/self/loginuid && exec "$@"' % ALICE, "sh", sys.executable, "-c", LEAVES,
-                 os.path.join(self.guard.run_dir, self.lab.instance + ".sock"), request]
+        words = as_login(ALICE, sys.executable, "-c", LEAVES,
+                         os.path.join(self.guard.run_dir, self.lab.instance + ".sock"), request)
         self.guard.process.send_signal(signal.SIGSTOP)
         try:
             asking = self.lab.spawn(words, stdout=subprocess.PIPE, text=True)

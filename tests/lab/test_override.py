@@ -227,11 +227,6 @@ class SignedOverride(OverrideCase):
         for name in ("alice", "bob"):
             cls.signing.allow(name)
 
-    def take_order(self, path, code=0):
-        done = self.guard.weir("order", "apply", path, "--json")
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout) if code == 0 else done.stderr
-
     def extension(self, *by, target="partner:" + NORD, name=None, more=MORE, span="30m"):
         return self.signing.order("extend", target, "--grant", name or self.small, "--by", "%dB" % more, "--for", span, by=by)
 

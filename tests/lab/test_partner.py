@@ -272,7 +272,7 @@ class Void(PartnerCase):
         port = self.pour("portal")
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
         name = self.guard.status()["overrides"][0]["id"]
-        told = "%s (partner-add partner:%s) gives nothing under it: %s" % (name, NORD, why)
+        told = "%s (partner-add partner:%s) changes nothing under it: %s" % (name, NORD, why)
         path = self.guard.write_policy(content, "next.yaml")
         self.assertIn(told, self.guard.must("apply", path, "--dry-run").stdout)
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
@@ -280,7 +280,7 @@ class Void(PartnerCase):
         self.assertEqual(self.get(port), 0)
         self.assertIn("it changes nothing: " + why, self.guard.must("status").stdout)
         self.assertNotIn("partner " + NORD, self.guard.must("who", self.home).stdout)
-        self.assertNotIn("gives nothing", self.guard.apply(self.content).stdout)
+        self.assertNotIn("changes nothing", self.guard.apply(self.content).stdout)
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)
 
     def test_without_the_partner(self):
@@ -372,11 +372,6 @@ class SignedAdd(PartnerCase):
         for name in ("alice", "bob"):
             cls.signing.allow(name)
         cls.signing.allow("carol", namespaces="cut@weir")
-
-    def take_order(self, path, code=0):
-        done = self.guard.weir("order", "apply", path, "--json")
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout) if code == 0 else done.stderr
 
     def addition(self, *by, target="partner:" + NORD, prefix=None, span="30m"):
         return self.signing.order("partner-add", target, "--prefix", prefix or self.home, "--for", span, by=by)

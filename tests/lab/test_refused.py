@@ -63,6 +63,14 @@ class Refused(LabCase):
         one = self.of(name)
         return sum(item["count"] for item in one["items"] if item["kind"] == "refused"), one["unlisted"]
 
+    def wait_saved(self):
+        """The list as it is is on the disk: after a second, or ten since the last save; or it was before this."""
+        path, since = os.path.join(self.guard.state_dir, self.lab.instance, "refused"), time.time()
+        try:
+            wait_for(lambda: os.path.exists(path) and os.path.getmtime(path) >= since, 12)
+        except TimeoutError:
+            pass
+
     def begin(self, host, port, name):
         path = self.lab.path(name)
         task = self.lab.start(take_and_name, HUB[4], port, path, host=host)
@@ -77,7 +85,7 @@ class Refused(LabCase):
         self.guard.cut("partner:" + NORD, reason="what the notice says")
         order = self.guard.cuts()[0]["id"]
         seen = {own: got for own, got, _ in (flow.result(20) for flow in flows)}
-        wait_for(lambda: sum(item["kind"] == "severed" for item in self.of(NORD)["items"]) >= 3, 5, "the list")
+        wait_for(lambda: sum(item["kind"] == "severed" for item in self.of(NORD)["items"]) >= 3, 20, "the list")
         severed = [item for item in self.of(NORD)["items"] if item["kind"] == "severed"]
         self.assertEqual(sorted(item["peer_port"] for item in severed), sorted(seen))
         for item in severed:
@@ -127,7 +135,7 @@ class Refused(LabCase):
             self.assertEqual(self.lab.call(connect_often, address, port, times, host="hub", service="batch"), times)
         refuse(3)
         wait_for(lambda: self.all_of(PAYER)[0] >= 3, 5, "the list")
-        time.sleep(2.5)  # it is on the disk a second later
+        self.wait_saved()
         refuse(4)
         wait_for(lambda: sum(self.all_of(PAYER)) == start + 7, 5, "the counter")
         self.guard.kill()  # before the last ones are saved

@@ -78,12 +78,6 @@ class Signed(LabCase):
             self.take_order(self.reopening(cut))
         self.assertEqual(self.guard.cuts(), [])
 
-    def take_order(self, path, code=0):
-        """Hands it over; the answer, or what was told of its refusal."""
-        done = self.guard.weir("order", "apply", path, "--json")
-        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout) if code == 0 else done.stderr
-
     def cut(self, *targets, by=("alice",), words=()):
         """Signs a cut that the test's end takes back."""
         path, cut = self.signing.order("cut", *targets, *words, by=by)

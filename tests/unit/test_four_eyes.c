@@ -4,6 +4,7 @@
  */
 #include "tests/unit/two_people.h"
 #include "user/daemon/applying.h"
+#include "user/daemon/orders_change.h"
 
 #define REOPEN "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"checked\"}"
 #define REOPEN_AS_WELL                                                                             \
@@ -301,6 +302,31 @@ static void test_what_tightens_takes_one(void **state)
 	assert_int_equal(host->orders.count, 1);
 }
 
+/* Of a plan that was lost: its end gives the whole budget back. */
+static void test_the_end_of_a_probation_takes_two(void **state)
+{
+	static const char end[] = "{\"request\":\"end\",\"order\":\"o1\",\"reason\":\"x\"}";
+	const struct order_text text = {.target = "partner:payer",
+					.reason = "x",
+					.by = "x",
+					.since_ns = 1,
+					.kind = WEIR_ORDER_PROBATION,
+					.parts = 102};
+	_cleanup_orders_ struct orders orders = {0};
+	struct host *host = *state;
+	char *problem = NULL;
+	uint64_t id;
+
+	assert_int_equal(orders_begin(host, &orders, &problem), 0);
+	assert_int_equal(orders_add_override(&orders, &text, &id), 0);
+	assert_int_equal(id, 1);
+	assert_int_equal(orders_tighten(host, &orders, &problem), 0);
+	is_refused(host, &alice, end, "weir order end o1 --reason TEXT");
+	assert_int_equal(host->orders.count, 1);
+	does(host, &bob, end);
+	assert_int_equal(host->orders.count, 0);
+}
+
 static void test_the_command_can_be_typed(void **state)
 {
 	static const struct {
@@ -322,6 +348,8 @@ static void test_the_command_can_be_typed(void **state)
 		 "weir meters reset all --reason TEXT"},
 		{"{\"request\":\"reopen\",\"targets\":[],\"order\":\"c7\",\"reason\":\"x\"}",
 		 "weir reopen --order c7 --reason TEXT"},
+		{"{\"request\":\"end\",\"order\":\"o7\",\"reason\":\"x\"}",
+		 "weir order end o7 --reason TEXT"},
 		{"{\"request\":\"unload\"}", "weir unload"},
 		{"{\"request\":\"partner-add\",\"targets\":[\"partner:payer\"],"
 		 "\"prefix\":\"192.0.2.0/28\",\"for_seconds\":60,\"reason\":\"x\"}",
@@ -579,6 +607,7 @@ int main(void)
 		TEST(test_each_order_that_loosens),
 		TEST(test_the_clock_may_not_be_set_between_the_two),
 		TEST(test_what_tightens_takes_one),
+		TEST(test_the_end_of_a_probation_takes_two),
 		TEST(test_the_command_can_be_typed),
 		TEST(test_a_policy_that_loosens),
 		TEST(test_while_something_is_cut_names_stay_what_they_are),

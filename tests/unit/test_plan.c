@@ -97,6 +97,17 @@ static void assert_told(const char *text, const char *line)
 	reading_free(&reading);
 }
 
+/* Of a value of the wrong type there is nothing more to tell. */
+static void test_one_fault_is_told_once(void **state)
+{
+	struct reading reading = reading_of("weir-plan: 1\nname: back\nreason: []\nstages:\n" ONE);
+
+	(void)state;
+	assert_string_equal(reading.told, "plan.yaml:3:9: wrong type: one value belongs here, "
+					  "not a list\n");
+	reading_free(&reading);
+}
+
 static void test_faults(void **state)
 {
 	(void)state;
@@ -145,9 +156,8 @@ static void test_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_keys),
-		cmocka_unit_test(test_what_is_left_out),
-		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_all_keys), cmocka_unit_test(test_what_is_left_out),
+		cmocka_unit_test(test_faults),	 cmocka_unit_test(test_one_fault_is_told_once),
 		cmocka_unit_test(test_numbers),
 	};
 

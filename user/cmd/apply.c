@@ -15,6 +15,7 @@
 #include "user/cmd/call.h"
 #include "user/cmd/difference.h"
 #include "user/cmd/own.h"
+#include "user/daemon/interim.h"
 #include "user/policy/policy.h"
 
 /*
@@ -50,7 +51,7 @@ static void print_voided(json_object *answer)
 		json_object *order = field_item(answer, "voided", i);
 		const char *why = field_text(order, "why");
 
-		printf("%s (%s %s) gives nothing under it: %s\n", field_text(order, "id"),
+		printf("%s (%s %s) changes nothing under it: %s\n", field_text(order, "id"),
 		       field_text(order, "kind"), field_text(order, "target"),
 		       why[0] ? why : "the policy does not have it");
 	}
@@ -88,7 +89,7 @@ static int put_while(const struct arguments *arguments, json_object *request)
 			       : CMD_DONE;
 	if (arguments_has(arguments, "--confirm"))
 		return command_usage(arguments, "--for and --confirm exclude each other");
-	if (span_parse(span, &ns) < 0 || ns < NS_PER_MINUTE || ns > 30 * NS_PER_DAY)
+	if (span_parse(span, &ns) < 0 || ns < INTERIM_LEAST_NS || ns > INTERIM_MOST_NS)
 		return command_usage(arguments,
 				     "--for takes a span from 1m to 30d, like 90m, 4h or 2d");
 	if (!arguments_has(arguments, "--reason"))

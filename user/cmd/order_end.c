@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * order_end.c - `weir order end`: what loosens for a while is over before its time.
+ * order_end.c - `weir order end`: an extension, a pause, an addition to a partner or a probation is
+ * over before its time.
  */
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"

@@ -12,7 +12,7 @@
 #include "user/daemon/host.h"
 
 /* Who has new addresses for longer wants a policy that says so. */
-#define ADDITION_LONGEST_NS (30 * 24 * 60 * NS_PER_MINUTE)
+#define ADDITION_LONGEST_NS (30 * NS_PER_DAY)
 
 struct addition_request {
 	const char *target; /* of the order */

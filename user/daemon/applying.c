@@ -65,7 +65,7 @@ static void put_summary(struct json_out *reply, const struct image *image)
 	json_put_uint(reply, "prefixes", image->prefix_count);
 }
 
-/* The orders that loosen something now and, under this policy, nothing. */
+/* The overrides that change something under the policy in force and nothing under this one. */
 static void put_voided(const struct host *host, const struct image *image, struct json_out *reply)
 {
 	json_open(reply, "voided", '[');

@@ -64,14 +64,11 @@ char *drawing_words(const struct drawing *drawing)
 		when[0] = '\0';
 	else
 		time_text(state->fits_at_ns / NS_PER_SECOND + 1, when);
-	if (asprintf(&words, "the reserve of grant %s (%s in %s) has %s left%s%s%s%s",
-		     drawing->grant, size, span, left,
-		     drawing_fits(drawing) ? "" : ", and this takes ",
-		     drawing_fits(drawing) ? "" : bytes,
-		     drawing_fits(drawing) ? ""
-		     : when[0]		   ? ", for which there is room from "
-					   : ", for which there never is room",
-		     drawing_fits(drawing) ? "" : when) < 0)
+	if (asprintf(&words,
+		     "the reserve of grant %s (%s in %s) has %s left, and this takes %s, for which "
+		     "there %s%s",
+		     drawing->grant, size, span, left, bytes,
+		     when[0] ? "is room from " : "never is room", when) < 0)
 		return NULL;
 	return words;
 }

@@ -25,8 +25,8 @@ struct drawing {
 bool drawing_look(const struct host *host, const struct override_request *request,
 		  struct drawing *drawing);
 bool drawing_fits(const struct drawing *drawing);
-/* How much is left, and when there is room for this one: "the reserve of grant g (5GiB in 7d) has
- * ..."; malloc'd, NULL without memory. */
+/* Of one that does not fit, how much is left, and when there is room for it: "the reserve of grant
+ * g (5GiB in 7d) has ..."; malloc'd, NULL without memory. */
 char *drawing_words(const struct drawing *drawing);
 
 /* Into the orders that are to be saved, and what counts no more out of them. `order`: id of the

@@ -11,15 +11,16 @@
 
 /*
  * `target`: partner:NAME; NULL: the one partner that the policy marks. Writes into an open object:
- * target, drill {address, port} or null, host, kernel, policy, by, and the lifeline's connections
- * that are open. 0; -EPERM: the policy does not mark it, or it is cut already; -ENOENT; -EINVAL;
- * with `problem`.
+ * target, drill {address, port} or null, host, instance, kernel, weir, by, policy. 0; or with
+ * `problem` -EPERM: the policy does not mark it, it is cut already, or no cut would stop what goes
+ * to its address; -ENOENT; -EINVAL.
  */
 int host_drill(struct host *host, const char *target, const char *by, struct json_out *reply,
 	       char **problem);
 
 /* "lifeline": the connections that the lifeline lets pass, and whether their next packet would;
- * "sessions": how many the target has. */
+ * "sessions": how many the target has; "sessions_problem": why some could not be read, or null.
+ * 0 or -errno, of an unknown target with `problem`. */
 int host_drill_look(struct host *host, const char *target, struct json_out *reply, char **problem);
 
 #endif

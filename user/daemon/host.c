@@ -16,8 +16,8 @@
 #include "user/daemon/additions.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
-#include "user/daemon/planning.h"
 #include "user/daemon/paths.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/refusing.h"
 #include "user/order/reserve.h"
@@ -315,7 +315,7 @@ static int resolve_addition(const struct resolving *resolving, const struct weir
 	return r == 0 && addition_held_by(resolving->image, resolving->orders, order) ? -EPERM : r;
 }
 
-/* What an override is about may be gone from the policy: then it loosens nothing. */
+/* What an override is about may be gone from the policy: then it changes nothing. */
 static int resolve_override(const struct weir_order *order, struct weir_override *override,
 			    void *data)
 {
@@ -356,7 +356,7 @@ int host_compile_orders(const struct host *host, const struct image *image,
 	if (r == -E2BIG)
 		return tell_problem(problem, r,
 				    "more than %d cuts and exceptions, or %d extensions, "
-				    "pauses and additions",
+				    "pauses, additions and probations",
 				    WEIR_CUT_ENTRIES, WEIR_OVERRIDES);
 	if (r < 0 && r != -ENOENT)
 		return tell_problem(problem, r, "cannot compile the orders: %s", strerror(-r));

@@ -22,7 +22,8 @@ struct told_latch {
 	uint64_t severed_ns; /* 0: not known, any counts */
 };
 
-/* Ids that have a line: of cuts and exceptions, and of latches that no later line opens. */
+/* Ids that have a line: of cuts, exceptions and overrides, and of latches that no later line
+ * opens. */
 struct lines {
 	uint64_t *order;
 	size_t order_count;

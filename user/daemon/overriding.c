@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * overriding.c - carries out an extension, a pause or an addition, and its early end.
+ * overriding.c - carries out an extension, a pause or an addition; ends any override early.
  */
 #include "user/daemon/overriding.h"
 
@@ -173,8 +173,9 @@ int override_add(struct host *host, const struct override_request *request, stru
 	r = orders_add_override(orders, &text, id);
 	if (r == -ENOSPC)
 		return tell_problem(problem, r,
-				    "there is no room for more than %d extensions, pauses "
-				    "and additions, %d of these, or for more orders",
+				    "there is no room for more than %d extensions, pauses, "
+				    "additions and probations, %d of them additions, or for more "
+				    "orders",
 				    WEIR_OVERRIDES, WEIR_ADDITIONS);
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }

@@ -4,7 +4,8 @@
  * of one service or of all, a prefix that is added to a partner. They end by themselves, in the
  * kernel; an operator may end them earlier.
  *
- * As all that loosens: the journal, the disk, the kernel, the answer.
+ * As all that loosens: the journal, the disk, the kernel, the answer. A probation is a plan's
+ * (planning.h): it tightens, and is only told here, and ended where its plan was lost.
  */
 #ifndef WEIR_OVERRIDING_H
 #define WEIR_OVERRIDING_H
@@ -35,7 +36,7 @@ struct override_request {
 int override_add(struct host *host, const struct override_request *request, struct orders *orders,
 		 uint64_t *id, bool *matched, char **problem);
 
-/* Whether the override gives nothing under a policy; *why: malloc'd, of an addition, or NULL. The
+/* Whether the override changes nothing under a policy; *why: malloc'd, of an addition, or NULL. The
  * orders must have been refreshed. */
 bool override_is_void(const struct host *host, const struct image *image,
 		      const struct weir_order *order, char **why);
@@ -49,11 +50,13 @@ void override_put(const struct host *host, const struct weir_order *order, struc
 /* Local ones. Both as host_reopen(). */
 int host_override(struct host *host, const struct override_request *request, struct json_out *reply,
 		  char **problem);
-/* Ends one early; `id` as override_format() writes it. What tightens: also one that was signed. */
+/* Ends one early; `id` as override_format() writes it. That tightens, and so also ends one that was
+ * signed; but the end of a probation loosens. -EBUSY: it is of the plan that is under way. */
 int host_end_override(struct host *host, const char *id, const char *reason, const char *by,
 		      struct json_out *reply, char **problem);
 
-const char *override_kind_name(enum weir_order_kind kind);  /* "extend", "pause", "partner-add" */
+/* "extend", "pause", "probation", "partner-add" */
+const char *override_kind_name(enum weir_order_kind kind);
 void override_format(uint64_t id, char *text, size_t size); /* "o12"; 24 bytes are enough */
 
 #endif

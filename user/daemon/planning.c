@@ -106,10 +106,11 @@ static int add_probations(const struct plan_run *run, struct orders *orders, con
 
 		r = orders_add_override(orders, &text, &id);
 		if (r == -ENOSPC)
-			return tell_problem(problem, r,
-					    "there is no room for the probations of %zu targets "
-					    "beside %d extensions, pauses and probations",
-					    stage->targets.count, WEIR_OVERRIDES);
+			return tell_problem(
+				problem, r,
+				"there is no room for the probations of %zu targets "
+				"beside %d extensions, pauses, additions and probations",
+				stage->targets.count, WEIR_OVERRIDES);
 		if (r < 0)
 			return orders_problem(r, &text, problem);
 	}

@@ -92,6 +92,8 @@ uint64_t host_plan_tick(struct host *host);
 /* Reads the plan that was under way when the daemon ended, when there is one. Tells what is wrong,
  * and lets nothing back. */
 void host_plan_load(struct host *host);
+/* As plan_put(), for status: a command without a daemon takes it from the disk. */
+void host_plan_put(const struct host *host, struct json_out *reply);
 /* Whether there is one, also for a command without a daemon. */
 bool host_has_plan(const struct host *host);
 void plan_run_free(struct plan_run *run);

@@ -107,3 +107,13 @@ void plan_put(const struct host *host, const struct plan_run *run, struct json_o
 	json_close(reply, ']');
 	json_close(reply, '}');
 }
+
+void host_plan_put(const struct host *host, struct json_out *reply)
+{
+	struct plan_run *saved = NULL;
+
+	if (!host->is_daemon)
+		plan_load(host, &saved); /* one that is damaged the next daemon tells */
+	plan_put(host, host->is_daemon ? host->plan : saved, reply);
+	plan_run_free(saved);
+}

@@ -17,10 +17,9 @@
 /* ---- the accounts in a stage ---------------------------------------------------------------- */
 
 struct walk {
-	const struct host *host;
+	struct host *host;
 	struct weir_cut_entry entry[PLAN_MAX_TARGETS];
 	size_t count;
-	struct host *asked; /* the same, for who reads a budget */
 	struct plan_look *look;
 	uint64_t told_ns;
 
@@ -93,7 +92,7 @@ static bool is_over(struct walk *walk, const struct account *account)
 	struct budget_state state;
 
 	if (account->service == WEIR_ANY || account->partner == WEIR_ANY ||
-	    budget_read(walk->asked, NULL, &budget, &state) < 0)
+	    budget_read(walk->host, NULL, &budget, &state) < 0)
 		return false;
 	for (size_t i = 0; i < WEIR_WINDOWS && state.limits.window[i].window_ns; i++) {
 		if (state.kept.meter.window[i].used_bytes > state.limits.window[i].bytes)
@@ -145,7 +144,7 @@ int plan_look(struct host *host, const struct plan_run *run, struct plan_look *l
 	*look = (struct plan_look){0};
 	if (!walk)
 		return -ENOMEM;
-	walk->host = walk->asked = host;
+	walk->host = host;
 	walk->look = look;
 	resolve(walk, plan_stage(run));
 	r = guard_meters(host->guard, add, walk);
@@ -163,7 +162,7 @@ static int compare(struct walk *walk, const struct budget_use *budget,
 	_cleanup_free_ char *account = NULL;
 	struct budget_state state;
 	char used[BYTES_TEXT], left[BYTES_TEXT], span[SPAN_TEXT];
-	int r = budget_read(walk->asked, NULL, budget, &state);
+	int r = budget_read(walk->host, NULL, budget, &state);
 
 	for (size_t i = 0; r == 0 && i < WEIR_WINDOWS && state.limits.window[i].window_ns; i++) {
 		const struct weir_limit *limit =
@@ -210,7 +209,7 @@ int plan_has_room(struct host *host, const struct plan_run *run, char **problem)
 	walk = calloc(1, sizeof(*walk));
 	if (!walk)
 		return -ENOMEM;
-	walk->host = walk->asked = host;
+	walk->host = host;
 	walk->parts = stage->parts;
 	walk->problem = problem;
 	resolve(walk, stage);

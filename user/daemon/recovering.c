@@ -203,8 +203,8 @@ bool applied_is_missing(const struct host *host)
 /* ---- the orders ----------------------------------------------------------------------------- */
 
 /* Nobody knows what was cut: everything is, but for the lifeline, until somebody lets it back. Nor
- * what was drawn from reserves: nothing is left of them. No
- * id that was used before is above the time in seconds. */
+ * what was drawn from reserves: nothing is left of them. No id that was used before is above the
+ * time in seconds. */
 static int cut_all(struct host *host)
 {
 	struct order_text text = {

@@ -7,7 +7,11 @@
  *			was (store.h); without either: FILE of `weir run --policy`, or no start
  *	orders.json	orders.json.copy; without either: everything is cut and every reserve
  *			used up, for nobody knows what was
+ *	trial.json	its policy from the kept ones, while it is in force for a while; or it is
+ *			over (interim.h)
  *	meters		latches, or else latches.copy, and the rest is assumed (restoring.h)
+ *	plan.json	no plan is under way: what is cut stays cut, probations stay
+ *	refused		the list begins anew
  */
 #ifndef WEIR_RECOVERING_H
 #define WEIR_RECOVERING_H

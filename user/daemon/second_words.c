@@ -17,6 +17,7 @@ static const struct {
 	const char *request, *command;
 } named[] = {
 	{"confirm-clock", "confirm clock"},
+	{"end", "order end"},
 	{"meters-reset", "meters reset"},
 	{"partner-add", "partner add"},
 };
@@ -93,14 +94,20 @@ static void put_span(json_object *request, FILE *out)
 
 static void put_all(const char *instance, json_object *request, FILE *out)
 {
-	fprintf(out, "weir %s", command_of(field_text(request, "request")));
+	const char *name = field_text(request, "request");
+	bool is_end = strcmp(name, "end") == 0; /* whose order is no option */
+
+	fprintf(out, "weir %s", command_of(name));
 	for (size_t i = 0; i < field_count(request, "targets"); i++)
 		put_word(json_object_get_string(field_item(request, "targets", i)), out);
 	put_argument(request, "prefix", out);
 	put_argument(request, "target", out);
 	put_argument(request, "digest", out);
 	put_argument(request, "path", out);
-	put_option(request, "order", "--order", out);
+	if (is_end)
+		put_argument(request, "order", out);
+	else
+		put_option(request, "order", "--order", out);
 	put_option(request, "grant", "--grant", out);
 	put_bytes(request, out);
 	put_span(request, out);

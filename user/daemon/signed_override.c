@@ -69,9 +69,10 @@ static int draw(const struct taking *taking, const struct override_request *requ
 		return refuse_alone(taking, NULL);
 	if (reserve_has(&taking->host->orders, request->origin->body))
 		return refuse_alone(taking, "alone it was carried out before");
-	words = drawing_words(&drawing);
-	if (!drawing_fits(&drawing))
+	if (!drawing_fits(&drawing)) {
+		words = drawing_words(&drawing);
 		return refuse_alone(taking, words);
+	}
 	*drawn_bytes = drawing.bytes;
 	return drawing_note(taking->host, request, &drawing, id, orders, taking->problem);
 }

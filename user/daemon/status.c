@@ -128,7 +128,7 @@ static int put_orders(struct host *host, struct json_out *reply, const struct la
 	}
 	json_close(reply, ']');
 	put_overrides(host, reply);
-	plan_put(host, host->plan, reply);
+	host_plan_put(host, reply);
 	drawing_put(host, reply);
 	return 0;
 }

@@ -20,15 +20,6 @@ enum { DEFAULT_PORT = 8883 }; /* secure-mqtt: IANA */
 static const uint64_t default_late_ns = 5 * NS_PER_MINUTE;
 static const uint64_t longest_late_ns = 30 * NS_PER_DAY;
 
-static void read_version(struct reader *reader, const struct node *value, void *field)
-{
-	const char *text = read_text(reader, value);
-
-	(void)field;
-	if (text && strcmp(text, "1") != 0)
-		read_fault(reader, value, "version \"%.20s\" is not known: 1", text);
-}
-
 /* The first value of a field stands; the second is a fault of read_keys(). */
 static void take_text(struct reader *reader, const char *text, char **field)
 {

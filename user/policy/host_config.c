@@ -7,19 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/base/array.h"
 #include "user/policy/read.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-static void read_version(struct reader *reader, const struct node *value, void *field)
-{
-	const char *text = read_text(reader, value);
-
-	(void)field;
-	if (text && strcmp(text, "1") != 0)
-		read_fault(reader, value, "version \"%.20s\" is not known: 1", text);
-}
 
 static bool is_listed(const struct names *names, const char *text)
 {
@@ -33,19 +23,10 @@ static bool is_listed(const struct names *names, const char *text)
 static void add(struct reader *reader, const struct node *value, struct names *names,
 		const char *text)
 {
-	struct name *name;
-
-	if (is_listed(names, text)) {
+	if (is_listed(names, text))
 		read_fault(reader, value, "\"%s\" is named twice", text);
-		return;
-	}
-	name = ARRAY_ADD(names->item, names->count);
-	if (name)
-		*name = (struct name){strdup(text), node_position(reader->tree, value)};
-	if (!name || !name->text)
-		reader->error = -ENOMEM;
 	else
-		names->count++;
+		read_append(reader, value, text, names);
 }
 
 /* net/core/dev.c, dev_valid_name(). */

@@ -17,22 +17,15 @@
 
 /* ---- single values -------------------------------------------------------------------------- */
 
-static void read_version(struct reader *reader, const struct node *value, void *field)
-{
-	const char *text = read_text(reader, value);
-
-	(void)field;
-	if (text && strcmp(text, "1") != 0)
-		read_fault(reader, value, "version \"%.20s\" is not known: 1", text);
-}
-
 static void read_reason(struct reader *reader, const struct node *value, void *field)
 {
 	const char *text = read_text(reader, value);
 
-	if (text && strlen(text) > PLAN_REASON)
+	if (!text)
+		return;
+	if (strlen(text) > PLAN_REASON)
 		read_fault(reader, value, "a plan's reason has at most %d bytes", PLAN_REASON);
-	else if (text && !text_is_plain(text))
+	else if (!text_is_plain(text))
 		read_fault(reader, value, "a reason has no control characters");
 	else
 		read_line(reader, value, field);
@@ -141,25 +134,15 @@ static void read_target(struct reader *reader, const struct node *value, void *f
 {
 	const char *text = read_text(reader, value);
 	struct names *targets = field;
-	struct name *name;
 
 	if (!text)
 		return;
-	if (strlen(text) >= sizeof(((struct weir_order *)0)->target) || !text_is_plain(text)) {
+	if (strlen(text) >= sizeof(((struct weir_order *)0)->target) || !text_is_plain(text))
 		read_fault(reader, value, "\"%.60s\" is no target", text);
-		return;
-	}
-	if (targets->count == PLAN_MAX_TARGETS) {
+	else if (targets->count == PLAN_MAX_TARGETS)
 		read_fault(reader, value, "more than %d targets in a stage", PLAN_MAX_TARGETS);
-		return;
-	}
-	name = ARRAY_ADD(targets->item, targets->count);
-	if (name)
-		*name = (struct name){strdup(text), node_position(reader->tree, value)};
-	if (!name || !name->text)
-		reader->error = -ENOMEM;
 	else
-		targets->count++;
+		read_append(reader, value, text, targets);
 }
 
 static void read_targets(struct reader *reader, const struct node *value, void *field)

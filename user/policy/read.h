@@ -54,6 +54,12 @@ bool read_is_mapping(struct reader *reader, const struct node *node, const char 
 /* A name: letters, digits, "-", "_", "."; copies it. False after a fault. */
 bool read_new_name(struct reader *reader, const struct node *node, struct name *name);
 
+/* Adds a copy of `text`, which stands at the node. */
+void read_append(struct reader *reader, const struct node *node, const char *text,
+		 struct names *names);
+
+/* Of the language that the file is in: 1. It fills no field. */
+void read_version(struct reader *reader, const struct node *value, void *field);
 void read_name_text(struct reader *reader, const struct node *value, void *field); /* char * */
 void read_name(struct reader *reader, const struct node *value, void *field);	   /* struct name */
 void read_line(struct reader *reader, const struct node *value, void *field);	   /* struct name */

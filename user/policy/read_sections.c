@@ -274,16 +274,6 @@ static void read_lifelines(struct reader *reader, const struct node *value, void
 
 /* ---- the policy itself ------------------------------------------------------------------------*/
 
-static void read_version(struct reader *reader, const struct node *value, void *field)
-{
-	const char *text = read_text(reader, value);
-
-	(void)field;
-	if (text && strcmp(text, "1") != 0)
-		read_fault(reader, value, "version \"%.20s\" of the policy language: this is 1",
-			   text);
-}
-
 /* The files themselves are among the sources already: sources_load() followed the patterns. Where
  * it did not, as in a signed order, the policy would be read without them. */
 static void read_pattern(struct reader *reader, const struct node *value, void *field)

@@ -90,8 +90,8 @@ static bool copy(struct reader *reader, const struct node *node, const char *tex
 	return true;
 }
 
-static void append(struct reader *reader, const struct node *node, const char *text,
-		   struct names *names)
+void read_append(struct reader *reader, const struct node *node, const char *text,
+		 struct names *names)
 {
 	struct name *name = ARRAY_ADD(names->item, names->count);
 
@@ -163,7 +163,7 @@ static void read_class(struct reader *reader, const struct node *value, void *fi
 	const char *text = read_text(reader, value);
 
 	if (text && is_name(reader, value, text))
-		append(reader, value, text, field);
+		read_append(reader, value, text, field);
 }
 
 void read_classes(struct reader *reader, const struct node *value, void *field)
@@ -202,9 +202,18 @@ void read_info(struct reader *reader, const struct node *value, void *field)
 					"duplicate key \"%.60s\" in info", word);
 			continue;
 		}
-		append(reader, key, word, &partner->info_keys);
-		append(reader, item, text, &partner->info_values);
+		read_append(reader, key, word, &partner->info_keys);
+		read_append(reader, item, text, &partner->info_values);
 	}
+}
+
+void read_version(struct reader *reader, const struct node *value, void *field)
+{
+	const char *text = read_text(reader, value);
+
+	(void)field;
+	if (text && strcmp(text, "1") != 0)
+		read_fault(reader, value, "version \"%.20s\" is not known: 1", text);
 }
 
 void read_flag(struct reader *reader, const struct node *value, void *field)
@@ -280,7 +289,7 @@ static void read_cgroup(struct reader *reader, const struct node *value, void *f
 	if (problem)
 		read_fault(reader, value, "\"%.120s\" is no cgroup path: %s", text, problem);
 	else if (text)
-		append(reader, value, text, field);
+		read_append(reader, value, text, field);
 }
 
 void read_cgroups(struct reader *reader, const struct node *value, void *field)

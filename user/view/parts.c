@@ -179,7 +179,7 @@ void print_cuts(json_object *answer, FILE *out)
 	}
 }
 
-static void print_percent(json_object *object, FILE *out)
+void print_percent(json_object *object, FILE *out)
 {
 	fprintf(out, "%.3g %%", 100.0 * (double)field_number(object, "parts") / WEIR_WHOLE);
 }

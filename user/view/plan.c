@@ -43,8 +43,11 @@ static void print_rules(json_object *stage, FILE *out)
 		fprintf(out, "; watched for %s", span);
 	else
 		fputs("; not watched", out);
-	if (parts < WEIR_WHOLE)
-		fprintf(out, " with %.3g %% of each budget", 100.0 * (double)parts / WEIR_WHOLE);
+	if (parts < WEIR_WHOLE) {
+		fputs(" with ", out);
+		print_percent(stage, out);
+		fputs(" of each budget", out);
+	}
 	if (seconds)
 		fprintf(out, "; on breach: %s", field_text(stage, "on_breach"));
 	fputc('\n', out);
