@@ -131,6 +131,7 @@ class Host:
     def __init__(self, fleet, name, *groups):
         self.fleet, self.name, self.groups = fleet, name, groups
         self.ports = None  # other ways to the brokers than the fleet's
+        self.instance = "unit"
         self.daemon = Process(fleet.directory, "daemon-" + name)
         self.agent = Process(fleet.directory, "agent-" + name)
         self.run_dir = None
@@ -153,13 +154,13 @@ class Host:
     def start_agent(self):
         config = self.fleet.write_config(self.name, "host: %s\nkey: %s\n" % (
             self.name, self.fleet.ca.path(self.name + ".sign.pem")), self.name, self.ports)
-        self.agent.run([WEIR, "agent", "--config", config, "--instance", "unit"],
+        self.agent.run([WEIR, "agent", "--config", config, "--instance", self.instance],
                        env=dict(os.environ, WEIR_RUN_DIR=self.run_dir))
 
     def ask(self, request):
         with socket.socket(socket.AF_UNIX) as one:
             one.settimeout(SECONDS)
-            one.connect(os.path.join(self.run_dir, "unit.sock"))
+            one.connect(os.path.join(self.run_dir, self.instance + ".sock"))
             one.sendall(json.dumps({"request": request}).encode() + b"\n")
             with one.makefile() as file:
                 return json.loads(file.readline())
@@ -169,7 +170,7 @@ class Host:
 
     def journal(self):
         """Its records, the oldest first."""
-        with open(os.path.join(self.run_dir, "unit", "journal.jsonl"), encoding="utf-8") as file:
+        with open(os.path.join(self.run_dir, self.instance, "journal.jsonl"), encoding="utf-8") as file:
             return [json.loads(line)["record"] for line in file]
 
     def stop(self):
