@@ -174,11 +174,11 @@ class Void(VoidCase):
 
     def test_a_signature_of_another_namespace(self):
         self.fleet.allow("dora", namespaces="cut@weir")
-        one = self.reopening("alice")
         for namespace in ("cut@weir", "base@weir", "signers@weir", "beat@weir", "ack@weir", "file"):
-            self.assert_void(self.signed_in(one, "bob", namespace), "takes 2",
+            self.assert_void(self.signed_in(self.reopening("alice"), "bob", namespace), "takes 2",
                              "bob: it is in namespace %s, and reopen is signed in reopen@weir" % namespace)
-        self.assert_void(self.signed_in(one, "dora", "reopen@weir"), "takes 2", "dora: this key may not sign in reopen@weir")
+        self.assert_void(self.signed_in(self.reopening("alice"), "dora", "reopen@weir"), "takes 2",
+                         "dora: this key may not sign in reopen@weir")
         self.assert_void(self.signed_in(self.fleet.text("cut", "all", by=()), "alice", "beat@weir"),
                          "signed by 0 principals", "alice: it is in namespace beat@weir")
 
