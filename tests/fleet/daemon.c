@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 
 #include "tests/unit/a_host.h"
+#include "user/daemon/cutting.h"
 #include "user/daemon/server.h"
 
 static volatile sig_atomic_t is_over;
@@ -23,7 +24,7 @@ static void end(int number)
 
 static void *const not_needed_here[] __attribute__((unused)) = {ask, expect_code};
 
-static void serve(struct server *server, int epoll)
+static void serve(struct server *server, struct host *host, int epoll)
 {
 	while (!is_over) {
 		struct epoll_event events[16];
@@ -33,6 +34,7 @@ static void serve(struct server *server, int epoll)
 
 		for (int i = 0; i < count; i++)
 			server_handle(server, events[i].data.u64, events[i].events);
+		host_end_orders(host); /* within a second, whatever their next end is */
 	}
 }
 
@@ -58,7 +60,7 @@ int main(int argc, char **argv)
 	}
 	puts(state_root);
 	fflush(stdout);
-	serve(&server, epoll);
+	serve(&server, host, epoll);
 	server_close(&server);
 	close(epoll);
 	free(config.groups.item);

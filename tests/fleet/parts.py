@@ -130,6 +130,8 @@ class Host:
 
     def __init__(self, fleet, name, *groups):
         self.fleet, self.name, self.groups = fleet, name, groups
+        self.ports = None  # other ways to the brokers than the fleet's
+        self.instance = "unit"
         self.daemon = Process(fleet.directory, "daemon-" + name)
         self.agent = Process(fleet.directory, "agent-" + name)
         self.run_dir = None
@@ -151,20 +153,25 @@ class Host:
 
     def start_agent(self):
         config = self.fleet.write_config(self.name, "host: %s\nkey: %s\n" % (
-            self.name, self.fleet.ca.path(self.name + ".sign.pem")), self.name)
-        self.agent.run([WEIR, "agent", "--config", config, "--instance", "unit"],
+            self.name, self.fleet.ca.path(self.name + ".sign.pem")), self.name, self.ports)
+        self.agent.run([WEIR, "agent", "--config", config, "--instance", self.instance],
                        env=dict(os.environ, WEIR_RUN_DIR=self.run_dir))
 
     def ask(self, request):
         with socket.socket(socket.AF_UNIX) as one:
             one.settimeout(SECONDS)
-            one.connect(os.path.join(self.run_dir, "unit.sock"))
+            one.connect(os.path.join(self.run_dir, self.instance + ".sock"))
             one.sendall(json.dumps({"request": request}).encode() + b"\n")
             with one.makefile() as file:
                 return json.loads(file.readline())
 
     def cuts(self):
         return self.ask("brief")["cuts"]
+
+    def journal(self):
+        """Its records, the oldest first."""
+        with open(os.path.join(self.run_dir, self.instance, "journal.jsonl"), encoding="utf-8") as file:
+            return [json.loads(line)["record"] for line in file]
 
     def stop(self):
         self.agent.stop()
@@ -207,9 +214,16 @@ class Fleet:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path], check=True)
         return path
 
-    def allow(self, name):
+    def public(self, name):
         with open(self.key(name) + ".pub", encoding="ascii") as file:
-            self.lines.append('%s namespaces="%s" %s' % (name, ALL, " ".join(file.read().split()[:2])))
+            return " ".join(file.read().split()[:2])
+
+    def line(self, name, key=None, namespaces=ALL, more=""):
+        """Of a list of signers: the key of `key`, or their own, may sign for `name`."""
+        return '%s namespaces="%s"%s %s' % (name, namespaces, more, self.public(key or name))
+
+    def allow(self, *words, **more):
+        self.lines.append(self.line(*words, **more))
         with open(os.path.join(self.config_dir, "allowed_signers"), "w", encoding="ascii") as file:
             file.write("\n".join(self.lines) + "\n")
 

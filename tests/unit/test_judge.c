@@ -202,7 +202,8 @@ static void two_keys_of_one_are_one(void **state)
 	(void)state;
 	begin(&trial, usual_list());
 	judge_signed(&trial, REOPEN, "reopen@weir", "alice alice2");
-	expect_refused(&trial, "signed by 1 principal");
+	expect_refused(&trial, "signed by 1 principal, and it takes 2; alice: alice has signed "
+			       "already, and counts once");
 	expect_not_counted(&trial, 1, "alice has signed already");
 	judge_signed(&trial, REOPEN, "reopen@weir", "bob bob");
 	expect_refused(&trial, "signed by 1 principal");

@@ -173,13 +173,35 @@ static bool version_is_good(const struct document *document, const struct judge_
 	}
 }
 
-static bool has_enough(const struct judged_list *list, const char *of, struct judgement *judgement)
+/* Behind the refusal, so that who reads only an acknowledgement learns it too. */
+static void add_first_that_does_not_count(const struct judged_list *list, size_t count,
+					  struct judgement *judgement)
+{
+	size_t used = strlen(judgement->why);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct judged_signature *judged = &list->signature[i];
+
+		if (judged->counts)
+			continue;
+		snprintf(judgement->why + used, sizeof(judgement->why) - used, "; %s%s%s",
+			 judged->principal ? judged->principal : judged->fingerprint,
+			 judged->principal || judged->fingerprint[0] ? ": " : "", judged->why);
+		return;
+	}
+}
+
+static bool has_enough(const struct judged_list *list, size_t count, const char *of,
+		       struct judgement *judgement)
 {
 	unsigned int signed_by = list->principals;
 
-	return signed_by >= judgement->needed ||
-	       refuse(judgement, "signed by %u principal%s%s, and it takes %u", signed_by,
-		      signed_by == 1 ? "" : "s", of, judgement->needed);
+	if (signed_by >= judgement->needed)
+		return true;
+	refuse(judgement, "signed by %u principal%s%s, and it takes %u", signed_by,
+	       signed_by == 1 ? "" : "s", of, judgement->needed);
+	add_first_that_does_not_count(list, count, judgement);
+	return false;
 }
 
 void judge_document(const struct document *document, const struct judge_by *by,
@@ -193,7 +215,8 @@ void judge_document(const struct document *document, const struct judge_by *by,
 		judge_list(document, &document->signers, by, &judgement->next);
 	judgement->is_accepted =
 		time_is_good(document, by, judgement) && version_is_good(document, by, judgement) &&
-		has_enough(&judgement->current, is_signers ? " of the list in force" : "",
-			   judgement) &&
-		(!is_signers || has_enough(&judgement->next, " of the new list", judgement));
+		has_enough(&judgement->current, document->signatures,
+			   is_signers ? " of the list in force" : "", judgement) &&
+		(!is_signers ||
+		 has_enough(&judgement->next, document->signatures, " of the new list", judgement));
 }

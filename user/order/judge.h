@@ -50,7 +50,7 @@ struct judgement {
 	struct judged_list next; /* of kind signers alone: by the list that it encloses */
 	unsigned int needed;	 /* principals, of each list */
 	bool is_accepted;
-	char why[200]; /* it is not */
+	char why[200]; /* it is not, and of too few signatures the first that does not count */
 };
 
 /* What an order is about (a cut that a reopening names, names of the policy) is not judged here. */
