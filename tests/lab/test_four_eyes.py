@@ -203,6 +203,18 @@ class FourEyes(FourEyesCase):
         self.guard.must("order", "end", self.guard.status()["overrides"][0]["id"], "--reason", "x", login=NOBODY)
         self.assertEqual(self.take("stranger", self.port, stranger, seconds=0.7), 0)
 
+    def test_an_addition_is_of_the_prefix_that_was_asked_for(self):
+        """Who asks for another prefix is the first to ask for that."""
+        asked, other = self.stranger(), self.stranger()
+        words = [("partner", "add", NORD, one, "--for", "10m", "--reason", "moved") for one in (asked, other)]
+        self.asks(ALICE, *words[0], code=1, told="it takes a second person")
+        self.asks(BOB, *words[1], code=1, told="it takes a second person")
+        self.assertEqual(self.guard.status()["overrides"], [])
+        self.assertEqual(self.take("stranger", self.port, other, seconds=0.7), 0)
+        self.asks(BOB, *words[0])
+        self.assertGreater(self.take("stranger", self.port, asked, limit=KIB * 200, seconds=5), 128 * KIB)
+        self.assertEqual(self.take("stranger", self.port, other, seconds=0.7), 0)
+
     def test_policies(self):
         open_to_all = policy([POUR, FREE], dict(STRANGERS, serves="none", total="none"), four_eyes=True)
         looser, stranger = self.guard.write_policy(open_to_all, "looser.yaml"), self.stranger()
