@@ -174,6 +174,56 @@ class Stages(PlanCase):
         self.assert_cut(SUED, PAYER)
         self.assertEqual((self.plan(), self.guard.status()["overrides"]), (None, []))
 
+    def test_what_somebody_cuts_meanwhile_does_not_pass(self):
+        """Its watch begins anew when it is open again."""
+        self.start(plan(stage("first", NORD, watch="3s", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.cut(TARGETS[NORD])
+        self.wait_state(0, "held", 3)
+        time.sleep(4)
+        self.assertEqual(self.states(), ["held", "later"])
+        self.assert_cut(NORD, SUED)
+        self.guard.reopen(TARGETS[NORD])
+        self.wait_state(0, "watched", 3)
+        self.assert_open(NORD)
+        self.assertEqual(len(self.guard.status()["overrides"]), 1)
+        self.wait_state(0, "done")
+
+    def test_another_policy_does_not_take_its_targets_away(self):
+        """Of a stage under way nobody could cut them again."""
+        self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))
+        self.next()
+        without = self.policy_of(str(self.runs))
+        without["partners"] = {name: keys for name, keys in without["partners"].items() if name != SUED}
+        path = self.guard.write_policy(without, "without.yaml")
+        done = self.guard.weir("apply", path, "--yes")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("lets partner:klinik-sued back, which this policy does not have", done.stderr)
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD, SUED)
+
+    def test_what_a_trial_took_along_keeps_nothing_open(self):
+        """The policy that was on trial had a partner that the one before it has not."""
+        trial = self.policy_of(str(self.runs))
+        trial["partners"] = dict(trial["partners"], moving={"addresses": ["203.0.113.192/30"]})
+        self.guard.must("apply", self.guard.write_policy(trial, "trial.yaml"), "--yes", "--confirm", "4")
+        first = stage("first", NORD, watch="8s", budget="25%")
+        first["targets"] += ["partner:moving"]
+        self.start(plan(first, stage("second", SUED)))
+        self.next()
+        self.assertIn("which this policy does not have", self.guard.weir("rollback").stderr)
+        wait_for(lambda: "trial" not in self.guard.status()["policy"], 10, "the trial to end")
+        self.assert_open(NORD)
+        time.sleep(9)
+        self.assertEqual(self.states(), ["watched", "later"], "what is gone passed")
+        self.assert_gets_the_share_less(LITTLE)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD)
+
+    def assert_gets_the_share_less(self, used):
+        self.assertLessEqual(self.gets(NORD), SHARE - used)
+
     def test_a_probation_is_the_plans(self):
         self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
         self.next()
@@ -200,6 +250,34 @@ class Preconditions(PlanCase):
         listed = json.loads(self.guard.must("order", "list", "--json").stdout)
         self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
                          "ticket 815")
+
+    def test_who_is_refused_names_no_evidence(self):
+        self.start(plan(stage("first", NORD, approvals=2, evidence="required", watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next", "--evidence", "ticket 815").returncode, 0)
+        for uid in (1001, 4294967295):
+            self.assertEqual(self.as_login(uid, "plan", "next", "--evidence", "nothing").returncode, 1)
+            self.assertEqual(self.plan()["stages"][0]["evidence_given"], "ticket 815")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        listed = json.loads(self.guard.must("order", "list", "--json").stdout)
+        self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
+                         "ticket 815")
+
+    def test_who_could_not_begin_it_has_not_approved_it(self):
+        """Also not on the disk. No room for a probation: there are 512 pauses."""
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        for _ in range(512):
+            self.guard.must("pause", "service:portal", "--for", "1h", "--reason", "to fill it")
+        done = self.as_login(1002, "plan", "next")
+        self.assertIn("there is no room for the probations", done.stderr)
+        self.assert_cut(NORD)
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
+        for pause in self.guard.status()["overrides"]:
+            self.guard.must("order", "end", pause["id"], "--reason", "the test is over")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
 
     def test_approvals_are_of_different_logins(self):
         self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
@@ -258,6 +336,8 @@ class Preconditions(PlanCase):
                 ('no partner "klinik-nort"', plan({"name": "first", "targets": ["partner:klinik-nort"]})),
                 ('stands in a stage already', plan(stage("a", NORD), stage("b", NORD))),
                 ('needs "watch"', plan(stage("a", NORD, budget="10%"))),
+                ('nothing of "addr:198.51.100.1" can be watched', plan({"name": "a", "targets": ["addr:198.51.100.1"], "watch": "1h"})),
+                ('of "strangers" there is no share', plan({"name": "a", "targets": ["strangers"], "watch": "1h", "budget": "10%"})),
                 ('unknown key "budgets"', plan(stage("a", NORD, budgets="10%"))),
                 ('"targets" is missing', plan({"name": "first"}))):
             with self.subTest(told):
@@ -281,6 +361,19 @@ class Restarts(PlanCase):
         self.guard.start()
         self.wait_state(0, "cut again")
         self.assert_cut(NORD)
+
+    def test_the_longest_plan_is_there_after_a_restart(self):
+        path = self.guard.write_policy(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)), "long.yaml")
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\n" * ((1 << 20) - file.tell()))
+        self.guard.must("plan", "start", path)
+        self.next()
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual(self.states(), ["watched", "later"])
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\n")
+        self.assertIn("at most 1048576 bytes", self.refused("start", path, "--dry-run"))
 
     def test_it_goes_on_after_the_guard_was_off(self):
         self.start(plan(stage("first", NORD, watch="4s", budget="25%"), stage("second", SUED)))
