@@ -248,6 +248,26 @@ class FourEyes(FourEyesCase):
         self.asks(NOBODY, *self.reopen)
         self.assert_passes(NORD, self.port)
 
+    def test_what_two_let_in_for_a_while_one_alone_neither_keeps_nor_prolongs(self):
+        for name, four_eyes in (("on", True), ("off", False)):
+            with self.subTest(name):
+                content = policy([POUR, FREE], dict(STRANGERS, serves="none", total="none"), four_eyes=four_eyes)
+                path = self.guard.write_policy(content, name + ".yaml")
+                words = ("apply", path, "--yes", "--for", "1h", "--reason", "x")
+                self.guard.weir(*words, login=ALICE)
+                self.guard.must(*words, login=BOB)
+                before = self.guard.status()["policy"]
+                for more in ((), ("--for", "30d", "--reason", "x"), ("--confirm", "600")):
+                    done = self.guard.weir("apply", path, "--yes", *more, login=ALICE)
+                    self.assertEqual(done.returncode, 1, done.stdout)
+                self.asks(ALICE, "rollback", before["digest"], code=1, told="it takes a second person")
+                self.asks(ALICE, "confirm", code=1, told="it takes a second person")
+                after = self.guard.status()["policy"]
+                self.assertEqual(after["interim"]["until"], before["interim"]["until"])
+                self.asks(ALICE, "rollback")
+                self.assertTrue(self.guard.status()["four_eyes"]["is_required"])
+                self.assertEqual(self.take("stranger", self.port, self.stranger(), seconds=0.7), 0)
+
     def test_without_a_daemon_only_cuts(self):
         self.guard.kill()
         self.cut()
