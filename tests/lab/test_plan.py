@@ -189,6 +189,33 @@ class Stages(PlanCase):
         self.assertEqual(len(self.guard.status()["overrides"]), 1)
         self.wait_state(0, "done")
 
+    def test_a_running_flow_that_somebody_cuts_is_no_breach(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        flow = self.lab.taking(NORD, self.port) if hasattr(self.lab, "taking") else None
+        self.assertIsNotNone(flow)
+
+    def test_a_pause_hides_no_breach(self):
+        """While all of a service is only observed, more than the share passes; then the stage is closed."""
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.must("pause", "service:batch", "--for", "10m", "--reason", "x")
+        self.assertGreater(self.gets(NORD, SHARE + LITTLE), SHARE)
+        self.wait_state(0, "cut again")
+        self.assertIn("over, in observe", self.guard.must("plan", "status").stdout)
+        self.assert_cut(NORD)
+        for one in self.guard.status()["overrides"]:
+            self.guard.must("order", "end", one["id"], "--reason", "the test is over")
+
+    def test_an_extension_does_not_widen_a_share(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%", on_breach="tell"), stage("second", SUED)))
+        self.next()
+        self.guard.must("extend", TARGETS[NORD], "--grant", "hospitals-%d" % self.runs, "--by", "1MiB", "--for", "30m", "--reason", "x")
+        self.assert_gets_the_share(NORD)
+        for one in self.guard.status()["overrides"]:
+            if one["kind"] == "extend":
+                self.guard.must("order", "end", one["id"], "--reason", "the test is over")
+
     def test_another_policy_does_not_take_its_targets_away(self):
         """Of a stage under way nobody could cut them again."""
         self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))

@@ -520,9 +520,10 @@ static int open_stage(struct host *host, const char *by, struct json_out *reply,
 	set_phase(host, PLAN_OPENS);
 	r = keep(host);
 	if (r < 0)
-		return give_up(host, tell_problem(problem, r,
-						  "cannot save the plan, so nothing is let back: %s",
-						  strerror(-r)));
+		return give_up(host,
+			       tell_problem(problem, r,
+					    "cannot save the plan, so nothing is let back: %s",
+					    strerror(-r)));
 	r = guard_lock_told(host->guard, problem);
 	if (r == 0) {
 		r = end_probations(host, problem); /* of an earlier try */
@@ -768,8 +769,8 @@ static void close_interrupted(struct host *host)
 		host->plan->is_stuck = false;
 }
 
-/* Each second. What is cut within its watch lets nothing pass that could be watched: the watch begins
- * anew once nothing holds it any more. */
+/* Each second. What is cut within its watch lets nothing pass that could be watched: the watch
+ * begins anew once nothing holds it any more. */
 static void follow_cuts(struct host *host)
 {
 	struct plan_run *run = host->plan;

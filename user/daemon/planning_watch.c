@@ -252,16 +252,16 @@ int plan_allows(const struct host *host, const struct image *image, char **probl
 	const struct plan_run *run = host->plan;
 	struct weir_cut_entry entry;
 
-	for (size_t i = 0;
-	     run && run->phase != PLAN_WAITS && i < plan_stage(run)->targets.count; i++) {
+	for (size_t i = 0; run && run->phase != PLAN_WAITS && i < plan_stage(run)->targets.count;
+	     i++) {
 		const char *target = plan_stage(run)->targets.item[i].text;
 
 		if (target_resolve(image, target, &entry, NULL) == -ENOENT)
-			return tell_problem(problem, -ENOENT,
-					    "stage %s of plan %s is watched, and lets %s back, which "
-					    "this policy does not have: weir plan abort",
-					    plan_stage(run)->name.text, run->plan.name.text,
-					    target);
+			return tell_problem(
+				problem, -ENOENT,
+				"stage %s of plan %s is watched, and lets %s back, which "
+				"this policy does not have: weir plan abort",
+				plan_stage(run)->name.text, run->plan.name.text, target);
 	}
 	return 0;
 }

@@ -38,8 +38,8 @@ struct policy_choice {
  * say, and also when they cannot be read. `after` NULL: it is the default, which blocks nothing.
  */
 bool store_loosens(const struct host *host, const struct policy_choice *after);
-/* The same while a policy is on trial, or in force for a while: in the place of the one that it would
- * go back to. *is_under_four_eyes: that one has `four_eyes: true`, or cannot be read. */
+/* The same while a policy is on trial, or in force for a while: in the place of the one that it
+ * would go back to. *is_under_four_eyes: that one has `four_eyes: true`, or cannot be read. */
 bool store_trial_loosens(const struct host *host, const struct policy_choice *after,
 			 bool *is_under_four_eyes);
 

@@ -271,8 +271,8 @@ int plan_read(const struct sources *sources, struct plan *plan, struct faults *f
 	return faults->errors > errors ? -EBADMSG : 0;
 }
 
-/* Accounts are of names, and budgets of grants: an address has no account that could be watched, and
- * strangers have no grant that a share could be of. */
+/* Accounts are of names, and budgets of grants: an address has no account that could be watched,
+ * and strangers have no grant that a share could be of. */
 static int check_target(const struct plan_stage *stage, const struct name *target,
 			const struct image *image, struct faults *faults)
 {
