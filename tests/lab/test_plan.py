@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The way back in stages: nothing before its stage, a share of the budget while it is watched, cut again on a breach."""
+import hashlib
 import json
 import os
 import signal
@@ -468,3 +469,31 @@ class Restarts(PlanCase):
         name = self.guard.status()["overrides"][0]["id"]
         self.guard.must("order", "end", name, "--reason", "the plan is lost")
         self.assertGreater(self.gets(NORD), SHARE)
+
+
+class Full(PlanCase):
+    """No order finds room any more."""
+
+    def tearDown(self):
+        """The guard goes, and the orders with it."""
+
+    def test_interrupted_it_is_cut_again_once_there_is_room(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        for number, count in enumerate((200,) * 15 + (20,) * 3 + (1,) * 20):
+            done = self.guard.weir("cut", *["addr:192.88.%d.%d" % (number, i) for i in range(count)], "--reason", "to fill it")
+        self.assertIn("there is no room for more cuts", done.stderr)
+        self.guard.stop()
+        path = os.path.join(self.guard.state_dir, self.lab.instance, "plan.json")
+        with open(path, encoding="utf-8") as file:
+            kept = file.readline().replace('"phase":"watched"', '"phase":"opens"')
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(kept + '{"sha256":"%s"}\n' % hashlib.sha256(kept.encode()).hexdigest())
+        self.guard.start()
+        self.assertEqual(self.states(), ["interrupted", "later"])
+        self.assertIn("stage first: there is no room for more cuts", self.guard.must("events").stdout[-2000:])
+        self.assertIn("has to be cut again first", self.refused("next"))
+        self.assert_open(NORD)
+        self.guard.must("reopen", "--order", self.guard.cuts()[-1]["id"], "--reason", "room")
+        self.wait_state(0, "cut again", 5)
+        self.assert_cut(NORD)
