@@ -318,6 +318,32 @@ class Preconditions(PlanCase):
         self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
         self.assert_open(NORD)
 
+    def test_a_probation_that_is_not_on_the_disk_begins_nothing(self):
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        path = os.path.join(self.guard.state_dir, self.lab.instance, "orders.json.copy")
+        os.remove(path)
+        os.mkdir(path)
+        try:
+            self.assertEqual(self.as_login(1002, "plan", "next").returncode, 1)
+            self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
+            self.assert_cut(NORD)
+        finally:
+            os.rmdir(path)
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+
+    def test_what_is_cut_later_was_not_approved(self):
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.guard.cut(TARGETS[SUED])
+        self.guard.cut("class:hospital")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_cut(NORD)
+        self.guard.cut(TARGETS[SUED])
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+
     def test_approvals_are_of_different_logins(self):
         self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
         self.assertIn("of somebody who logged in", self.as_nobody())
