@@ -498,28 +498,48 @@ class Restarts(PlanCase):
 
 
 class Full(PlanCase):
-    """No order finds room any more."""
+    """No order finds room any more, but what cuts a stage again."""
+
+    def setUp(self):
+        super().setUp()
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
 
     def tearDown(self):
         """The guard goes, and the orders with it."""
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        for name in ("orders.json", "orders.json.copy", "plan.json"):
+            os.unlink(self.path(name)) if os.path.exists(self.path(name)) else None
+        self.guard.start()
 
-    def test_interrupted_it_is_cut_again_once_there_is_room(self):
-        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
-        self.next()
+    def path(self, name):
+        return os.path.join(self.guard.state_dir, self.lab.instance, name)
+
+    def fill(self):
         for number, count in enumerate((200,) * 15 + (20,) * 3 + (1,) * 20):
             done = self.guard.weir("cut", *["addr:192.88.%d.%d" % (number, i) for i in range(count)], "--reason", "to fill it")
         self.assertIn("there is no room for more cuts", done.stderr)
+
+    def test_a_full_table_keeps_no_stage_open(self):
+        self.next()
+        self.fill()
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD)
+        self.assertIn("no room", self.refused("next"))
+        self.assert_cut(NORD)
+
+    def test_interrupted_it_is_cut_again_once_there_is_room(self):
+        self.fill()
         self.guard.stop()
-        path = os.path.join(self.guard.state_dir, self.lab.instance, "plan.json")
-        with open(path, encoding="utf-8") as file:
-            kept = file.readline().replace('"phase":"watched"', '"phase":"opens"')
-        with open(path, "w", encoding="utf-8") as file:
+        with open(self.path("plan.json"), encoding="utf-8") as file:
+            kept = file.readline().replace('"phase":"waits"', '"phase":"opens"')
+        with open(self.path("plan.json"), "w", encoding="utf-8") as file:
             file.write(kept + '{"sha256":"%s"}\n' % hashlib.sha256(kept.encode()).hexdigest())
         self.guard.start()
         self.assertEqual(self.states(), ["interrupted", "later"])
         self.assertIn("stage first: there is no room for more cuts", self.guard.must("events").stdout[-2000:])
         self.assertIn("has to be cut again first", self.refused("next"))
-        self.assert_open(NORD)
         self.guard.must("reopen", "--order", self.guard.cuts()[-1]["id"], "--reason", "room")
         self.wait_state(0, "cut again", 5)
         self.assert_cut(NORD)

@@ -211,7 +211,7 @@ static int cut_stage(struct host *host, const char *why, const char *by, char **
 	char reason[REASON_TEXT];
 	size_t length;
 	struct json_out nobody = {.out = open_memstream(&text, &length)};
-	struct order_request cut = {.target = target, .reason = reason, .by = by};
+	struct order_request cut = {.target = target, .reason = reason, .by = by, .is_again = true};
 	int r;
 
 	if (!nobody.out)
@@ -560,6 +560,19 @@ static int give_up(struct host *host, int error)
 	return error;
 }
 
+/* Nothing is let back that could not be cut again. */
+static int check_spare(const struct host *host, char **problem)
+{
+	size_t most = WEIR_MAX_ORDERS - ORDERS_FOR_SIGNED;
+
+	if (host->orders.count + plan_spare(host) <= most)
+		return 0;
+	return tell_problem(problem, -ENOSPC,
+			    "there would be no room to cut stage %s again: %zu of %zu cuts, "
+			    "exceptions and other orders are there",
+			    plan_stage(host->plan)->name.text, host->orders.count, most);
+}
+
 static int open_stage(struct host *host, const char *by, struct json_out *reply, char **problem)
 {
 	struct plan_run *run = host->plan;
@@ -580,6 +593,8 @@ static int open_stage(struct host *host, const char *by, struct json_out *reply,
 			r = begin_probations(host, by, problem);
 		guard_unlock(host->guard);
 	}
+	if (r == 0)
+		r = check_spare(host, problem);
 	if (r == 0)
 		r = read_base(host, problem);
 	if (r < 0) /* probations that are not on the disk are none: nothing was done in part */

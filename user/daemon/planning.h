@@ -98,6 +98,8 @@ void host_plan_load(struct host *host);
 /* Whether there is one, also for a command without a daemon. */
 bool host_has_plan(const struct host *host);
 void plan_run_free(struct plan_run *run);
+/* How many orders it takes to cut a stage under way again. */
+size_t plan_spare(const struct host *host);
 /* Whether somebody may bring `image` into force: not without what a stage under way would have to
  * be cut by. 0; -ENOENT with `problem`. */
 int plan_allows(const struct host *host, const struct image *image, char **problem);

@@ -245,6 +245,15 @@ bool plan_is_held(const struct host *host, const struct plan_run *run, uint64_t 
 	return false;
 }
 
+/* ---- the room to cut it again ---------------------------------------------------------------- */
+
+size_t plan_spare(const struct host *host)
+{
+	const struct plan_run *run = host->plan;
+
+	return run && run->phase != PLAN_WAITS ? plan_stage(run)->targets.count : 0;
+}
+
 /* ---- another policy ------------------------------------------------------------------------- */
 
 int plan_allows(const struct host *host, const struct image *image, char **problem)
