@@ -203,6 +203,18 @@ class FourEyes(FourEyesCase):
         self.guard.must("order", "end", self.guard.status()["overrides"][0]["id"], "--reason", "x", login=NOBODY)
         self.assertEqual(self.take("stranger", self.port, stranger, seconds=0.7), 0)
 
+    def test_an_addition_is_of_the_prefix_that_was_asked_for(self):
+        """Who asks for another prefix is the first to ask for that."""
+        asked, other = self.stranger(), self.stranger()
+        words = [("partner", "add", NORD, one, "--for", "10m", "--reason", "moved") for one in (asked, other)]
+        self.asks(ALICE, *words[0], code=1, told="it takes a second person")
+        self.asks(BOB, *words[1], code=1, told="it takes a second person")
+        self.assertEqual(self.guard.status()["overrides"], [])
+        self.assertEqual(self.take("stranger", self.port, other, seconds=0.7), 0)
+        self.asks(BOB, *words[0])
+        self.assertGreater(self.take("stranger", self.port, asked, limit=KIB * 200, seconds=5), 128 * KIB)
+        self.assertEqual(self.take("stranger", self.port, other, seconds=0.7), 0)
+
     def test_policies(self):
         open_to_all = policy([POUR, FREE], dict(STRANGERS, serves="none", total="none"), four_eyes=True)
         looser, stranger = self.guard.write_policy(open_to_all, "looser.yaml"), self.stranger()
@@ -235,6 +247,26 @@ class FourEyes(FourEyesCase):
         self.takes_two_policy(off, between=lambda: self.asks(NOBODY, *self.reopen, code=1, told="has no login uid"))
         self.asks(NOBODY, *self.reopen)
         self.assert_passes(NORD, self.port)
+
+    def test_what_two_let_in_for_a_while_one_alone_neither_keeps_nor_prolongs(self):
+        for name, four_eyes in (("on", True), ("off", False)):
+            with self.subTest(name):
+                content = policy([POUR, FREE], dict(STRANGERS, serves="none", total="none"), four_eyes=four_eyes)
+                path = self.guard.write_policy(content, name + ".yaml")
+                words = ("apply", path, "--yes", "--for", "1h", "--reason", "x")
+                self.guard.weir(*words, login=ALICE)
+                self.guard.must(*words, login=BOB)
+                before = self.guard.status()["policy"]
+                for more in ((), ("--for", "30d", "--reason", "x"), ("--confirm", "600")):
+                    done = self.guard.weir("apply", path, "--yes", *more, login=ALICE)
+                    self.assertEqual(done.returncode, 1, done.stdout)
+                self.asks(ALICE, "rollback", before["digest"], code=1, told="it takes a second person")
+                self.asks(ALICE, "confirm", code=1, told="it takes a second person")
+                after = self.guard.status()["policy"]
+                self.assertEqual(after["interim"]["until"], before["interim"]["until"])
+                self.asks(ALICE, "rollback")
+                self.assertTrue(self.guard.status()["four_eyes"]["is_required"])
+                self.assertEqual(self.take("stranger", self.port, self.stranger(), seconds=0.7), 0)
 
     def test_without_a_daemon_only_cuts(self):
         self.guard.kill()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The way back in stages: nothing before its stage, a share of the budget while it is watched, cut again on a breach."""
+import hashlib
 import json
 import os
 import signal
 import time
 
-from case import NORD, PAYER, STRANGERS, SUED, KIB, LabCase, wait_for
+from case import HUB, NORD, PAYER, STRANGERS, SUED, KIB, LabCase, far, wait_for
 from guard import grant, policy
 from test_signed import Signing
 
@@ -28,6 +29,11 @@ def a_little(connection):
     """And no more: what nobody takes is used of a budget too."""
     connection.sendall(bytes(LITTLE))
     raise BrokenPipeError
+
+
+def drip(connection):
+    connection.sendall(bytes(KIB))
+    time.sleep(0.05)
 
 
 class PlanCase(LabCase):
@@ -172,6 +178,89 @@ class Stages(PlanCase):
         self.assert_cut(SUED, PAYER)
         self.assertEqual((self.plan(), self.guard.status()["overrides"]), (None, []))
 
+    def test_what_somebody_cuts_meanwhile_does_not_pass(self):
+        """Its watch begins anew when it is open again."""
+        self.start(plan(stage("first", NORD, watch="3s", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.cut(TARGETS[NORD])
+        self.wait_state(0, "held", 3)
+        time.sleep(4)
+        self.assertEqual(self.states(), ["held", "later"])
+        self.assert_cut(NORD, SUED)
+        self.guard.reopen(TARGETS[NORD])
+        self.wait_state(0, "watched", 3)
+        self.assert_open(NORD)
+        self.assertEqual(len(self.guard.status()["overrides"]), 1)
+        self.wait_state(0, "done")
+
+    def test_a_running_flow_that_somebody_cuts_is_no_breach(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        port = self.pour(send=drip)
+        flow = self.lab.start(far.tcp_take, HUB[4], port, None, 3.0, b"go\n", None, host=NORD)
+        time.sleep(1)
+        self.guard.cut(TARGETS[NORD])
+        self.wait_state(0, "held", 3)
+        self.assertGreater(flow.result()[0], 0)
+        time.sleep(2)
+        self.assertEqual(self.states(), ["held", "later"])
+
+    def test_a_pause_hides_no_breach(self):
+        """While all of a service is only observed, more than the share passes; then the stage is closed."""
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+        self.next()
+        self.guard.must("pause", "service:batch", "--for", "10m", "--reason", "x")
+        self.assertGreater(self.gets(NORD, SHARE + LITTLE), SHARE)
+        self.wait_state(0, "cut again")
+        self.assertIn("over, in observe", self.guard.must("plan", "status").stdout)
+        self.assert_cut(NORD)
+        for one in self.guard.status()["overrides"]:
+            self.guard.must("order", "end", one["id"], "--reason", "the test is over")
+
+    def test_an_extension_does_not_widen_a_share(self):
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%", on_breach="tell"), stage("second", SUED)))
+        self.next()
+        self.guard.must("extend", TARGETS[NORD], "--grant", "hospitals-%d" % self.runs, "--by", "1MiB", "--for", "30m", "--reason", "x")
+        self.assert_gets_the_share(NORD)
+        for one in self.guard.status()["overrides"]:
+            if one["kind"] == "extend":
+                self.guard.must("order", "end", one["id"], "--reason", "the test is over")
+
+    def test_another_policy_does_not_take_its_targets_away(self):
+        """Of a stage under way nobody could cut them again."""
+        self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))
+        self.next()
+        without = self.policy_of(str(self.runs))
+        without["partners"] = {name: keys for name, keys in without["partners"].items() if name != SUED}
+        path = self.guard.write_policy(without, "without.yaml")
+        done = self.guard.weir("apply", path, "--yes")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("lets partner:klinik-sued back, which this policy does not have", done.stderr)
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD, SUED)
+
+    def test_what_a_trial_took_along_keeps_nothing_open(self):
+        """The policy that was on trial had a partner that the one before it has not."""
+        trial = self.policy_of(str(self.runs))
+        trial["partners"] = dict(trial["partners"], moving={"addresses": ["203.0.113.192/30"]})
+        self.guard.must("apply", self.guard.write_policy(trial, "trial.yaml"), "--yes", "--confirm", "4")
+        first = stage("first", NORD, watch="8s", budget="25%")
+        first["targets"] += ["partner:moving"]
+        self.start(plan(first, stage("second", SUED)))
+        self.next()
+        self.assertIn("which this policy does not have", self.guard.weir("rollback").stderr)
+        wait_for(lambda: "trial" not in self.guard.status()["policy"], 10, "the trial to end")
+        self.assert_open(NORD)
+        time.sleep(9)
+        self.assertEqual(self.states(), ["watched", "later"], "what is gone passed")
+        self.assert_gets_the_share_less(LITTLE)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD)
+
+    def assert_gets_the_share_less(self, used):
+        self.assertLessEqual(self.gets(NORD), SHARE - used)
+
     def test_a_probation_is_the_plans(self):
         self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
         self.next()
@@ -193,6 +282,60 @@ class Preconditions(PlanCase):
         listed = json.loads(self.guard.must("order", "list", "--json").stdout)
         self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
                          "ticket 815")
+
+    def test_who_is_refused_names_no_evidence(self):
+        self.start(plan(stage("first", NORD, approvals=2, evidence="required", watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next", "--evidence", "ticket 815").returncode, 0)
+        for uid in (1001, 4294967295):
+            self.assertEqual(self.as_login(uid, "plan", "next", "--evidence", "nothing").returncode, 1)
+            self.assertEqual(self.plan()["stages"][0]["evidence_given"], "ticket 815")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        listed = json.loads(self.guard.must("order", "list", "--json").stdout)
+        self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
+                         "ticket 815")
+
+    def test_who_could_not_begin_it_has_not_approved_it(self):
+        """Also not on the disk. No room for a probation: there are 512 pauses."""
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        for _ in range(512):
+            self.guard.must("pause", "service:portal", "--for", "1h", "--reason", "to fill it")
+        done = self.as_login(1002, "plan", "next")
+        self.assertIn("there is no room for the probations", done.stderr)
+        self.assert_cut(NORD)
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
+        for pause in self.guard.status()["overrides"]:
+            self.guard.must("order", "end", pause["id"], "--reason", "the test is over")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+
+    def test_a_probation_that_is_not_on_the_disk_begins_nothing(self):
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        path = os.path.join(self.guard.state_dir, self.lab.instance, "orders.json.copy")
+        os.remove(path)
+        os.mkdir(path)
+        try:
+            self.assertEqual(self.as_login(1002, "plan", "next").returncode, 1)
+            self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
+            self.assert_cut(NORD)
+        finally:
+            os.rmdir(path)
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
+
+    def test_what_is_cut_later_was_not_approved(self):
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.guard.cut(TARGETS[SUED])
+        self.guard.cut("class:hospital")
+        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assert_cut(NORD)
+        self.guard.cut(TARGETS[SUED])
+        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assert_open(NORD)
 
     def test_approvals_are_of_different_logins(self):
         self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
@@ -245,6 +388,8 @@ class Preconditions(PlanCase):
                 ('no partner "klinik-nort"', plan({"name": "first", "targets": ["partner:klinik-nort"]})),
                 ('stands in a stage already', plan(stage("a", NORD), stage("b", NORD))),
                 ('needs "watch"', plan(stage("a", NORD, budget="10%"))),
+                ('nothing of "addr:198.51.100.1" can be watched', plan({"name": "a", "targets": ["addr:198.51.100.1"], "watch": "1h"})),
+                ('of "strangers" there is no share', plan({"name": "a", "targets": ["strangers"], "watch": "1h", "budget": "10%"})),
                 ('unknown key "budgets"', plan(stage("a", NORD, budgets="10%"))),
                 ('"targets" is missing', plan({"name": "first"}))):
             with self.subTest(told):
@@ -268,6 +413,19 @@ class Restarts(PlanCase):
         self.guard.start()
         self.wait_state(0, "cut again")
         self.assert_cut(NORD)
+
+    def test_the_longest_plan_is_there_after_a_restart(self):
+        path = self.guard.write_policy(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)), "long.yaml")
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\n" * ((1 << 20) - file.tell()))
+        self.guard.must("plan", "start", path)
+        self.next()
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual(self.states(), ["watched", "later"])
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\n")
+        self.assertIn("at most 1048576 bytes", self.refused("start", path, "--dry-run"))
 
     def test_it_goes_on_after_the_guard_was_off(self):
         self.start(plan(stage("first", NORD, watch="10m", budget="25%"), stage("second", SUED)))
@@ -324,3 +482,51 @@ class Restarts(PlanCase):
         name = self.guard.status()["overrides"][0]["id"]
         self.guard.must("order", "end", name, "--reason", "the plan is lost")
         self.assertGreater(self.gets(NORD), SHARE)
+
+
+class Full(PlanCase):
+    """No order finds room any more, but what cuts a stage again."""
+
+    def setUp(self):
+        super().setUp()
+        self.start(plan(stage("first", NORD, watch="1h", budget="25%"), stage("second", SUED)))
+
+    def tearDown(self):
+        """The guard goes, and the orders with it."""
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        for name in ("orders.json", "orders.json.copy", "plan.json"):
+            os.unlink(self.path(name)) if os.path.exists(self.path(name)) else None
+        self.guard.start()
+
+    def path(self, name):
+        return os.path.join(self.guard.state_dir, self.lab.instance, name)
+
+    def fill(self):
+        for number, count in enumerate((200,) * 15 + (20,) * 3 + (1,) * 20):
+            done = self.guard.weir("cut", *["addr:192.88.%d.%d" % (number, i) for i in range(count)], "--reason", "to fill it")
+        self.assertIn("there is no room for more cuts", done.stderr)
+
+    def test_a_full_table_keeps_no_stage_open(self):
+        self.next()
+        self.fill()
+        self.assert_gets_the_share(NORD)
+        self.wait_state(0, "cut again")
+        self.assert_cut(NORD)
+        self.assertIn("no room", self.refused("next"))
+        self.assert_cut(NORD)
+
+    def test_interrupted_it_is_cut_again_once_there_is_room(self):
+        self.fill()
+        self.guard.stop()
+        with open(self.path("plan.json"), encoding="utf-8") as file:
+            kept = file.readline().replace('"phase":"waits"', '"phase":"opens"')
+        with open(self.path("plan.json"), "w", encoding="utf-8") as file:
+            file.write(kept + '{"sha256":"%s"}\n' % hashlib.sha256(kept.encode()).hexdigest())
+        self.guard.start()
+        self.assertEqual(self.states(), ["interrupted", "later"])
+        self.assertIn("stage first: there is no room for more cuts", self.guard.must("events").stdout[-2000:])
+        self.assertIn("has to be cut again first", self.refused("next"))
+        self.guard.must("reopen", "--order", self.guard.cuts()[-1]["id"], "--reason", "room")
+        self.wait_state(0, "cut again", 5)
+        self.assert_cut(NORD)

@@ -14,6 +14,7 @@
 #include "user/daemon/interim.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/overriding.h"
+#include "user/daemon/planning.h"
 #include "user/daemon/policy_order.h"
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
@@ -288,6 +289,8 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 	r = interim_check(host, request, problem);
 	if (r == 0)
 		r = host_compile_orders(host, image, &host->orders, &cuts, NULL, problem);
+	if (r == 0)
+		r = plan_allows(host, image, problem);
 	if (r < 0)
 		return r;
 	r = applying_check_own(host, image, &cuts, request, problem);
@@ -359,8 +362,10 @@ static int journal_return(struct host *host, const char *kind, const struct imag
 			  const struct sources *sources, char **problem)
 {
 	const struct policy_order order = {.kind = kind, .image = image, .sources = sources};
-	int r = policy_order_ask(host, &order, problem);
+	int r = plan_allows(host, image, problem);
 
+	if (r == 0)
+		r = policy_order_ask(host, &order, problem);
 	return r < 0 ? r : policy_order_journal(host, &order, problem);
 }
 
@@ -424,6 +429,8 @@ static int return_to_kept(struct host *host, const char *by, const char *digest,
 			     faults.errors ? faults.item[0].text : strerror(-r));
 	if (r == 0)
 		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
+	if (r == 0)
+		r = plan_allows(host, &image, problem);
 	if (r == 0)
 		r = put_into_force(host, &request, &image, &cuts, problem);
 	faults_free(&faults);

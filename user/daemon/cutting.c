@@ -319,6 +319,8 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 	int r, kept = 0;
 
 	r = orders_begin(host, &orders, problem);
+	if (request->is_again)
+		orders.spare = 0;
 	if (r == 0)
 		r = check_targets(host, request, &matched, problem);
 	if (r == 0)

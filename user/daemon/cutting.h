@@ -31,6 +31,7 @@ struct order_request {
 	uint64_t for_ns;   /* cut: 0: until somebody reopens */
 	const char *order; /* reopen: "c3", or a latch's id; NULL: each that covers the target */
 	bool is_dry_run;   /* cut */
+	bool is_again;	   /* cut: of a plan's stage, for which room was left */
 	bool is_approved;  /* reopen: by a plan's own approvals; no second person is asked */
 	/* cut: NULL: a local one. A signed one may name what this host does not have. */
 	const struct order_origin *origin;

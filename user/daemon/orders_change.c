@@ -8,6 +8,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/daemon/additions.h"
+#include "user/daemon/planning.h"
 #include "user/policy/target.h"
 
 int orders_begin(struct host *host, struct orders *orders, char **problem)
@@ -18,6 +19,7 @@ int orders_begin(struct host *host, struct orders *orders, char **problem)
 		r = orders_copy(&host->orders, orders);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
+	orders->spare = plan_spare(host);
 	return 0;
 }
 

@@ -13,7 +13,8 @@
 #include "user/base/json_in.h"
 #include "user/base/sealed.h"
 
-enum { LONGEST_FILE = 2 * PLAN_MAX_BYTES, FILE_DEPTH = 5 };
+/* In JSON a byte may take six. */
+enum { LONGEST_FILE = 6 * (PLAN_MAX_BYTES + PLAN_FILE_NAME) + (64 << 10), FILE_DEPTH = 5 };
 
 static const char *const phase_names[] = {
 	[PLAN_WAITS] = "waits",
@@ -123,7 +124,8 @@ static bool take_phase(struct plan_run *run, const char *word)
 static bool take_approvals(struct plan_run *run, json_object *root)
 {
 	run->approvals = field_count(root, "approvals");
-	if (run->approvals > PLAN_MAX_APPROVALS)
+	if (run->approvals > PLAN_MAX_APPROVALS ||
+	    (run->phase == PLAN_WAITS && run->approvals == PLAN_MAX_APPROVALS))
 		return false;
 	for (size_t i = 0; i < run->approvals; i++) {
 		json_object *one = field_item(root, "approvals", i);

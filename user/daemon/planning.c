@@ -12,10 +12,13 @@
 #include "user/base/text.h"
 #include "user/base/units.h"
 #include "user/daemon/caller.h"
+#include "user/daemon/cover.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/orders_tell.h"
 #include "user/daemon/overriding.h"
 #include "user/daemon/recovering.h"
+#include "user/policy/target.h"
 
 enum { REASON_TEXT = sizeof(((struct weir_order *)0)->reason) };
 
@@ -187,14 +190,19 @@ static int locked(struct host *host, int (*step)(struct host *host, char **probl
 
 /* ---- closed again --------------------------------------------------------------------------- */
 
-/* The targets of the stage, for a request. */
-static size_t targets_of(const struct plan_run *run, const char *target[PLAN_MAX_TARGETS])
+/* The targets of the stage, for a request; not those that the policy has no more: one of them would
+ * keep the others from being cut. */
+static size_t targets_of(const struct host *host, const char *target[PLAN_MAX_TARGETS])
 {
-	const struct names *targets = &plan_stage(run)->targets;
+	const struct names *targets = &plan_stage(host->plan)->targets;
+	struct weir_cut_entry entry;
+	size_t count = 0;
 
-	for (size_t i = 0; i < targets->count; i++)
-		target[i] = targets->item[i].text;
-	return targets->count;
+	for (size_t i = 0; i < targets->count; i++) {
+		if (target_resolve(&host->image, targets->item[i].text, &entry, NULL) != -ENOENT)
+			target[count++] = targets->item[i].text;
+	}
+	return count;
 }
 
 static int cut_stage(struct host *host, const char *why, const char *by, char **problem)
@@ -204,14 +212,14 @@ static int cut_stage(struct host *host, const char *why, const char *by, char **
 	char reason[REASON_TEXT];
 	size_t length;
 	struct json_out nobody = {.out = open_memstream(&text, &length)};
-	struct order_request cut = {.target = target, .reason = reason, .by = by};
+	struct order_request cut = {.target = target, .reason = reason, .by = by, .is_again = true};
 	int r;
 
 	if (!nobody.out)
 		return -ENOMEM;
 	reason_of(host->plan, why, reason);
-	cut.target_count = targets_of(host->plan, target);
-	r = host_cut(host, &cut, &nobody, problem);
+	cut.target_count = targets_of(host, target);
+	r = cut.target_count ? host_cut(host, &cut, &nobody, problem) : 0;
 	fclose(nobody.out);
 	return r;
 }
@@ -251,10 +259,15 @@ static int read_plan(struct host *host, const struct sources *sources, struct pl
 	struct faults faults = {0};
 	size_t length;
 	FILE *out;
-	int r = sources->count == 1 ? 0 : -EINVAL;
+	int r;
 
-	if (r < 0)
-		return tell_problem(problem, r, "a plan is one file");
+	if (sources->count != 1)
+		return tell_problem(problem, -EINVAL, "a plan is one file");
+	if (strlen(sources->item[0].text) > PLAN_MAX_BYTES ||
+	    strlen(sources->item[0].name) >= PLAN_FILE_NAME)
+		return tell_problem(problem, -EFBIG,
+				    "a plan has at most %d bytes, and the name of its file %d",
+				    PLAN_MAX_BYTES, PLAN_FILE_NAME - 1);
 	r = plan_read(sources, &run->plan, &faults);
 	if (r == 0)
 		r = plan_check(&run->plan, &host->image, &faults);
@@ -356,6 +369,11 @@ static int wants_other_phase(const struct plan_run *run, char **problem)
 		return tell_problem(problem, -EBUSY,
 				    "stage %s waits for what other cuts hold: weir plan status",
 				    name);
+	case PLAN_OPENS:
+		return tell_problem(problem, -EBUSY,
+				    "stage %s was interrupted while it was let back, and has to be "
+				    "cut again first: weir plan abort",
+				    name);
 	default:
 		return 0;
 	}
@@ -391,6 +409,50 @@ static int take_evidence(struct plan_run *run, const char *evidence, char **prob
 	return 0;
 }
 
+/* When something of the stage was cut last; 0: nothing of it is. */
+static uint64_t last_cut_ns(const struct host *host)
+{
+	const struct names *targets = &plan_stage(host->plan)->targets;
+	struct weir_cut_entry entry;
+	enum cover let_back;
+	uint64_t last_ns = 0;
+
+	for (size_t i = 0; i < targets->count; i++) {
+		if (target_resolve(&host->image, targets->item[i].text, &entry, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < host->orders.count; j++) {
+			const struct weir_order *order = &host->orders.item[j];
+
+			if (order_is_cut(order) && order->since_ns > last_ns &&
+			    cut_holds(host, order, &entry, &let_back) != COVER_NONE)
+				last_ns = order->since_ns;
+		}
+	}
+	return last_ns;
+}
+
+/* Who approved has not seen what was cut since. */
+static int drop_approvals(struct host *host, char **problem)
+{
+	struct plan_run *run = host->plan;
+	uint64_t last_ns;
+	size_t kept = 0;
+	int r = host_refresh_orders(host);
+
+	if (r < 0)
+		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
+	last_ns = last_cut_ns(host);
+	for (size_t i = 0; i < run->approvals; i++) {
+		if (run->approval[i].at_ns >= last_ns)
+			run->approval[kept++] = run->approval[i];
+	}
+	if (kept < run->approvals)
+		tell(host, "plan-approvals-void", RECORD_MEDIUM,
+		     "something of it was cut since it was approved: it takes its approvals anew");
+	run->approvals = kept;
+	return 0;
+}
+
 /* Of more than one approval, each is a login of its own: who became another user since stays
  * whoever logged in. */
 static int take_approval(struct host *host, const char *by, char **problem)
@@ -414,6 +476,9 @@ static int take_approval(struct host *host, const char *by, char **problem)
 					    "else",
 					    run->approval[i].by, plan_stage(run)->name.text);
 	}
+	if (run->approvals == PLAN_MAX_APPROVALS)
+		return tell_problem(problem, -EPERM, "stage %s has all approvals that it can have",
+				    plan_stage(run)->name.text);
 	snprintf(approval.by, sizeof(approval.by), "%s", by);
 	run->approval[run->approvals++] = approval;
 	return 0;
@@ -437,7 +502,7 @@ static int reopen_stage(struct host *host, const char *by, struct json_out *repl
 	int r;
 
 	reason_of(host->plan, host->plan->plan.reason.text, reason);
-	reopen.target_count = targets_of(host->plan, target);
+	reopen.target_count = targets_of(host, target);
 	json_open(reply, "reopening", '{');
 	r = host_reopen(host, &reopen, reply, problem);
 	json_close(reply, '}');
@@ -486,15 +551,27 @@ static int read_base(struct host *host, char **problem)
 	return 0;
 }
 
-/* Closed: nothing of it was let back. */
+/* Closed: nothing of it was let back. The caller keeps it, as it was before. */
 static int give_up(struct host *host, int error)
 {
 	_cleanup_free_ char *other = NULL;
 
 	locked(host, end_probations, &other);
 	set_phase(host, PLAN_WAITS);
-	keep(host);
 	return error;
+}
+
+/* Nothing is let back that could not be cut again. */
+static int check_spare(const struct host *host, char **problem)
+{
+	size_t most = WEIR_MAX_ORDERS - ORDERS_FOR_SIGNED;
+
+	if (host->orders.count + plan_spare(host) <= most)
+		return 0;
+	return tell_problem(problem, -ENOSPC,
+			    "there would be no room to cut stage %s again: %zu of %zu cuts, "
+			    "exceptions and other orders are there",
+			    plan_stage(host->plan)->name.text, host->orders.count, most);
 }
 
 static int open_stage(struct host *host, const char *by, struct json_out *reply, char **problem)
@@ -505,11 +582,11 @@ static int open_stage(struct host *host, const char *by, struct json_out *reply,
 
 	set_phase(host, PLAN_OPENS);
 	r = keep(host);
-	if (r < 0) {
-		set_phase(host, PLAN_WAITS);
-		return tell_problem(problem, r, "cannot save the plan, so nothing is let back: %s",
-				    strerror(-r));
-	}
+	if (r < 0)
+		return give_up(host,
+			       tell_problem(problem, r,
+					    "cannot save the plan, so nothing is let back: %s",
+					    strerror(-r)));
 	r = guard_lock_told(host->guard, problem);
 	if (r == 0) {
 		r = end_probations(host, problem); /* of an earlier try */
@@ -518,9 +595,11 @@ static int open_stage(struct host *host, const char *by, struct json_out *reply,
 		guard_unlock(host->guard);
 	}
 	if (r == 0)
+		r = check_spare(host, problem);
+	if (r == 0)
 		r = read_base(host, problem);
-	if (r < 0)
-		return give_up(host, r);
+	if (r < 0) /* probations that are not on the disk are none: nothing was done in part */
+		return give_up(host, r == DONE_IN_PART ? -EIO : r);
 	in_part = reopen_stage(host, by, reply, problem);
 	if (in_part < 0 && in_part != DONE_IN_PART)
 		return give_up(host, in_part);
@@ -537,10 +616,35 @@ static int open_stage(struct host *host, const char *by, struct json_out *reply,
 	return in_part;
 }
 
+/* One more approval: the stage waits for another, or begins. */
+static int approve(struct host *host, const char *by, struct json_out *reply, char **problem)
+{
+	struct plan_run *run = host->plan;
+	int r = take_approval(host, by, problem);
+
+	if (r < 0)
+		return r;
+	if (run->approvals >= plan_approvals(host, plan_stage(run)))
+		return open_stage(host, by, reply, problem);
+	r = locked(host, journal_approval, problem);
+	return r < 0 ? r : keep(host);
+}
+
+/* Who was refused has approved nothing, and named no evidence; nor does the disk say so. */
+static void take_back(struct host *host, size_t approvals, const char *evidence)
+{
+	struct plan_run *run = host->plan;
+
+	run->approvals = approvals;
+	snprintf(run->evidence, sizeof(run->evidence), "%s", evidence);
+	keep(host);
+}
+
 int host_plan_next(struct host *host, const struct plan_request *request, struct json_out *reply,
 		   char **problem)
 {
 	struct plan_run *run = host->plan;
+	char evidence[sizeof(run->evidence)];
 	size_t approvals;
 	int r;
 
@@ -551,21 +655,18 @@ int host_plan_next(struct host *host, const struct plan_request *request, struct
 		r = check_targets(host, problem);
 	if (r == 0)
 		r = plan_has_room(host, run, problem);
-	if (r == 0)
-		r = take_evidence(run, request->evidence, problem);
+	if (r < 0)
+		return r;
+	r = drop_approvals(host, problem);
 	if (r < 0)
 		return r;
 	approvals = run->approvals;
-	r = take_approval(host, request->by, problem);
-	if (r == 0 && run->approvals < plan_approvals(host, plan_stage(run))) {
-		r = locked(host, journal_approval, problem);
-		if (r == 0)
-			r = keep(host);
-	} else if (r == 0) {
-		r = open_stage(host, request->by, reply, problem);
-	}
+	memcpy(evidence, run->evidence, sizeof(evidence));
+	r = take_evidence(run, request->evidence, problem);
+	if (r == 0)
+		r = approve(host, request->by, reply, problem);
 	if (r < 0 && r != DONE_IN_PART)
-		run->approvals = approvals;
+		take_back(host, approvals, evidence);
 	if (host->plan)
 		plan_put(host, run, reply);
 	return r;
@@ -723,6 +824,53 @@ static bool look_at_stage(struct host *host)
 	return !why;
 }
 
+/* A crash left it between closed and open. */
+static void close_interrupted(struct host *host)
+{
+	_cleanup_free_ char *problem = NULL;
+	int r = close_stage(host, "plan-cut-again", "interrupted while it was let back", "guard",
+			    &problem);
+
+	if (r < 0 && r != DONE_IN_PART)
+		tell_stuck(host, problem ? problem : "the stage could not be cut again");
+	else
+		host->plan->is_stuck = false;
+}
+
+/* Each second. What is cut within its watch lets nothing pass that could be watched: the watch
+ * begins anew once nothing holds it any more. */
+static void follow_cuts(struct host *host)
+{
+	struct plan_run *run = host->plan;
+	enum plan_phase before = run->phase;
+	const char *target;
+	uint64_t cut;
+
+	if (before == PLAN_WATCHED && !plan_is_held(host, run, &cut, &target))
+		return;
+	watch_stage(host);
+	if (run->phase == before)
+		return;
+	keep(host);
+	if (run->phase == PLAN_HELD)
+		tell(host, "plan-held", RECORD_MEDIUM, "it was cut meanwhile, and waits");
+}
+
+/* Of what the policy in force does not have nobody knows how it would have done. */
+static bool may_pass(struct host *host)
+{
+	const struct plan_run *run = host->plan;
+	_cleanup_free_ char *problem = NULL;
+
+	if (run->phase != PLAN_WATCHED || host_wall(host) < run->until_ns || !run->has_looked ||
+	    guard_control(host->guard).hours_closed)
+		return false;
+	if (check_targets(host, &problem) == 0)
+		return true;
+	tell_stuck(host, problem ? problem : "a target is gone");
+	return false;
+}
+
 uint64_t host_plan_tick(struct host *host)
 {
 	struct plan_run *run = host->plan;
@@ -733,28 +881,17 @@ uint64_t host_plan_tick(struct host *host)
 		keep(host);
 	if (run->phase == PLAN_WAITS)
 		return run->is_unsaved ? boot_now() + look_every_ns : 0;
-	if (look_at_stage(host) && run->phase == PLAN_HELD && host_refresh_orders(host) == 0) {
-		watch_stage(host);
-		if (run->phase == PLAN_WATCHED)
-			keep(host);
-	} else if (host->plan && run->phase == PLAN_WATCHED && host_wall(host) >= run->until_ns &&
-		   !guard_control(host->guard).hours_closed && run->has_looked) {
-		pass_stage(host);
+	if (run->phase == PLAN_OPENS) {
+		close_interrupted(host);
+	} else if (look_at_stage(host) && host_refresh_orders(host) == 0) {
+		follow_cuts(host);
+		if (may_pass(host))
+			pass_stage(host);
 	}
 	return host->plan && host->plan->phase != PLAN_WAITS ? boot_now() + look_every_ns : 0;
 }
 
 /* ---- after a restart ------------------------------------------------------------------------- */
-
-static void close_interrupted(struct host *host)
-{
-	_cleanup_free_ char *problem = NULL;
-
-	if (close_stage(host, "plan-cut-again", "interrupted while it was let back", "guard",
-			&problem) < 0)
-		tell(host, "plan-stuck", RECORD_HIGH,
-		     problem ? problem : "the stage could not be cut again");
-}
 
 void host_plan_load(struct host *host)
 {

@@ -7,6 +7,7 @@
  * cut waits for a signed reopening, and the stage with it. Then the stage is watched: a refusal of
  * what its grants let pass, or a latch within it, is a breach, and cuts the stage again. When its
  * time is over without one the probations end, and the plan waits for the next `weir plan next`.
+ * What is cut by somebody else meanwhile, or is gone from the policy, does not pass.
  *
  * Each step is an order of its own, in the journal. The plan is on the disk before a stage begins;
  * one that a crash left between closed and open is cut again.
@@ -23,6 +24,8 @@
 #include "user/policy/plan.h"
 
 #define PLAN_FILE "plan.json"
+
+enum { PLAN_FILE_NAME = 4096 }; /* bytes of the path that a plan was started from, with its end */
 
 enum plan_phase {
 	PLAN_WAITS, /* for `weir plan next` */
@@ -97,6 +100,11 @@ void host_plan_put(const struct host *host, struct json_out *reply);
 /* Whether there is one, also for a command without a daemon. */
 bool host_has_plan(const struct host *host);
 void plan_run_free(struct plan_run *run);
+/* How many orders it takes to cut a stage under way again. */
+size_t plan_spare(const struct host *host);
+/* Whether somebody may bring `image` into force: not without what a stage under way would have to
+ * be cut by. 0; -ENOENT with `problem`. */
+int plan_allows(const struct host *host, const struct image *image, char **problem);
 
 /* ---- shared by the files of it --------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ static const char *state_of(const struct plan_run *run, size_t index)
 	case PLAN_WATCHED:
 		return "watched";
 	case PLAN_OPENS:
+		return "interrupted";
 	case PLAN_WAITS:
 		break;
 	}

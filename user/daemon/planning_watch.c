@@ -243,3 +243,33 @@ bool plan_is_held(const struct host *host, const struct plan_run *run, uint64_t 
 	}
 	return false;
 }
+
+/* ---- the room to cut it again ---------------------------------------------------------------- */
+
+size_t plan_spare(const struct host *host)
+{
+	const struct plan_run *run = host->plan;
+
+	return run && run->phase != PLAN_WAITS ? plan_stage(run)->targets.count : 0;
+}
+
+/* ---- another policy ------------------------------------------------------------------------- */
+
+int plan_allows(const struct host *host, const struct image *image, char **problem)
+{
+	const struct plan_run *run = host->plan;
+	struct weir_cut_entry entry;
+
+	for (size_t i = 0; run && run->phase != PLAN_WAITS && i < plan_stage(run)->targets.count;
+	     i++) {
+		const char *target = plan_stage(run)->targets.item[i].text;
+
+		if (target_resolve(image, target, &entry, NULL) == -ENOENT)
+			return tell_problem(
+				problem, -ENOENT,
+				"stage %s of plan %s is watched, and lets %s back, which "
+				"this policy does not have: weir plan abort",
+				plan_stage(run)->name.text, run->plan.name.text, target);
+	}
+	return 0;
+}

@@ -39,31 +39,40 @@ static int ask(struct host *host, const struct policy_order *order, bool is_need
 	return second_person(host, &second, problem);
 }
 
-/* Comparing takes its time, and few hosts need it. */
-static bool may_be_asked(const struct host *host)
+/* Comparing takes its time, and few hosts need it. `after` as for store_loosens(). */
+static bool takes_two(const struct host *host, const struct policy_choice *after)
 {
-	return host->asker && host->image.four_eyes;
+	static const struct policy_choice in_force;
+	bool is_under_four_eyes, loosens;
+
+	if (host->image.four_eyes && store_loosens(host, after))
+		return true;
+	if (!host->trial_until_ns)
+		return false;
+	loosens = store_trial_loosens(host, after ? after : &in_force, &is_under_four_eyes);
+	return is_under_four_eyes && (loosens || !after);
 }
 
 int policy_order_ask(struct host *host, const struct policy_order *order, char **problem)
 {
 	struct policy_choice after = {0};
 
-	if (order->origin || !may_be_asked(host))
+	if (order->origin || !host->asker)
 		return 0;
 	if (order->sources)
 		after.sources = *order->sources;
-	return store_loosens(host, order->sources ? &after : NULL) ? ask(host, order, true, problem)
-								   : 0;
+	return takes_two(host, order->sources ? &after : NULL) ? ask(host, order, true, problem)
+							       : 0;
 }
 
 int policy_order_ask_to_stay(struct host *host, const struct policy_order *order, char **problem)
 {
+	static const struct policy_choice in_force;
 	bool is_under_four_eyes, loosens;
 
 	if (!host->asker)
 		return 0;
-	loosens = store_trial_loosens(host, &is_under_four_eyes);
+	loosens = store_trial_loosens(host, &in_force, &is_under_four_eyes);
 	if (!loosens || !(is_under_four_eyes || host->image.four_eyes))
 		return 0;
 	return ask(host, order, true, problem);

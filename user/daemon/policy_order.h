@@ -19,8 +19,9 @@ struct policy_order {
 	const struct order_origin *origin; /* the signed order; NULL: a local one */
 };
 
-/* As second_person(), where the policy may let more leave than the one in force. A signed one has
- * its two principals. */
+/* As second_person(), where the policy may let more leave than the one in force; or, while that one
+ * goes back by itself, than the one before it: what two people let in for a while, one alone
+ * neither keeps nor prolongs. A signed one has its two principals. */
 int policy_order_ask(struct host *host, const struct policy_order *order, char **problem);
 /* The same of the policy on trial, against the one that it would go back to; also while that one
  * alone says `four_eyes: true`. */

@@ -17,20 +17,28 @@
 
 /* ---- the same request ----------------------------------------------------------------------- */
 
-/* All that says what is to be done, of any request. Not the reason; not the caller's connection and
- * its agreement to lose it; of a policy not its texts, whose digest counts. */
-static const char *const fields[] = {"request",	    "targets",	      "target", "order",
-				     "grant",	    "more_bytes",     "path",	"digest",
-				     "for_seconds", "confirm_seconds"};
+/* What says nothing of what is to be done: the reason; the caller's connection and its agreement to
+ * lose it; of a policy its texts, whose digest counts. All else does, also what is added to a
+ * request later. */
+static bool is_beside(const char *key)
+{
+	static const char *const beside[] = {"reason", "own", "agreed", "files"};
+
+	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+		if (strcmp(key, beside[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static void put_fields(json_object *request, FILE *out)
 {
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		json_object *value = field_object(request, fields[i]);
-
-		if (value)
-			fprintf(out, "%s=%s\n", fields[i],
-				json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+	json_object_object_foreach(request, key, value)
+	{
+		if (is_beside(key))
+			continue;
+		fprintf(out, "%s=%s\n", key,
+			json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 	}
 }
 

@@ -381,16 +381,18 @@ bool store_loosens(const struct host *host, const struct policy_choice *after)
 	return loosens;
 }
 
-bool store_trial_loosens(const struct host *host, bool *is_under_four_eyes)
+bool store_trial_loosens(const struct host *host, const struct policy_choice *after,
+			 bool *is_under_four_eyes)
 {
-	const struct policy_choice in_force = {0}, applied = {.is_previous = true};
+	const struct policy_choice applied = {.is_previous = true};
 	struct policy old = {0}, new = {0};
 	_cleanup_free_ char *problem = NULL, *other = NULL;
-	bool has_old = choose(host, &applied, &old, &problem) == 0;
-	bool loosens = !has_old || choose(host, &in_force, &new, &other) < 0 ||
-		       is_looser(host, &old, &new);
+	int r = choose(host, &applied, &old, &problem);
+	bool loosens =
+		r < 0 || choose(host, after, &new, &other) < 0 || is_looser(host, &old, &new);
 
-	*is_under_four_eyes = has_old && old.four_eyes;
+	/* one that cannot be read may say so */
+	*is_under_four_eyes = r == 0 ? old.four_eyes : r != -ENOENT;
 	policy_free(&old);
 	policy_free(&new);
 	return loosens;

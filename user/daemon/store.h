@@ -38,9 +38,10 @@ struct policy_choice {
  * say, and also when they cannot be read. `after` NULL: it is the default, which blocks nothing.
  */
 bool store_loosens(const struct host *host, const struct policy_choice *after);
-/* The same of a policy on trial that stays, in the place of the one it would go back to.
- * *is_under_four_eyes: that one has `four_eyes: true`. */
-bool store_trial_loosens(const struct host *host, bool *is_under_four_eyes);
+/* The same while a policy is on trial, or in force for a while: in the place of the one that it
+ * would go back to. *is_under_four_eyes: that one has `four_eyes: true`, or cannot be read. */
+bool store_trial_loosens(const struct host *host, const struct policy_choice *after,
+			 bool *is_under_four_eyes);
 
 int store_compare(const struct host *host, const struct policy_choice *before,
 		  const struct policy_choice *after, struct json_out *reply, char **problem);

@@ -25,7 +25,8 @@ struct orders {
 	size_t count;
 	struct draw *draw; /* reserve.h; in the order in which they were made */
 	size_t draw_count;
-	uint64_t next;	 /* id of the next order; ids are not used twice */
+	uint64_t next; /* id of the next order; ids are not used twice */
+	size_t spare;  /* of the room for local orders: left for a stage that is to be cut again */
 	bool is_of_copy; /* orders_load(): the file itself was damaged, or not there */
 };
 

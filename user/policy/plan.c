@@ -254,6 +254,32 @@ int plan_read(const struct sources *sources, struct plan *plan, struct faults *f
 	return faults->errors > errors ? -EBADMSG : 0;
 }
 
+/* Accounts are of names, and budgets of grants: an address has no account that could be watched,
+ * and strangers have no grant that a share could be of. */
+static int check_target(const struct plan_stage *stage, const struct name *target,
+			const struct image *image, struct faults *faults)
+{
+	_cleanup_free_ char *problem = NULL;
+	struct weir_cut_entry entry;
+	int r = target_resolve(image, target->text, &entry, &problem);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		faults_add(faults, SEVERITY_ERROR, target->at, "%s",
+			   problem ? problem : strerror(-r));
+	else if (entry.target == WEIR_TARGET_ADDRESS && stage->watch_ns)
+		faults_add(faults, SEVERITY_ERROR, target->at,
+			   "nothing of \"%.60s\" can be watched: name the partner, or leave "
+			   "\"watch\" out",
+			   target->text);
+	else if (entry.target == WEIR_TARGET_STRANGERS && stage->parts < WEIR_WHOLE)
+		faults_add(faults, SEVERITY_ERROR, target->at,
+			   "of \"%.60s\" there is no share of a budget, which is a grant's",
+			   target->text);
+	return 0;
+}
+
 int plan_check(const struct plan *plan, const struct image *image, struct faults *faults)
 {
 	size_t errors = faults->errors;
@@ -262,15 +288,10 @@ int plan_check(const struct plan *plan, const struct image *image, struct faults
 		const struct names *targets = &plan->stage[i].targets;
 
 		for (size_t j = 0; j < targets->count; j++) {
-			_cleanup_free_ char *problem = NULL;
-			struct weir_cut_entry entry;
-			int r = target_resolve(image, targets->item[j].text, &entry, &problem);
+			int r = check_target(&plan->stage[i], &targets->item[j], image, faults);
 
-			if (r == -ENOMEM)
-				return r;
 			if (r < 0)
-				faults_add(faults, SEVERITY_ERROR, targets->item[j].at, "%s",
-					   problem ? problem : strerror(-r));
+				return r;
 		}
 	}
 	return faults->errors > errors ? -EBADMSG : 0;
