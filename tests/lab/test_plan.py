@@ -285,11 +285,11 @@ class Preconditions(PlanCase):
 
     def test_who_is_refused_names_no_evidence(self):
         self.start(plan(stage("first", NORD, approvals=2, evidence="required", watch="1h"), stage("second", SUED)))
-        self.assertEqual(self.as_login(1001, "plan", "next", "--evidence", "ticket 815").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", "--evidence", "ticket 815", login=1001).returncode, 0)
         for uid in (1001, 4294967295):
-            self.assertEqual(self.as_login(uid, "plan", "next", "--evidence", "nothing").returncode, 1)
+            self.assertEqual(self.guard.weir("plan", "next", "--evidence", "nothing", login=uid).returncode, 1)
             self.assertEqual(self.plan()["stages"][0]["evidence_given"], "ticket 815")
-        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
         listed = json.loads(self.guard.must("order", "list", "--json").stdout)
         self.assertEqual([line["record"].get("evidence") for line in listed if line["record"]["kind"] == "plan-next"][-1],
                          "ticket 815")
@@ -297,10 +297,10 @@ class Preconditions(PlanCase):
     def test_who_could_not_begin_it_has_not_approved_it(self):
         """Also not on the disk. No room for a probation: there are 512 pauses."""
         self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
-        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
         for _ in range(512):
             self.guard.must("pause", "service:portal", "--for", "1h", "--reason", "to fill it")
-        done = self.as_login(1002, "plan", "next")
+        done = self.guard.weir("plan", "next", login=1002)
         self.assertIn("there is no room for the probations", done.stderr)
         self.assert_cut(NORD)
         self.guard.kill()
@@ -308,33 +308,33 @@ class Preconditions(PlanCase):
         self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
         for pause in self.guard.status()["overrides"]:
             self.guard.must("order", "end", pause["id"], "--reason", "the test is over")
-        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
         self.assert_open(NORD)
 
     def test_a_probation_that_is_not_on_the_disk_begins_nothing(self):
         self.start(plan(stage("first", NORD, approvals=2, watch="1h", budget="25%"), stage("second", SUED)))
-        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
         path = os.path.join(self.guard.state_dir, self.lab.instance, "orders.json.copy")
         os.remove(path)
         os.mkdir(path)
         try:
-            self.assertEqual(self.as_login(1002, "plan", "next").returncode, 1)
+            self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 1)
             self.assertEqual((self.states()[0], len(self.plan()["stages"][0]["approved"])), ("next", 1))
             self.assert_cut(NORD)
         finally:
             os.rmdir(path)
-        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
         self.assert_open(NORD)
 
     def test_what_is_cut_later_was_not_approved(self):
         self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
-        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
         self.guard.cut(TARGETS[SUED])
         self.guard.cut("class:hospital")
-        self.assertEqual(self.as_login(1002, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
         self.assert_cut(NORD)
         self.guard.cut(TARGETS[SUED])
-        self.assertEqual(self.as_login(1001, "plan", "next").returncode, 0)
+        self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
         self.assert_open(NORD)
 
     def test_approvals_are_of_different_logins(self):

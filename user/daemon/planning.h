@@ -119,10 +119,39 @@ static inline uint32_t plan_approvals(const struct host *host, const struct plan
 	return host->image.four_eyes && stage->approvals < 2 ? 2 : stage->approvals;
 }
 
+/* planning_stage.c. The line of a step, which points into the plan; its event; its state on the
+ * disk (plan_save(); what that had is the same or an earlier step, and host_plan_tick() tries
+ * again). */
+struct journal_order plan_line(const struct host *host, const char *kind, const char *reason);
+void plan_tell(struct host *host, const char *kind, enum record_severity severity,
+	       const char *text);
+int plan_keep(struct host *host);
+void plan_set_phase(struct host *host, enum plan_phase phase);
+/* `step` under guard_lock(). */
+int plan_locked(struct host *host, int (*step)(struct host *host, char **problem), char **problem);
+/* Those of the stage. The line is the step's own, before it. */
+int plan_end_probations(struct host *host, char **problem);
+/* Begins the stage. 0; DONE_IN_PART; -errno with `problem`: nothing of it was let back. */
+int plan_open_stage(struct host *host, const char *by, struct json_out *reply, char **problem);
+/* Cuts the stage again; then it waits. 0; DONE_IN_PART of the cut; -errno: it is not cut, and what
+ * it was goes on. */
+int plan_close_stage(struct host *host, const char *kind, const char *why, const char *by,
+		     char **problem);
+/* Held while a cut by another order holds some of it, else watched from here on. */
+void plan_watch_stage(struct host *host);
+/* What breaches are counted from: `sum`, or what the meters have. -errno with `problem`. */
+void plan_take_base(struct host *host, const struct plan_sum *sum);
+int plan_read_base(struct host *host, char **problem);
+
+/* planning.c. Frees the plan, on the disk too. */
+void plan_forget(struct host *host);
+/* Another policy may have come since the plan was started. -ENOENT with `problem`. */
+int plan_check_targets(const struct host *host, char **problem);
+
 /* "plan": null, or an object with its stages. */
 void plan_put(const struct host *host, const struct plan_run *run, struct json_out *reply);
 
-/* plan_state.c: 0 or -errno. Without a plan in `host` the file goes. */
+/* planning_state.c: 0 or -errno. Without a plan in `host` the file goes. */
 int plan_save(struct host *host);
 /* -ENOENT: there is none; -EBADMSG; -errno. */
 int plan_load(const struct host *host, struct plan_run **ret);

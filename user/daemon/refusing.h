@@ -42,7 +42,7 @@ void refusing_save(struct host *host);
 int host_refused(struct host *host, const char *target, uint64_t since_ns, struct json_out *reply,
 		 char **problem);
 
-/* ---- for refused_tell.c ---------------------------------------------------------------------- */
+/* ---- for refusing_tell.c --------------------------------------------------------------------- */
 
 struct refusals;
 

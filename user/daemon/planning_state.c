@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * plan_state.c - the plan under way on the disk: STATE_DIR/INSTANCE/plan.json, a sealed file
+ * planning_state.c - the plan under way on the disk: STATE_DIR/INSTANCE/plan.json, a sealed file
  * (user/base/sealed.h) with the plan as it was started and how far it is.
  */
 #include "user/daemon/planning.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * refused_tell.c - the list of what did not go out, partner by partner, for people.
+ * refusing_tell.c - the list of what did not go out, partner by partner, for people.
  */
 #include "user/daemon/refusing.h"
 
