@@ -214,6 +214,8 @@ class FourEyes(FourEyesCase):
         self.asks(BOB, *words[0])
         self.assertGreater(self.take("stranger", self.port, asked, limit=KIB * 200, seconds=5), 128 * KIB)
         self.assertEqual(self.take("stranger", self.port, other, seconds=0.7), 0)
+        self.asks(ALICE, *words[1])
+        self.assertEqual(self.pending(), [])
 
     def test_policies(self):
         open_to_all = policy([POUR, FREE], dict(STRANGERS, serves="none", total="none"), four_eyes=True)

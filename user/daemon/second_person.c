@@ -31,15 +31,31 @@ static bool is_beside(const char *key)
 	return false;
 }
 
-static void put_fields(json_object *request, FILE *out)
+static int by_name(const void *left, const void *right)
 {
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* In one order, whoever wrote the request. */
+static int put_fields(json_object *request, FILE *out)
+{
+	_cleanup_free_ const char **name =
+		calloc((size_t)json_object_object_length(request) + 1, sizeof(*name));
+	size_t count = 0;
+
+	if (!name)
+		return -ENOMEM;
 	json_object_object_foreach(request, key, value)
 	{
-		if (is_beside(key))
-			continue;
-		fprintf(out, "%s=%s\n", key,
-			json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+		if (value && !is_beside(key))
+			name[count++] = key;
 	}
+	qsort(name, count, sizeof(*name), by_name);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%s=%s\n", name[i],
+			json_object_to_json_string_ext(field_object(request, name[i]),
+						       JSON_C_TO_STRING_PLAIN));
+	return 0;
 }
 
 static int digest_of(const char *text, size_t length, uint8_t digest[32])
@@ -52,12 +68,15 @@ static int digest_command(const struct host *host, const struct second_ask *ask,
 	_cleanup_free_ char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
+	int r;
 
 	if (!out)
 		return -ENOMEM;
-	put_fields(host->request, out);
+	r = put_fields(host->request, out);
 	fprintf(out, "same=%s\n", ask->same ? ask->same : "");
-	return fclose(out) == 0 ? digest_of(text, length, digest) : -ENOMEM;
+	if (fclose(out) != 0)
+		return -ENOMEM;
+	return r < 0 ? r : digest_of(text, length, digest);
 }
 
 static int digests_of(const struct host *host, const struct second_ask *ask,
