@@ -315,6 +315,8 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 	r = compile_request(host, &request->applied.sources, &image, problem, details);
 	if (r < 0)
 		return r;
+	if (!request->is_dry_run)
+		host_plan_look(host);
 	r = guard_lock_told(host->guard, problem);
 	if (r == 0) {
 		r = apply_locked(host, request, &image, reply, problem);
@@ -493,8 +495,10 @@ static int rollback_locked(struct host *host, const char *by, const char *digest
 int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
 		  char **problem)
 {
-	int r = guard_lock_told(host->guard, problem);
+	int r;
 
+	host_plan_look(host);
+	r = guard_lock_told(host->guard, problem);
 	if (r < 0)
 		return r;
 	r = rollback_locked(host, by, digest, problem);

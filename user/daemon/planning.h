@@ -63,7 +63,8 @@ struct plan_run {
 	struct plan_sum base;	  /* when the stage began, or another policy came */
 	char digest[DIGEST_TEXT]; /* of the policy that `base` was read under */
 
-	uint32_t charges; /* of the last look: guard_charges() */
+	uint64_t look_at_ns; /* boot; not before, whatever happens */
+	uint32_t charges;    /* of the last look: guard_charges() */
 	bool has_looked;
 	bool is_unsaved; /* the disk has it as it was before */
 	bool is_stuck;	 /* a step failed, and was told; it is tried again */
@@ -91,6 +92,10 @@ int host_plan_abort(struct host *host, const struct plan_request *request, struc
 
 /* What is due of the plan; returns the boot time of the next look, 0 without one. */
 uint64_t host_plan_tick(struct host *host);
+
+/* Before another policy comes into force, under which breaches are counted anew: what was refused
+ * so far is one. Not under guard_lock(). */
+void host_plan_look(struct host *host);
 
 /* Reads the plan that was under way when the daemon ended, when there is one. Tells what is wrong,
  * and lets nothing back. */

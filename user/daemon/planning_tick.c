@@ -11,7 +11,9 @@
 #include "user/base/units.h"
 #include "user/daemon/recovering.h"
 
-static const uint64_t look_every_ns = NS_PER_SECOND;
+/* At least so often; and sooner when an event woke the daemon, but no more often than each walk
+ * over all meters can be afforded. */
+static const uint64_t look_every_ns = NS_PER_SECOND, look_apart_ns = NS_PER_SECOND / 10;
 
 /* ---- what happens by itself ------------------------------------------------------------------ */
 
@@ -141,6 +143,19 @@ static bool look_at_stage(struct host *host)
 	return !why;
 }
 
+void host_plan_look(struct host *host)
+{
+	const struct caller *asker = host->asker;
+	uint64_t line = host->journaling.line;
+
+	if (!host->plan || (host->plan->phase != PLAN_HELD && host->plan->phase != PLAN_WATCHED))
+		return;
+	host->asker = NULL; /* it is the guard that cuts */
+	look_at_stage(host);
+	host->asker = asker;
+	host->journaling.line = line;
+}
+
 /* A crash left it between closed and open. */
 static void close_interrupted(struct host *host)
 {
@@ -198,6 +213,9 @@ uint64_t host_plan_tick(struct host *host)
 		plan_keep(host);
 	if (run->phase == PLAN_WAITS)
 		return run->is_unsaved ? boot_now() + look_every_ns : 0;
+	if (boot_now() < run->look_at_ns)
+		return run->look_at_ns;
+	run->look_at_ns = boot_now() + look_apart_ns;
 	if (run->phase == PLAN_OPENS) {
 		close_interrupted(host);
 	} else if (look_at_stage(host) && host_refresh_orders(host) == 0) {
