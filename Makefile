@@ -56,7 +56,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm deb deb-test
+.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -125,7 +125,11 @@ $(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
 	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
 		-lcmocka -o $@
 
-# tests/bench/fleet runs it.
+# What the benches run: loads, agents, and the program that does nothing.
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c $< -o $@
+
 $(B)/tests/bench/%: tests/bench/%.c $(B)/libweir.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a $(LDLIBS_WEIR) \
@@ -167,6 +171,11 @@ fault: all
 vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
+
+# Beside what a user would take instead, on the same work: each bench says what it prints.
+bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
+	B=$(abspath $(B)) tests/bench/packet
+	B=$(abspath $(B)) tests/bench/fleet
 
 test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers

@@ -42,6 +42,7 @@ enum {
 	WEIR_SPOKE_SHARE = 4096,     /* of the partners' half, for one of them; a power of two */
 	WEIR_HOLDERS = 65536,
 	WEIR_METERS = 1 << 20,
+	WEIR_LEASES = 1024, /* of each CPU; a power of two */
 	WEIR_CGROUPS = 16384,
 	WEIR_EVENT_RING_BYTES = 4 << 20,
 };
@@ -139,7 +140,7 @@ struct weir_window {
 	__u64 warned_until_ns;	/* boot; no second warning at 80 % before */
 	__u64 alerted_until_ns; /* boot; no second alert before */
 	__u32 head;
-	__u32 pad;
+	__u32 remade; /* how often it got another length, and so slices of another grid */
 	__u64 slice[WEIR_SLICES];
 };
 WEIR_SIZE(struct weir_window, 192);
@@ -165,8 +166,9 @@ struct weir_meter {
 	__u64 untold;	    /* refusals since */
 	__u64 severed_ns;   /* boot; 0: not latched */
 	struct weir_window window[WEIR_WINDOWS];
+	__u64 leases; /* bpf/lease.bpf.h: so many are charged here and run; not kept on disk */
 };
-WEIR_SIZE(struct weir_meter, 144 + 3 * 192);
+WEIR_SIZE(struct weir_meter, 152 + 3 * 192);
 
 /* Where in the value of `meter_lock` a u32 counts the packets that met a meter. */
 #define WEIR_LOCK_CHARGES 4
@@ -466,8 +468,9 @@ struct weir_control {
 	__u64 observe;	      /* `weir run --observe`: overrides the policy's mode */
 	__u64 abi;
 	__u64 freeze_until_ns; /* boot; until then nothing is charged to a budget: refused */
+	__u64 tick_ns;	       /* of the kernel's jiffies; 0: not known, and nothing is lent */
 };
-WEIR_SIZE(struct weir_control, 72);
+WEIR_SIZE(struct weir_control, 80);
 
 static inline __attribute__((always_inline)) __u64 weir_active(__u32 generation, __u32 policy_slot,
 							       __u32 cut_slot)

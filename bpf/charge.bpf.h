@@ -378,25 +378,25 @@ static __always_inline void charge_claim(struct charge *c, const struct weir_ans
 }
 
 /*
- * Charges a parcel that the answer lets pass, and tells what there is to tell. True: it passes.
+ * Charges a parcel that the answer lets pass, and tells what there is to tell: enum charged.
  * `allowance` is what an established connection may send without payload. With p->is_shadow only
  * the grant that observes is charged.
  */
-WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parcel *p,
-				 __u64 allowance, struct weir_socket *socket)
+WEIR_FUNCTION int charge_parcel(const struct weir_answer *a, const struct parcel *p,
+				__u64 allowance, struct weir_socket *socket)
 {
 	const struct weir_service *service;
 	const struct weir_partner *partner;
 	struct charge c = {};
-	bool passes;
+	int charged;
 
 	if (!a || !p)
-		return false;
+		return CHARGE_REFUSED;
 	service = service_get(a->policy_slot, a->service);
 	partner = partner_get(a->policy_slot, a->partner);
 	if (!service || !partner) {
 		loss_count(WEIR_LOST_HOOK);
-		return false;
+		return CHARGE_REFUSED;
 	}
 	c.now_ns = p->now_ns;
 	c.bytes = p->bytes;
@@ -404,12 +404,15 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 	c.is_established = p->is_established;
 	c.is_urgent = p->is_urgent;
 	c.is_observed = a->observe;
+	c.is_final = p->is_final;
 	c.reason = a->reason;
 	if (p->is_shadow) {
 		if (!charge_begin_shadow(&c, a, service, partner))
-			return true;
+			return CHARGE_PASSES;
 	} else if (!charge_begin(&c, account_get(a, service, partner))) { /* counted */
-		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE;
+		return p->is_urgent || a->observe || a->reason == WEIR_REASON_LIFELINE
+			       ? CHARGE_PASSES
+			       : CHARGE_REFUSED;
 	} else if (p->is_bare || p->is_urgent || a->reason == WEIR_REASON_STACK) {
 		charge_bare(&c, a, p, allowance, socket);
 	} else if (a->reason != WEIR_REASON_LIFELINE && is_frozen(p->now_ns)) {
@@ -419,22 +422,15 @@ WEIR_FUNCTION bool charge_parcel(const struct weir_answer *a, const struct parce
 		charge_claim(&c, a, service, partner, &p->peer);
 	}
 	claims_fit(&c, a->generation);
-	passes = meter_charge(&c);
+	charged = meter_charge(&c);
+	if (charged == CHARGE_SHORT)
+		return charged;
 	claims_watch(&c);
 	if (c.is_shadow)
 		shadow_note(&c.note, a, service, partner);
 	if (c.note.event)
 		charge_tell(&c.note, a, p, socket);
-	return passes;
-}
-
-/* One after the other and not one inside the other: both need the stack. */
-static __always_inline bool charge(const struct weir_answer *a, const struct parcel *p,
-				   __u64 allowance, struct weir_socket *socket)
-{
-	if (a->verdict == WEIR_REFUSE && !p->is_urgent)
-		return charge_refusal(a, p, socket);
-	return charge_parcel(a, p, allowance, socket);
+	return charged;
 }
 
 #endif

@@ -61,7 +61,8 @@ struct weir_socket {
 	__u8 protocol;
 	struct weir_address peer;
 	__u16 peer_port;
-	__u16 pad2;
+	__u8 is_tcp; /* and neither raw nor another protocol's */
+	__u8 pad;
 	__u32 pid;
 	char program[16];
 	struct weir_answer answer;
@@ -71,7 +72,33 @@ struct weir_socket {
 	__u64 sent_bytes;
 	__u64 bare_bytes;     /* segments without payload since it was established */
 	__u64 holder_service; /* key, when is_holder */
+	__u64 until_tick;     /* the answer pays with leases before it; lease.bpf.h */
 };
+
+/* The meters that a lease is charged to. */
+enum { LEASE_OWN, LEASE_SERVICE, LEASE_PARTNER, LEASE_METERS };
+
+/* What one CPU may send of an account without asking its meters: lease.bpf.h. The first 64 bytes
+ * are all that a packet reads. */
+struct weir_lease {
+	__u64 word;    /* what was spent of it, and whether it is over */
+	__u64 account; /* key of the meter */
+	__u64 cgroup;  /* id */
+	__u64 active;  /* control.active when it began */
+	__u64 until_tick;
+	__u32 bytes;
+	__u8 direction; /* index of the counters */
+	__u8 pad[3];
+	__u64 since_ns; /* boot */
+	__u64 until_ns; /* boot; not before until_tick */
+
+	__u64 service_ceiling; /* keys of the other meters that it is charged to; 0: none */
+	__u64 partner_ceiling;
+	__u32 remade[LEASE_METERS][WEIR_WINDOWS]; /* of each window when it was charged */
+	__u32 pad2;
+	__u64 asked_ns; /* boot; when a packet last was charged by itself here */
+};
+WEIR_SIZE(struct weir_lease, 128);
 
 /* What is sent, as far as the meters care. */
 struct parcel {
@@ -89,6 +116,7 @@ struct parcel {
 	__u8 is_bare : 1;	 /* a TCP segment without payload: in no budget */
 	__u8 is_urgent : 1; /* neighbour discovery, the RST of an ended socket: never refused */
 	__u8 is_shadow : 1; /* charged to the grant that only observes */
+	__u8 is_final : 1;  /* refused when there is no room, whatever is lent */
 };
 
 /* The meters that one packet can meet. */

@@ -74,8 +74,10 @@ static __noinline int judge(struct __sk_buff *skb, const struct bpf_sock *sk, st
 
 	if (judge_special(sk, address, p, &q, a))
 		return 0;
-	if (s)
+	if (s) {
 		s->cgroup = p->parcel.cgroup;
+		s->is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
+	}
 	if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) {
 		question_set(&q, &p->parcel, service, tcp_direction(sk->state, s, cookie));
 		verdict_decide(&q, a, p->parcel.active);
@@ -173,6 +175,93 @@ static __noinline __u64 connection_look(struct bpf_sock *sk, struct weir_socket 
 	return BARE_BYTES + tcp->bytes_received / BARE_SHARE + (__u64)tcp->segs_in * BARE_SEGMENT;
 }
 
+/*
+ * Reads the usual packet: payload on an established connection or in a datagram, with plain
+ * headers. False: it is another, and has to be read whole.
+ */
+static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_socket *s,
+				       struct usual *u)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *transport;
+	__u32 header_bytes, segments = skb->gso_segs;
+
+	if (skb->protocol == bpf_htons(0x0800)) {
+		const struct iphdr *ip = data;
+
+		transport = data + sizeof(*ip);
+		if (transport > end || ip->ihl != 5 || ip->protocol != s->protocol ||
+		    ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET | IP_MORE_FRAGMENTS) ||
+		    !address_is4(&s->peer) || ip->daddr != s->peer.word[3])
+			return false;
+		header_bytes = sizeof(*ip);
+	} else {
+		const struct ipv6hdr *ip = data;
+
+		transport = data + sizeof(*ip);
+		if (skb->protocol != bpf_htons(0x86dd) || transport > end ||
+		    ip->nexthdr != s->protocol || address_is4(&s->peer) ||
+		    !address_equal((const struct weir_address *)&ip->daddr, &s->peer))
+			return false;
+		header_bytes = sizeof(*ip);
+	}
+	if (s->is_tcp) {
+		const struct tcphdr *tcp = transport;
+
+		if ((void *)(tcp + 1) > end || bpf_ntohs(tcp->dest) != s->peer_port)
+			return false;
+		header_bytes += tcp->doff * 4;
+	} else {
+		const struct udphdr *udp = transport;
+
+		if (s->protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
+		    bpf_ntohs(udp->dest) != s->peer_port || (segments <= 1 && skb->len > 576))
+			return false;
+		header_bytes += sizeof(*udp);
+	}
+	u->bytes = skb->len;
+	if (segments > 1)
+		u->bytes += (segments - 1) * header_bytes;
+	return skb->len > header_bytes;
+}
+
+/*
+ * Whether it is the usual packet of a running flow, and a lease pays for it: then it passes, and is
+ * counted. Without the clock and without the meters, each of which would cost more than all the
+ * rest. Apart, for the stack.
+ */
+static __noinline bool lease_pays(struct __sk_buff *skb)
+{
+	struct weir_control *control = control_get();
+	struct bpf_sock *sk = skb->sk;
+	struct weir_socket *s;
+	struct usual u;
+	__u32 sequence;
+	__u64 account;
+	__u8 direction;
+
+	if (!sk || !control)
+		return false;
+	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!s)
+		return false;
+	sequence = READ_ONCE(s->sequence);
+	barrier();
+	u.active = READ_ONCE(control->active);
+	u.tick = bpf_jiffies64();
+	if (sequence & 1 || s->answer.generation != weir_generation(u.active) ||
+	    u.tick >= s->until_tick || control->freeze_until_ns || !usual_read(skb, s, &u))
+		return false;
+	if (s->is_tcp && sk->state != BPF_TCP_ESTABLISHED && sk->state != BPF_TCP_CLOSE_WAIT)
+		return false;
+	account = s->answer.account;
+	direction = counters_of(&s->answer);
+	barrier();
+	if (READ_ONCE(s->sequence) != sequence || !lease_spend(account, s->cgroup, direction, &u))
+		return false;
+	s->sent_bytes += u.bytes;
+	return true;
+}
+
 /* True: it passes. */
 static __always_inline bool egress(struct __sk_buff *skb)
 {
@@ -183,7 +272,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	__u64 allowance;
 	bool passes;
 
-	if (skb->ifindex == LOOPBACK_IFINDEX)
+	if (skb->ifindex == LOOPBACK_IFINDEX || lease_pays(skb))
 		return true;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
@@ -213,8 +302,10 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	}
 	if (!passes)
 		return false;
-	if (s)
+	if (s) {
+		lend(&a, &p.parcel, s->cgroup, bpf_jiffies64());
 		s->sent_bytes += p.parcel.bytes;
+	}
 	cgroup_count(skb, p.parcel.bytes);
 	return true;
 }

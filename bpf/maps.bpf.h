@@ -179,6 +179,16 @@ struct {
 	__type(value, __u64);
 } strangers_met WEIR_MAP;
 
+/* CPU * WEIR_LEASES + place. User space makes room for each CPU that may come up; one without room
+ * is lent nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_LEASES);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins with a page, so each lease with a cache line */
+	__type(key, __u32);
+	__type(value, struct weir_lease);
+} leases WEIR_MAP;
+
 /* A meter full of zeros, to make new ones from (too big for the stack). Nobody writes it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

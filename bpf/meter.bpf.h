@@ -39,17 +39,11 @@ struct charge {
 	__u8 is_observed;	 /* never refused, only told */
 	__u8 is_refused;	 /* refused already, for `reason`: count only */
 	__u8 is_urgent;		 /* passes a latch too: count only */
+	__u8 is_final;		 /* refused when there is no room, whatever is lent */
 	__u8 is_shadow;		 /* counted elsewhere: only windows, and what would be refused */
 	__u8 reason;		 /* enum weir_reason, when it is refused already */
 	struct charge_note note; /* out */
 };
-
-static __always_inline struct lock_value *meter_lock_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&meter_lock, &zero);
-}
 
 /* The meter of three keys, made when there is none. NULL: no room (counted). */
 static __noinline struct weir_meter *meter_of(__u64 grant_key, __u64 service_key, __u64 partner_key)
@@ -85,6 +79,7 @@ static __always_inline void window_clear(struct weir_window *w, __u64 window_ns,
 	w->window_ns = window_ns;
 	w->slice_ns = window_ns / (WEIR_SLICES - 1);
 	w->slice_start_ns = now;
+	w->remade++;
 }
 
 /*
@@ -310,7 +305,10 @@ static __always_inline void charge_breach(struct charge *c, struct charge_note *
 	}
 }
 
-enum fit { FITS, BREACHES, IS_SEVERED };
+enum fit { FITS, BREACHES, IS_SEVERED, IS_LENT };
+
+/* What came of charging a packet. CHARGE_SHORT: nothing, until what is lent was taken back. */
+enum charged { CHARGE_REFUSED, CHARGE_PASSES, CHARGE_SHORT };
 
 /* The first limit that refuses decides: what it does, and why. */
 static __always_inline enum fit charge_fits(struct charge *c, struct lock_value *held)
@@ -332,6 +330,8 @@ static __always_inline enum fit charge_fits(struct charge *c, struct lock_value 
 
 			if (!limit->window_ns || used + c->bytes <= limit->bytes)
 				continue;
+			if (k->meter->leases && !c->is_final)
+				return IS_LENT;
 			charge_breach(c, &held->note, k, limit, used);
 			return BREACHES;
 		}
@@ -407,10 +407,10 @@ static __always_inline bool charge_begin(struct charge *c, struct weir_meter *ac
 }
 
 /*
- * Charges the packet to all its meters, or to none. True: it passes. Begun with charge_begin().
- * Never holds more than the one lock, and calls nothing under it.
+ * Charges the packet to all its meters, or to none: enum charged. Begun with charge_begin(). Never
+ * holds more than the one lock, and calls nothing under it.
  */
-static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
+static __noinline __attribute__((unused)) int meter_charge(struct charge *c)
 {
 	struct lock_value *held = meter_lock_get();
 	enum fit fit;
@@ -418,7 +418,7 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 
 	if (!held || !c || !c->account || !c->telling) {
 		loss_count(WEIR_LOST_HOOK);
-		return false;
+		return CHARGE_REFUSED;
 	}
 	bpf_spin_lock(&held->lock);
 	held->charges++;
@@ -432,6 +432,10 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 	__builtin_memset(&held->note, 0, sizeof(held->note));
 	held->note.reason = c->reason;
 	fit = c->is_urgent ? FITS : c->is_refused ? BREACHES : charge_fits(c, held);
+	if (fit == IS_LENT) {
+		bpf_spin_unlock(&held->lock);
+		return CHARGE_SHORT;
+	}
 	/* A latch is a cut: it holds in observe. */
 	is_observed = c->is_observed && (fit != IS_SEVERED || c->is_shadow);
 	if (fit == FITS || is_observed)
@@ -439,7 +443,7 @@ static __noinline __attribute__((unused)) bool meter_charge(struct charge *c)
 	charge_count(c, &held->note, fit != FITS, is_observed);
 	c->note = held->note;
 	bpf_spin_unlock(&held->lock);
-	return fit == FITS || is_observed;
+	return fit == FITS || is_observed ? CHARGE_PASSES : CHARGE_REFUSED;
 }
 
 #endif

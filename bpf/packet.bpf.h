@@ -19,6 +19,7 @@
 
 enum {
 	IP_FRAGMENT_OFFSET = 0x1fff,
+	IP_MORE_FRAGMENTS = 0x2000,
 	IPV6_EXTENSIONS = 6, /* headers walked before the packet counts as unreadable */
 	RTAX_MTU = 2,	     /* include/uapi/linux/rtnetlink.h */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * policy.bpf.h - the tables of one policy slot, and the commit word.
+ * policy.bpf.h - the tables of one policy slot, the commit word, and what else there is once.
  *
  * A packet reads control.active once and stays with that slot, so it never sees half a policy. User
  * space rewrites a slot only after every packet that could still be in it has left.
@@ -17,6 +17,13 @@ static __always_inline struct weir_control *control_get(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
+static __always_inline struct lock_value *meter_lock_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&meter_lock, &zero);
+}
+
 static __always_inline __u64 active_read(void)
 {
 	struct weir_control *c = control_get();
@@ -25,12 +32,21 @@ static __always_inline __u64 active_read(void)
 }
 
 /* Another build's programs are taking over, and the meters with them: for some milliseconds, which
- * end by themselves. */
+ * end by themselves. What has ended is cleared, for those who do not read the clock (egress.bpf.c).
+ */
 static __always_inline bool is_frozen(__u64 now_ns)
 {
 	struct weir_control *c = control_get();
+	__u64 until_ns;
 
-	return c && now_ns < READ_ONCE(c->freeze_until_ns);
+	if (!c)
+		return false;
+	until_ns = READ_ONCE(c->freeze_until_ns);
+	if (now_ns < until_ns)
+		return true;
+	if (until_ns)
+		__sync_val_compare_and_swap(&c->freeze_until_ns, until_ns, 0);
+	return false;
 }
 
 static __always_inline void loss_count(__u32 loss)

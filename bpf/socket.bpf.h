@@ -5,7 +5,7 @@
 #ifndef WEIR_SOCKET_BPF_H
 #define WEIR_SOCKET_BPF_H
 
-#include "charge.bpf.h"
+#include "lend.bpf.h"
 #include "packet.bpf.h"
 #include "service.bpf.h"
 #include "spoke.bpf.h"
@@ -33,6 +33,22 @@ static __always_inline bool answer_recall(struct weir_socket *s, const struct pa
 	return READ_ONCE(s->sequence) == sequence;
 }
 
+/* Until when the answer may pay with leases: while it holds, and is not overruled by another one.
+ */
+static __always_inline __u64 answer_until_tick(const struct weir_answer *a, __u64 now_ns)
+{
+	const struct weir_control *control = control_get();
+	__u64 ticks;
+
+	if (!control || !control->tick_ns || a->shadow != WEIR_NO_GRANT ||
+	    a->reason != WEIR_REASON_GRANT)
+		return 0;
+	if (a->valid_until_ns == FOREVER)
+		return FOREVER;
+	ticks = (a->valid_until_ns - now_ns) / control->tick_ns;
+	return ticks > LEASE_LATE ? bpf_jiffies64() + ticks - LEASE_LATE : 0;
+}
+
 /* Keeps an answer. Another CPU at it: that one's stays, ours was used once. */
 static __always_inline void answer_keep(struct weir_socket *s, const struct parcel *p,
 					const struct weir_answer *a)
@@ -46,6 +62,7 @@ static __always_inline void answer_keep(struct weir_socket *s, const struct parc
 	s->peer_port = p->peer_port;
 	s->protocol = p->protocol;
 	s->answer = *a;
+	s->until_tick = answer_until_tick(a, p->now_ns);
 	__sync_fetch_and_add(&s->sequence, 1); /* a full barrier */
 }
 

@@ -112,7 +112,7 @@ class Tamper(LabCase):
 
     def test_removed_pins_are_pinned_again(self):
         before = self.pins()
-        for name in ("link_egress", "meters", "control"):
+        for name in ("link_egress", "meters", "program_settle", "control"):
             with self.subTest(name=name):
                 os.unlink(self.pin(name))
                 self.assert_put_back("removed-pin", name)

@@ -24,12 +24,12 @@ OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
 # (file, what stands there, what stands there instead)
 PATCH = (
     ("bpf/abi.h", "\t__u64 partner_key;\n\t__u64 sent_bytes[2]; /* IP", "\t__u64 partner_key;\n\t__u64 later;\n\t__u64 sent_bytes[2]; /* IP"),
-    ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 144", "WEIR_SIZE(struct weir_meter, 152"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 152", "WEIR_SIZE(struct weir_meter, 160"),
     ("user/daemon/meters_format.h", "\tFIELD(weir_meter, partner_key),\n",
      "\tFIELD(weir_meter, partner_key),\n\tFIELD(weir_meter, later),\n"),
     ("bpf/abi.h", "\t__u64 window_ns;\n\t__u64 slice_ns;\n", "\t__u64 slice_ns;\n\t__u64 window_ns;\n"),
     ("bpf/abi.h", "\t__u64 observe;", "\t__u64 later;\n\t__u64 observe;"),
-    ("bpf/abi.h", "WEIR_SIZE(struct weir_control, 72)", "WEIR_SIZE(struct weir_control, 80)"),
+    ("bpf/abi.h", "WEIR_SIZE(struct weir_control, 80)", "WEIR_SIZE(struct weir_control, 88)"),
     ("bpf/abi.h", "\tchar reason[192];", "\tchar reason[256];"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_order, 536)", "WEIR_SIZE(struct weir_order, 600)"),
     ("bpf/abi.h", "\t__u32 grant;\n\t__u8 direction;", "\t__u32 later;\n\t__u32 grant;\n\t__u8 direction;"),

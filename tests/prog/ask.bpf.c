@@ -3,7 +3,7 @@
  * ask.bpf.c - the guard's own decision and meters, wrapped so that BPF_PROG_TEST_RUN can ask them:
  * tc programs, since those may take the meters' lock. Run on the maps of a loaded guard.
  */
-#include "charge.bpf.h"
+#include "lend.bpf.h"
 #include "tests/prog/ask.h"
 
 SEC("tc")
@@ -19,32 +19,76 @@ int ask_verdict(struct __sk_buff *skb)
 				     &answer, sizeof(answer), 0);
 }
 
+struct tail {
+	__u8 peer[16];
+	__u64 now_ns;
+	__u32 bytes;
+	__u8 protocol, is_established, is_bare, passes;
+};
+
+static __always_inline bool read_at(struct __sk_buff *skb, __u32 offset, void *to, __u32 size)
+{
+	return !bpf_skb_load_bytes(skb, ASK_OFFSET + offset, to, size);
+}
+
+/* Apart, as in the hook, for the stack. */
+static __noinline bool spends(struct __sk_buff *skb)
+{
+	struct usual usual = {.active = active_read()};
+	struct weir_answer answer;
+	__u64 of[2]; /* cgroup, tick */
+
+	if (!read_at(skb, __builtin_offsetof(struct ask, answer), &answer, sizeof(answer)) ||
+	    !read_at(skb, __builtin_offsetof(struct ask, cgroup), of, sizeof(of)) ||
+	    !read_at(skb, __builtin_offsetof(struct ask, bytes), &usual.bytes, 4))
+		return false;
+	usual.tick = of[1];
+	return of[0] && lease_spend(answer.account, of[0], counters_of(&answer), &usual);
+}
+
+static __noinline int lends(struct __sk_buff *skb, const struct weir_answer *answer,
+			    const struct parcel *p)
+{
+	__u64 of[2];
+
+	if (read_at(skb, __builtin_offsetof(struct ask, cgroup), of, sizeof(of)) && of[0])
+		lend(answer, p, of[0], of[1]);
+	return 0;
+}
+
+static __noinline bool parcel_read(struct __sk_buff *skb, struct parcel *p)
+{
+	struct tail tail;
+
+	if (!read_at(skb, __builtin_offsetof(struct ask, peer), &tail, sizeof(tail)))
+		return false;
+	__builtin_memcpy(&p->peer, tail.peer, 16);
+	p->active = active_read();
+	p->now_ns = tail.now_ns;
+	p->bytes = tail.bytes;
+	p->protocol = tail.protocol;
+	p->is_established = tail.is_established;
+	p->is_bare = tail.is_bare;
+	return true;
+}
+
 SEC("tc")
 int ask_charge(struct __sk_buff *skb)
 {
 	struct weir_answer answer;
 	struct parcel p = {};
-	struct {
-		__u8 peer[16];
-		__u64 now_ns;
-		__u32 bytes;
-		__u8 protocol, is_established, is_bare, passes;
-	} tail;
+	__u8 passes = ASK_LEASED;
 
-	if (bpf_skb_load_bytes(skb, ASK_OFFSET + __builtin_offsetof(struct ask, answer), &answer,
-			       sizeof(answer)) ||
-	    bpf_skb_load_bytes(skb, ASK_OFFSET + __builtin_offsetof(struct ask, peer), &tail,
-			       sizeof(tail)))
+	if (!read_at(skb, __builtin_offsetof(struct ask, answer), &answer, sizeof(answer)) ||
+	    !parcel_read(skb, &p))
 		return 1;
-	__builtin_memcpy(&p.peer, tail.peer, 16);
-	p.now_ns = tail.now_ns;
-	p.bytes = tail.bytes;
-	p.protocol = tail.protocol;
-	p.is_established = tail.is_established;
-	p.is_bare = tail.is_bare;
-	tail.passes = charge(&answer, &p, 0, NULL);
+	if (!spends(skb)) {
+		passes = charge(&answer, &p, 0, NULL);
+		if (passes)
+			lends(skb, &answer, &p);
+	}
 	return !!bpf_skb_store_bytes(skb, ASK_OFFSET + __builtin_offsetof(struct ask, passes),
-				     &tail.passes, 1, 0);
+				     &passes, 1, 0);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -18,8 +18,12 @@ struct ask {
 	__u8 protocol;
 	__u8 is_established;
 	__u8 is_bare;
-	__u8 passes; /* out */
+	__u8 passes;  /* out: ASK_LEASED, a lease paid for it */
+	__u64 cgroup; /* 0: nothing is lent */
+	__u64 tick;
 };
-WEIR_SIZE(struct ask, 40 + 56 + 16 + 8 + 8);
+WEIR_SIZE(struct ask, 40 + 56 + 16 + 24 + 8);
+
+#define ASK_LEASED 2
 
 #endif

@@ -15,24 +15,33 @@
 
 enum { SENT = 20000, THREADS = 4, LIMITS = 8, FLOWS = 7 };
 
-static const char policy_text[] =
-	"weir: 1\n"
-	"name: meters\n"
-	"mode: enforce\n"
-	"services:\n"
-	"  files: {cgroup: a, budget: [900KB/7s]}\n"
-	"  mail: {cgroup: b, strangers: {serves: [90KB/3s, 300KB/20s], total: [200KB/5s]}}\n"
-	"partners:\n"
-	"  north: {addresses: [198.51.100.1], budget: [400KB/2s, 3MB/30s]}\n"
-	"  south: {addresses: [\"2001:db8::/64\"]}\n"
-	"grants:\n"
-	"  - {name: one, service: files, partner: north, serves: tcp/22, budget: [300KB/1s, "
-	"1MB/6s, 4MB/60s]}\n"
-	"  - {name: two, service: files, partner: south, serves: tcp/22, budget: [250KB/1500s]}\n"
-	"  - {name: three, service: mail, partner: north, calls: tcp/25, budget: [150KB/1s]}\n"
-	"  - {name: four, service: mail, partner: south, serves: tcp/22, budget: [100KB/10s], "
-	"on_breach: alert}\n"
-	"strangers: {serves: [64KiB/10s], calls: deny}\n";
+/* Budgets in units of `K`. */
+#define POLICY(K)                                                                                  \
+	"weir: 1\n"                                                                                \
+	"name: meters\n"                                                                           \
+	"mode: enforce\n"                                                                          \
+	"services:\n"                                                                              \
+	"  files: {cgroup: a, budget: [900" K "/7s]}\n"                                            \
+	"  mail: {cgroup: b, strangers: {serves: [90" K "/3s, 300" K "/20s], total: [200" K        \
+	"/5s]}}\n"                                                                                 \
+	"partners:\n"                                                                              \
+	"  north: {addresses: [198.51.100.1], budget: [400" K "/2s, 3000" K "/30s]}\n"             \
+	"  south: {addresses: [\"2001:db8::/64\"]}\n"                                              \
+	"grants:\n"                                                                                \
+	"  - {name: one, service: files, partner: north, serves: tcp/22, budget: [300" K           \
+	"/1s, 1000" K "/6s, 4000" K "/60s]}\n"                                                     \
+	"  - {name: two, service: files, partner: south, serves: tcp/22, budget: [250" K           \
+	"/1500s]}\n"                                                                               \
+	"  - {name: three, service: mail, partner: north, calls: tcp/25, budget: [150" K "/1s]}\n" \
+	"  - {name: four, service: mail, partner: south, serves: tcp/22, budget: [100" K           \
+	"/10s], on_breach: alert}\n"                                                               \
+	"strangers: {serves: [64KiB/10s], calls: deny}\n"
+
+static const char policy_text[] = POLICY("KB");
+
+/* The same with so much room that bytes are lent, to parcels that are as much bigger. */
+static const char lent_text[] = POLICY("MB");
+enum { LENT = 300 };
 
 /* ---- the model
  * ---------------------------------------------------------------------------------*/
@@ -58,6 +67,8 @@ struct flow {
 };
 
 static struct history histories[LIMITS];
+static bool lends;
+static size_t leased; /* parcels that a lease paid for */
 
 static uint64_t seen(const struct history *history, uint64_t since_ns)
 {
@@ -164,33 +175,61 @@ static bool send_parcel(struct asking *asking, const struct flow *flow, uint64_t
 
 	ask.now_ns = now;
 	ask.bytes = bytes;
+	if (lends) {
+		ask.cgroup = 1;
+		ask.tick = now / guard_control(asking->guard).tick_ns;
+	}
 	asking_run(asking->programs->progs.ask_charge, &ask);
+	if (ask.passes == ASK_LEASED)
+		__atomic_fetch_add(&leased, 1, __ATOMIC_RELAXED);
 	return ask.passes;
 }
 
 /* ---- one CPU: every single answer is checked
  * -----------------------------------------------------*/
 
-static void every_answer_is_the_promise(void **state)
+/* The counters hold what passed, of each account that one flow alone is charged to. */
+static void counters_hold(struct asking *asking, const uint64_t sent[FLOWS])
 {
-	uint64_t now = 1000000000000ull;
+	struct weir_meter meter;
+
+	for (int f = 0; f < 3; f++) {
+		const struct flow *flow = &flows[f];
+
+		assert_int_equal(guard_meter(asking->guard, flow->ask.answer.account, &meter), 0);
+		assert_int_equal(meter.sent_bytes[flow->direction == WEIR_CALLS], sent[f]);
+		assert_int_equal(meter.leases, 0);
+	}
+}
+
+static void every_answer_is_the_promise(const char *text, uint32_t scale)
+{
+	uint64_t now = 1000000000000ull, sent[FLOWS] = {0};
 	size_t passed = 0, refused = 0;
 	struct asking asking;
+	const struct flow *flow;
+	int f = 0;
 
-	(void)state;
 	srand(7);
-	asking_begin(&asking, compile_good(policy_text));
+	asking_begin(&asking, compile_good(text));
 	model_begin(&asking);
+	leased = 0;
 	for (int i = 0; i < SENT; i++) {
-		const struct flow *flow = &flows[rand() % FLOWS];
 		uint32_t bytes = rand() % 8 ? 40 + rand() % 1500 : 1 + rand() % 65000;
 		bool passes;
 
+		bytes *= scale;
 		/* mostly bursts, now and then a pause, sometimes longer than every window */
-		now += (uint64_t)(rand() % 20 ? rand() % 3000000 : rand() % 900000000);
+		now += (uint64_t)(rand() % 20 ? rand() % 3000000 : rand() % 900000000) /
+		       (scale > 1 ? 10 : 1);
 		if (rand() % 500 == 0)
 			now += (uint64_t)(rand() % 100) * 1000000000ull;
+		/* what is lent is lent to who sends more than once */
+		if (scale == 1 || rand() % 16 == 0)
+			f = rand() % FLOWS;
+		flow = &flows[f];
 		passes = send_parcel(&asking, flow, now, bytes);
+		sent[f] += passes ? bytes : 0;
 		if (flow == &flows[FLOWS - 1]) {
 			assert_true(passes);
 		} else if (passes) {
@@ -202,9 +241,25 @@ static void every_answer_is_the_promise(void **state)
 			refused++;
 		}
 	}
-	print_message("%zu passed, %zu refused\n", passed, refused);
+	print_message("%zu passed, %zu of them leased, %zu refused\n", passed, leased, refused);
 	assert_true(passed > SENT / 10 && refused > SENT / 10);
+	counters_hold(&asking, sent);
 	asking_end(&asking);
+}
+
+static void every_answer_is_the_promise_one_by_one(void **state)
+{
+	(void)state;
+	every_answer_is_the_promise(policy_text, 1);
+}
+
+static void every_answer_is_the_promise_on_leases(void **state)
+{
+	(void)state;
+	lends = true;
+	every_answer_is_the_promise(lent_text, LENT);
+	lends = false;
+	assert_true(leased > SENT / 10);
 }
 
 /* ---- several CPUs: phases of equal time, checked at the end of each
@@ -222,6 +277,7 @@ struct sender {
 	unsigned seed;
 	int cpu;
 	uint64_t now;
+	uint32_t scale;
 	struct attempt attempt[64];
 };
 
@@ -236,8 +292,11 @@ static void *sender_run(void *data)
 	for (size_t i = 0; i < 64; i++) {
 		struct attempt *a = &sender->attempt[i];
 
-		a->flow = rand_r(&sender->seed) % (FLOWS - 1);
-		a->bytes = 40 + rand_r(&sender->seed) % 9000;
+		/* what is lent is lent to who sends more than once */
+		a->flow = i && sender->scale > 1 && rand_r(&sender->seed) % 8
+				  ? sender->attempt[i - 1].flow
+				  : (int)(rand_r(&sender->seed) % (FLOWS - 1));
+		a->bytes = (40 + rand_r(&sender->seed) % 9000) * sender->scale;
 		a->passes = send_parcel(sender->asking, &flows[a->flow], sender->now, a->bytes);
 	}
 	return NULL;
@@ -260,14 +319,14 @@ static void phase_check(const struct sender *senders, uint64_t now)
 						  senders[t].attempt[i].bytes, true));
 }
 
-static void it_holds_on_several_cpus(void **state)
+static void it_holds_on_several_cpus(const char *text, uint32_t scale)
 {
 	struct sender senders[THREADS] = {0};
 	uint64_t now = 1000000000000ull;
 	struct asking asking;
 
-	(void)state;
-	asking_begin(&asking, compile_good(policy_text));
+	asking_begin(&asking, compile_good(text));
+	leased = 0;
 	model_begin(&asking);
 	for (int phase = 0; phase < 150; phase++) {
 		now += (uint64_t)(rand() % 1500) * 1000000ull;
@@ -276,6 +335,7 @@ static void it_holds_on_several_cpus(void **state)
 			senders[t].seed = phase * THREADS + t;
 			senders[t].cpu = t % sysconf(_SC_NPROCESSORS_ONLN);
 			senders[t].now = now;
+			senders[t].scale = scale;
 			assert_int_equal(
 				pthread_create(&senders[t].thread, NULL, sender_run, &senders[t]),
 				0);
@@ -285,6 +345,49 @@ static void it_holds_on_several_cpus(void **state)
 		phase_check(senders, now);
 	}
 	asking_end(&asking);
+}
+
+/* A lease may be spent for some ticks, and some more if jiffies stand still: nothing is lent that a
+ * window's slice would not outlive. The shortest window of `one` has slices of 1/16 s. */
+static void nothing_is_lent_at_the_end_of_a_slice(void **state)
+{
+	const uint64_t begin = 1000000000000ull, slice = 1000000000ull / 16;
+	struct asking asking;
+	uint64_t most, tick;
+
+	(void)state;
+	lends = true;
+	asking_begin(&asking, compile_good(lent_text));
+	model_begin(&asking);
+	tick = guard_control(asking.guard).tick_ns;
+	most = 9 * tick; /* LEASE_TICKS + LEASE_LATE */
+	assert_true(tick && most < slice);
+	leased = 0;
+	assert_true(send_parcel(&asking, &flows[0], begin, 1000)); /* its slice begins here */
+	for (uint64_t now = begin + slice - most + 1; now < begin + slice; now += tick / 4)
+		assert_true(send_parcel(&asking, &flows[0], now, 1000));
+	assert_int_equal(leased, 0);
+	for (uint64_t now = begin + slice; now < begin + 2 * slice - most; now += tick / 4)
+		assert_true(send_parcel(&asking, &flows[0], now, 1000));
+	assert_true(leased > 0);
+	asking_end(&asking);
+	lends = false;
+}
+
+static void it_holds_on_several_cpus_one_by_one(void **state)
+{
+	(void)state;
+	it_holds_on_several_cpus(policy_text, 1);
+}
+
+static void it_holds_on_several_cpus_on_leases(void **state)
+{
+	(void)state;
+	lends = true;
+	it_holds_on_several_cpus(lent_text, LENT);
+	lends = false;
+	print_message("%zu leased\n", leased);
+	assert_true(leased > 1000);
 }
 
 /* ---- what a breach does, and what a new policy does
@@ -486,8 +589,11 @@ static void a_new_policy_resets_no_meter(void **state)
 static int all_tests(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_answer_is_the_promise),
-		cmocka_unit_test(it_holds_on_several_cpus),
+		cmocka_unit_test(every_answer_is_the_promise_one_by_one),
+		cmocka_unit_test(every_answer_is_the_promise_on_leases),
+		cmocka_unit_test(nothing_is_lent_at_the_end_of_a_slice),
+		cmocka_unit_test(it_holds_on_several_cpus_one_by_one),
+		cmocka_unit_test(it_holds_on_several_cpus_on_leases),
 		cmocka_unit_test(only_an_established_connection_severs),
 		cmocka_unit_test(user_space_finds_the_slot_of_a_stranger),
 		cmocka_unit_test(slots_that_were_met_since_are_told),

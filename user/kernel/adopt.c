@@ -213,6 +213,8 @@ static int replace(struct adoption *adoption, const struct before *before)
 {
 	int err = pin_fresh(adoption);
 
+	if (!err)
+		err = settle_pin(adoption->object, adoption->guard->instance, adoption->problem);
 	return err ?: update_running(adoption, before, UINT64_MAX);
 }
 
@@ -238,7 +240,9 @@ static int pin_in_stage(const struct adoption *adoption)
 			return problem_set(adoption->problem, -errno, "cannot pin %s: %s", path,
 					   strerror(errno));
 	}
-	err = links_pin(&adoption->running, stage, adoption->problem);
+	err = settle_pin(adoption->object, stage, adoption->problem);
+	if (!err)
+		err = links_pin(&adoption->running, stage, adoption->problem);
 	return err ?: links_pin(&adoption->fresh, stage, adoption->problem);
 }
 
@@ -251,6 +255,8 @@ static int copy_frozen(struct adoption *adoption, uint64_t for_ns, uint64_t *unt
 
 	former_freeze(adoption->guard, end_ns);
 	err = grace_wait(adoption->guard);
+	if (!err)
+		err = settle(adoption->guard->instance);
 	if (!err)
 		err = former_carry(adoption->guard, adoption->problem);
 	next_end_ns = boot_now() + CHANGE_NS;
@@ -438,6 +444,7 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 		guard->control->root_cgroup = cgroup;
 		guard->cgroup_path = TAKE_PTR(path);
 	}
+	guard->control->tick_ns = tick_ns();
 	if (guard->former)
 		guard->control->observe = options->observe;
 	err = take_over(&adoption);
@@ -445,6 +452,8 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	links_close(&adoption.running);
 	if (err)
 		return err;
+	cleanup_close(&guard->settle_fd); /* the earlier programs' */
+	guard->settle_fd = -1;
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);

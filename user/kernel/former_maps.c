@@ -98,7 +98,8 @@ static int open_pinned(const char *name, void *data)
 	_cleanup_free_ char *path = pin_path(opening->instance, name);
 	struct old_map *map;
 
-	if (!strncmp(name, PIN_LINK, strlen(PIN_LINK)) || strlen(name) >= BPF_OBJ_NAME_LEN)
+	if (!strncmp(name, PIN_LINK, strlen(PIN_LINK)) || !strcmp(name, PIN_SETTLE) ||
+	    strlen(name) >= BPF_OBJ_NAME_LEN)
 		return 0;
 	map = ARRAY_ADD(former->map, former->count);
 	if (!map || !path)
@@ -206,7 +207,7 @@ static bool is_of_policy(const char *name)
 
 static bool is_of_meters(const char *name)
 {
-	return !strcmp(name, "meters") || !strcmp(name, "strangers");
+	return !strcmp(name, "meters") || !strcmp(name, "strangers") || !strcmp(name, "leases");
 }
 
 static void choose_groups(struct former *former, const struct bpf_object *object)

@@ -14,7 +14,7 @@ int guard_new(const char *instance, struct guard **ret, char **problem)
 
 	if (!guard)
 		return -ENOMEM;
-	guard->dir_fd = guard->grace_outer = guard->grace_inner = -1;
+	guard->dir_fd = guard->grace_outer = guard->grace_inner = guard->settle_fd = -1;
 	for (size_t i = 0; i < MAPS; i++)
 		guard->map_fd[i] = -1;
 	memset(guard->trie_fd, -1, sizeof(guard->trie_fd));
@@ -131,6 +131,7 @@ void guard_close(struct guard *guard)
 		munmap((void *)guard->strangers_met, STRANGERS_MET_BYTES);
 	for (size_t i = 0; i < MAPS; i++)
 		cleanup_close(&guard->map_fd[i]);
+	cleanup_close(&guard->settle_fd);
 	cleanup_close(&guard->grace_outer);
 	cleanup_close(&guard->grace_inner);
 	cleanup_close(&guard->dir_fd);

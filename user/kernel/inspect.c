@@ -307,6 +307,16 @@ static void check_maps(struct inspection *inspection)
 	}
 }
 
+static void check_settle(struct inspection *inspection)
+{
+	struct bpf_object *object = inspection->guard->keep->object;
+	struct bpf_program *program = bpf_object__find_program_by_name(object, "weir_settle");
+	uint32_t id = program ? program_id(bpf_program__fd(program)) : 0;
+
+	if (id)
+		check_pin(inspection, PIN_SETTLE, bpf_program__fd(program), id);
+}
+
 /* ---- others ---------------------------------------------------------------------------------- */
 
 static const char *name_of_program(uint32_t id, char name[BPF_OBJ_NAME_LEN])
@@ -390,6 +400,7 @@ static void look(struct inspection *inspection)
 	for (size_t i = 0; i < keep->count; i++)
 		check_link(inspection, &keep->link[i]);
 	check_maps(inspection);
+	check_settle(inspection);
 	for (size_t i = 0; i < keep->count; i++) {
 		if (keep->link[i].hook)
 			check_foreign(inspection, &keep->link[i]);

@@ -34,7 +34,8 @@ int problem_libbpf(char **problem, int err, const char *doing);
 #define PIN_HOME   PIN_ROOT "/weir"
 #define PIN_LINK   "link_"
 #define PIN_EDGE   "link_edge_"
-#define PIN_MARKER "control" /* pinned last, unpinned last: where it is, there is a guard */
+#define PIN_SETTLE "program_settle" /* the one program that is pinned itself */
+#define PIN_MARKER "control"	    /* pinned last, unpinned last: where it is, there is a guard */
 
 /* A name that can be a directory of bpffs (which reserves the dot) and a socket's. */
 bool instance_is_valid(const char *instance);
@@ -88,6 +89,7 @@ enum guard_map {
 	MAP_OVERRIDES,
 	MAP_ORDERS,
 	MAP_METERS,
+	MAP_LEASES,
 	MAP_STRANGERS,
 	MAP_STRANGERS_MET,
 	MAP_METER_LOCK,
@@ -110,7 +112,9 @@ extern const struct map_layout map_layouts[MAPS];
 /* Opens the pinned maps into fd[MAPS] (-1 where not yet open). -EPROTO when one has another
  * layout or is missing. */
 int maps_open(const char *instance, int fd[MAPS], char **problem);
-/* The same from a loaded object. */
+/* Before the object is loaded: room in `leases` for each CPU that may come up. */
+int maps_size(struct bpf_object *object);
+/* The same as maps_open() from a loaded object. */
 int maps_take(struct bpf_object *object, int fd[MAPS], char **problem);
 /* Makes a not yet loaded object use the pinned maps; `private` (may be NULL) stays its own. */
 int maps_reuse(struct bpf_object *object, const char *instance, const char *private,
@@ -180,6 +184,7 @@ struct guard {
 	char *lister_why;
 	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
 	struct forgiver *forgiver; /* meters.c */
+	int settle_fd;		   /* settle.c; -1: not open yet */
 	struct former *former;	   /* former.c: until guard_adopt() */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
@@ -228,6 +233,8 @@ static inline void cleanup_lock(struct guard **guard)
 
 /* Opens and loads the guard's programs; `instance` non-NULL: on its pinned maps. weir_edge only
  * when wanted. */
+/* How long a jiffy is; 0: not known. */
+uint64_t tick_ns(void);
 bool wants_edge(const struct guard_options *options); /* load.c */
 int object_load(const char *instance, bool wants_edge, struct bpf_object **ret, char **problem);
 /* The same, with maps that `choose` gives it before it is loaded. */
@@ -407,5 +414,16 @@ int records_read(struct records *records, int link_fd);
 /* Loads the program that forgives once. */
 int forgiver_load(struct guard *guard, char **problem);
 void forgiver_free(struct forgiver *forgiver);
+
+/* ---- settle.c: before meters are read ---------------------------------------------------------
+ */
+
+/* Pins the object's program, in the place of an earlier build's. */
+int settle_pin(struct bpf_object *object, const char *instance, char **problem);
+/* Takes back all that the programs of the pinned guard, of whatever build, have lent. */
+int settle(const char *instance);
+/* While this process still may: guard_settle() needs nothing but the descriptor. */
+int settle_open(struct guard *guard, char **problem);
+int guard_settle(struct guard *guard);
 
 #endif

@@ -7,8 +7,20 @@
 
 #include <errno.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "user/base/now.h"
+
+/* CLOCK_MONOTONIC_COARSE moves with the jiffies (kernel/time/posix-timers.c posix_get_coarse_res).
+ */
+uint64_t tick_ns(void)
+{
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec)
+		return 0;
+	return tick.tv_nsec;
+}
 
 static int fill_control(struct guard *guard, const struct guard_options *options, uint64_t cgroup)
 {
@@ -23,6 +35,7 @@ static int fill_control(struct guard *guard, const struct guard_options *options
 	control->observe = options->observe;
 	control->hours_closed = options->hours_closed;
 	control->abi = WEIR_ABI_ID;
+	control->tick_ns = tick_ns();
 	__atomic_store_n(&control->active, weir_active(1, 0, 0), __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -91,7 +104,9 @@ static int pin_all(struct bpf_object *object, const struct links *links, const c
 		if (err)
 			return err;
 	}
-	err = links_pin(links, instance, problem);
+	err = settle_pin(object, instance, problem);
+	if (!err)
+		err = links_pin(links, instance, problem);
 	return err ? err : pin_map(marker, instance, problem);
 }
 
@@ -189,6 +204,7 @@ int guard_prepare(struct guard *guard, char **problem)
 {
 	int err = sever_load(guard, &guard->sever_why), other = forgiver_load(guard, problem);
 
+	other = other ?: settle_open(guard, problem);
 	guard->lister_err = lister_load(guard, &guard->lister_why);
 	guard->sever_err = err;
 	if (err)

@@ -51,6 +51,7 @@ const struct map_layout map_layouts[MAPS] = {
 	[MAP_METERS] = PLAIN("meters", BPF_MAP_TYPE_HASH, 8, sizeof(struct weir_meter)),
 	[MAP_STRANGERS] = PLAIN("strangers", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct weir_meter)),
 	[MAP_STRANGERS_MET] = PLAIN("strangers_met", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint64_t)),
+	[MAP_LEASES] = PLAIN("leases", BPF_MAP_TYPE_ARRAY, 4, 0),
 	[MAP_METER_LOCK] = PLAIN("meter_lock", BPF_MAP_TYPE_ARRAY, 4, 0),
 	[MAP_CGROUPS] = PLAIN("cgroups", BPF_MAP_TYPE_LRU_HASH, 8, sizeof(struct weir_cgroup)),
 	[MAP_EVENTS] = PLAIN("events", BPF_MAP_TYPE_RINGBUF, 0, 0),
@@ -129,6 +130,16 @@ int maps_take(struct bpf_object *object, int fd[MAPS], char **problem)
 	return 0;
 }
 
+int maps_size(struct bpf_object *object)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, map_layouts[MAP_LEASES].name);
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return cpus;
+	return map ? bpf_map__set_max_entries(map, cpus * WEIR_LEASES) : 0;
+}
+
 static int reuse_one(struct bpf_map *map, const char *instance, char **problem)
 {
 	const char *name = bpf_map__name(map);
@@ -157,8 +168,10 @@ static int reuse_one(struct bpf_map *map, const char *instance, char **problem)
 int maps_reuse(struct bpf_object *object, const char *instance, const char *private, char **problem)
 {
 	struct bpf_map *map;
-	int err;
+	int err = maps_size(object);
 
+	if (err)
+		return err;
 	bpf_object__for_each_map(map, object)
 	{
 		if (bpf_map__is_internal(map))

@@ -45,7 +45,9 @@ int object_load_with(int (*choose)(struct bpf_object *object, void *data, char *
 	edge = bpf_object__find_program_by_name(skeleton->obj, "weir_edge");
 	if (edge)
 		bpf_program__set_autoload(edge, wants_edge);
-	err = choose(skeleton->obj, data, problem);
+	err = maps_size(skeleton->obj);
+	if (!err)
+		err = choose(skeleton->obj, data, problem);
 	if (err)
 		return err;
 	err = bpf_object__load(skeleton->obj);

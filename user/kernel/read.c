@@ -111,8 +111,9 @@ int guard_accounts(struct guard *guard,
 					  .value_size = sizeof(struct weir_meter),
 					  .each = each_meter,
 					  .data = &walk};
+	int err = guard_settle(guard);
 
-	return map_walk(&accounts);
+	return err ? err : map_walk(&accounts);
 }
 
 struct stranger_walk {
@@ -239,9 +240,17 @@ int guard_peer_meter(struct guard *guard, uint64_t service_key, bool serves, con
 int guard_meter(struct guard *guard, uint64_t key, struct weir_meter *meter)
 {
 	struct weir_meter found;
+	int err;
 
 	if (bpf_map_lookup_elem(guard->map_fd[MAP_METERS], &key, &found))
 		return -errno;
+	if (found.leases) {
+		err = guard_settle(guard);
+		if (err)
+			return err;
+		if (bpf_map_lookup_elem(guard->map_fd[MAP_METERS], &key, &found))
+			return -errno;
+	}
 	*meter = found;
 	return 0;
 }
@@ -311,8 +320,10 @@ int guard_cgroups(struct guard *guard, struct guard_cgroup **ret, size_t *count)
 				      .value_size = sizeof(struct weir_cgroup),
 				      .each = each_cgroup,
 				      .data = &list};
-	int err = map_walk(&walk);
+	int err = guard_settle(guard);
 
+	if (!err)
+		err = map_walk(&walk);
 	if (!err && list.count)
 		qsort(list.item, list.count, sizeof(*list.item), cgroup_by_id);
 	if (err)
