@@ -442,6 +442,8 @@ struct weir_order {
 	union {
 		__u64 more_bytes; /* of an extension */
 		__u64 parts;	  /* of a probation */
+		__u64 stands_for; /* of a cut: the one of which it keeps a part cut, under a policy
+				   * that lacks the object of that; 0: none */
 	};
 	char grant[56];	  /* of an extension: its name */
 	__u8 address[16]; /* of an addition: its prefix */

@@ -5,6 +5,7 @@
 #include "tests/unit/two_people.h"
 #include "user/daemon/applying.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/returning.h"
 
 #define REOPEN "{\"request\":\"reopen\",\"targets\":[\"partner:nord\"],\"reason\":\"checked\"}"
 #define REOPEN_AS_WELL                                                                             \

@@ -9,8 +9,8 @@
 #include <sys/file.h>
 
 #include "user/base/cleanup.h"
-#include "user/daemon/applying.h"
 #include "user/daemon/cutting.h"
+#include "user/daemon/returning.h"
 
 /* ---- what there is -------------------------------------------------------------------------- */
 

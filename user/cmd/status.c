@@ -234,6 +234,9 @@ static void print_all_cuts(json_object *status)
 			       json_object_get_string(field_item(cut, "except", j)));
 		if (field_object(cut, "until"))
 			printf("          until %s\n", time_text(field_number(cut, "until"), when));
+		if (field_object(cut, "stands_for"))
+			printf("          stands for %s: ends with it\n",
+			       field_text(cut, "stands_for"));
 		if (field_object(cut, "has_object") && !field_is(cut, "has_object"))
 			puts("          covers nothing: the policy does not have it");
 	}

@@ -19,10 +19,7 @@
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
 
-static const char applied_file[] = "applied.json";
-static const char previous_file[] = "previous.json";
 static const char beside_file[] = "previous.json.new";
-static const char trial_file[] = TRIAL_FILE;
 static const char new_file[] = "new.json";
 
 /* ---- is it one that can be applied? --------------------------------------------------------- */
@@ -52,7 +49,7 @@ static int compile_request(const struct host *host, const struct sources *source
 	return r;
 }
 
-static void put_summary(struct json_out *reply, const struct image *image)
+void applying_put_summary(struct json_out *reply, const struct image *image)
 {
 	char digest[DIGEST_TEXT];
 
@@ -99,7 +96,7 @@ static int rename_state(const struct host *host, const char *from, const char *t
 	return renameat(host->state_dir, from, host->state_dir, to) < 0 ? -errno : 0;
 }
 
-static bool has_file(const struct host *host, const char *file)
+bool applying_has_file(const struct host *host, const char *file)
 {
 	return host->state_dir >= 0 && faccessat(host->state_dir, file, F_OK, 0) == 0;
 }
@@ -111,7 +108,7 @@ static int remove_state(const struct host *host, const char *file)
 }
 
 /* One that is in force for a while would come back after a loss of power: it is gone for good. */
-static int forget_trial(struct host *host)
+int applying_forget_trial(struct host *host)
 {
 	bool is_interim = host->interim_until_ns;
 	int r;
@@ -119,7 +116,7 @@ static int forget_trial(struct host *host)
 	interim_clear(host);
 	if (host->state_dir < 0)
 		return 0;
-	r = remove_state(host, trial_file);
+	r = remove_state(host, TRIAL_FILE);
 	return r == 0 && is_interim && fsync(host->state_dir) < 0 ? -errno : r;
 }
 
@@ -131,29 +128,29 @@ static int keep_previous(const struct host *host)
 
 	if (r < 0)
 		return r;
-	if (linkat(host->state_dir, applied_file, host->state_dir, beside_file, 0) < 0)
-		return errno == ENOENT ? remove_state(host, previous_file) : -errno;
-	r = rename_state(host, beside_file, previous_file);
+	if (linkat(host->state_dir, APPLIED_FILE, host->state_dir, beside_file, 0) < 0)
+		return errno == ENOENT ? remove_state(host, PREVIOUS_FILE) : -errno;
+	r = rename_state(host, beside_file, PREVIOUS_FILE);
 	/* rename() leaves both names when they are of one file already */
 	return r < 0 ? r : remove_state(host, beside_file);
 }
 
 /* The new file becomes the applied one, and that the previous one. At no moment is none applied: a
  * host that lost its power then would start with the default, which blocks nothing. */
-static int promote(struct host *host, const char *file)
+int applying_promote(struct host *host, const char *file)
 {
 	int r = host->state_dir < 0 ? -ENOENT : keep_previous(host);
 
 	if (r == 0)
-		r = rename_state(host, file, applied_file);
+		r = rename_state(host, file, APPLIED_FILE);
 	if (r == 0 && fsync(host->state_dir) < 0)
 		r = -errno;
 	return r < 0 ? r : applied_note(host);
 }
 
 /* The kernel takes it; from here on it judges, and gives the names. */
-static int switch_to(struct host *host, struct image *image, const struct applied *applied,
-		     const struct order_table *cuts, char **problem)
+int applying_switch(struct host *host, struct image *image, const struct applied *applied,
+		    const struct order_table *cuts, char **problem)
 {
 	int r = guard_apply(host->guard, image, cuts, problem);
 
@@ -179,7 +176,7 @@ static int save_new(const struct host *host, const struct applied *applied, char
 	return 0;
 }
 
-static void tell_applied(struct host *host, const char *kind, const char *by)
+void applying_tell(struct host *host, const char *kind, const char *by)
 {
 	struct record_field field[] = {{"by", by, 0}};
 
@@ -229,15 +226,15 @@ static int keep(struct host *host, const struct apply_request *request)
 	int r;
 
 	if (!end_of(request)) {
-		r = promote(host, new_file);
+		r = applying_promote(host, new_file);
 		if (r == 0)
-			return forget_trial(host);
+			return applying_forget_trial(host);
 		interim_clear(host);
 		return r;
 	}
 	interim_clear(host);
 	host->trial_until_ns = request->applied.trial_until_ns;
-	r = rename_state(host, new_file, trial_file);
+	r = rename_state(host, new_file, TRIAL_FILE);
 	if (!request->for_ns)
 		return r;
 	if (r == 0 && fsync(host->state_dir) < 0)
@@ -245,8 +242,8 @@ static int keep(struct host *host, const struct apply_request *request)
 	return interim_take(host, &request->applied) < 0 ? -ENOMEM : r;
 }
 
-static int put_into_force(struct host *host, struct apply_request *request, struct image *image,
-			  const struct order_table *cuts, char **problem)
+int applying_put_into_force(struct host *host, struct apply_request *request, struct image *image,
+			    const struct order_table *cuts, char **problem)
 {
 	const char *kind = kind_of(request);
 	const struct policy_order order = {
@@ -265,13 +262,13 @@ static int put_into_force(struct host *host, struct apply_request *request, stru
 	if (r == 0)
 		r = policy_order_journal(host, &order, problem);
 	if (r == 0)
-		r = switch_to(host, image, &request->applied, cuts, problem);
+		r = applying_switch(host, image, &request->applied, cuts, problem);
 	if (r < 0) {
 		unlinkat(host->state_dir, new_file, 0);
 		return r;
 	}
 	r = keep(host, request);
-	tell_applied(host, kind, request->by);
+	applying_tell(host, kind, request->by);
 	if (r < 0)
 		return tell_problem(problem, DONE_IN_PART,
 				    "the policy is in force, but not saved: %s", strerror(-r));
@@ -296,14 +293,14 @@ static int apply_locked(struct host *host, struct apply_request *request, struct
 	r = applying_check_own(host, image, &cuts, request, problem);
 	if (r < 0)
 		return r;
-	put_summary(reply, image);
+	applying_put_summary(reply, image);
 	put_voided(host, image, reply);
 	json_put_bool(reply, "dry_run", request->is_dry_run);
 	if (request->for_ns && !request->is_dry_run)
 		json_put_uint(reply, "until", (host_wall(host) + request->for_ns) / NS_PER_SECOND);
 	if (request->is_dry_run)
 		return 0;
-	return put_into_force(host, request, image, &cuts, problem);
+	return applying_put_into_force(host, request, image, &cuts, problem);
 }
 
 int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
@@ -323,205 +320,5 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 		guard_unlock(host->guard);
 	}
 	image_free(&image);
-	return r;
-}
-
-/* ---- trial, and back ------------------------------------------------------------------------ */
-
-int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
-{
-	const struct policy_order order = {.kind = "confirm", .image = &host->image};
-	int r;
-
-	if (!host->trial_until_ns)
-		return tell_problem(problem, -ENOENT,
-				    "no policy is on trial, or in force for a while");
-	if (boot_now() >= host->trial_until_ns)
-		return tell_problem(problem, -ETIME, "%s: the policy goes back",
-				    host->interim_until_ns ? "its time is over"
-							   : "the trial is over");
-	r = policy_order_ask_to_stay(host, &order, problem);
-	if (r == 0)
-		r = policy_order_journal(host, &order, problem);
-	if (r < 0)
-		return r;
-	r = promote(host, trial_file);
-	if (r < 0 && has_file(host, trial_file))
-		return tell_problem(problem, r, "cannot save the policy, so it stays on trial: %s",
-				    strerror(-r));
-	/* It is the applied one by now: a trial that went on would end with a return to itself. */
-	interim_clear(host);
-	tell_applied(host, "confirm", by);
-	put_summary(reply, &host->image);
-	if (r < 0)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the policy is confirmed, but not all of that is saved: %s",
-				    strerror(-r));
-	return 0;
-}
-
-static int journal_return(struct host *host, const char *kind, const struct image *image,
-			  const struct sources *sources, char **problem)
-{
-	const struct policy_order order = {.kind = kind, .image = image, .sources = sources};
-	int r = plan_allows(host, image, problem);
-
-	if (r == 0)
-		r = policy_order_ask(host, &order, problem);
-	return r < 0 ? r : policy_order_journal(host, &order, problem);
-}
-
-/* Puts a policy from the state directory into force; `file` NULL: the built-in default. `kind` of
- * order: NULL for none, which needs no line. */
-static int return_to(struct host *host, const char *file, const char *kind, char **problem)
-{
-	_cleanup_free_ char *path = file ? host_path(host, file) : NULL;
-	_cleanup_order_table_ struct order_table cuts = {0};
-	struct applied applied = {0};
-	struct image image = {0};
-	struct faults faults = {0};
-	int r;
-
-	if (file) {
-		r = path ? applied_load(path, &applied) : -ENOMEM;
-		if (r == 0)
-			r = policy_to_image(&applied.sources, host_wall(host), &image, &faults);
-	} else {
-		r = default_image(host_wall(host), &image);
-	}
-	faults_free(&faults);
-	if (r < 0)
-		tell_problem(problem, r, "cannot read the policy to go back to: %s", strerror(-r));
-	if (r == 0)
-		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
-	if (r == 0 && kind)
-		r = journal_return(host, kind, &image, file ? &applied.sources : NULL, problem);
-	if (r == 0)
-		r = switch_to(host, &image, file ? &applied : NULL, &cuts, problem);
-	image_free(&image);
-	applied_free(&applied);
-	return r;
-}
-
-/* The applied and the previous policy change places, so that a second rollback goes forward. */
-static int swap_with_previous(struct host *host)
-{
-	if (renameat2(host->state_dir, applied_file, host->state_dir, previous_file,
-		      RENAME_EXCHANGE) < 0)
-		return -errno;
-	return fsync(host->state_dir) < 0 ? -errno : applied_note(host);
-}
-
-/* A policy that was applied once, with its texts as they were then. */
-static int return_to_kept(struct host *host, const char *by, const char *digest, char **problem)
-{
-	struct apply_request request = {.by = by, .is_rollback = true};
-	_cleanup_order_table_ struct order_table cuts = {0};
-	struct image image = {0};
-	struct faults faults = {0};
-	int r = store_load(host, digest, &request.applied, problem);
-
-	if (r < 0)
-		return r;
-	free(TAKE_PTR(request.applied.name)); /* describe() sets them */
-	free(TAKE_PTR(request.applied.by));
-	r = policy_to_image(&request.applied.sources, host_wall(host), &image, &faults);
-	if (r < 0)
-		tell_problem(problem, r, "policy %s cannot be applied any more: %s", digest,
-			     faults.errors ? faults.item[0].text : strerror(-r));
-	if (r == 0)
-		r = host_compile_orders(host, &image, &host->orders, &cuts, NULL, problem);
-	if (r == 0)
-		r = plan_allows(host, &image, problem);
-	if (r == 0)
-		r = put_into_force(host, &request, &image, &cuts, problem);
-	faults_free(&faults);
-	image_free(&image);
-	applied_free(&request.applied);
-	return r;
-}
-
-/* The order that put a policy on trial said when it goes back: that waits for no disk. */
-static void journal_end_of_trial(struct host *host, bool is_interim)
-{
-	const struct journal_order order = {.kind = is_interim ? "interim-over" : "trial-over",
-					    .since_ns = host_wall(host),
-					    .policy_name = host->image.name,
-					    .policy_digest = host->digest};
-
-	journaling_after(host, &order, 1);
-}
-
-/* `kind`: as for return_to(). */
-static int end_trial(struct host *host, const char *kind, char **problem)
-{
-	bool is_interim = host->interim_until_ns;
-	int r = return_to(host, has_file(host, applied_file) ? applied_file : NULL, kind, problem);
-
-	if (r < 0)
-		return r;
-	r = forget_trial(host);
-	if (!kind)
-		journal_end_of_trial(host, is_interim);
-	if (r < 0 && kind && is_interim)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the policy is in force, but not saved: %s", strerror(-r));
-	return 0;
-}
-
-static int rollback_locked(struct host *host, const char *by, const char *digest, char **problem)
-{
-	const char *kind = host->asker ? "rollback" : NULL; /* nobody asks: the trial is over */
-	int r = host_refresh_orders(host);
-
-	if (r < 0)
-		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
-	if (digest)
-		return return_to_kept(host, by, digest, problem);
-	if (host->trial_until_ns)
-		return end_trial(host, kind, problem);
-	if (!has_file(host, previous_file))
-		return tell_problem(problem, -ENOENT, "there is no policy before this one");
-	r = return_to(host, previous_file, kind, problem);
-	if (r == 0) {
-		r = swap_with_previous(host);
-		if (r < 0)
-			tell_problem(problem, DONE_IN_PART,
-				     "the policy is in force, but not saved: %s", strerror(-r));
-	}
-	return r;
-}
-
-int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
-		  char **problem)
-{
-	int r;
-
-	host_plan_look(host);
-	r = guard_lock_told(host->guard, problem);
-	if (r < 0)
-		return r;
-	r = rollback_locked(host, by, digest, problem);
-	guard_unlock(host->guard);
-	if (r < 0)
-		return r;
-	tell_applied(host, "rollback", by);
-	put_summary(reply, &host->image);
-	return 0;
-}
-
-int host_renew(struct host *host, char **problem)
-{
-	const char *file = host->trial_until_ns ? trial_file
-			   : host->applied_ns	? applied_file
-						: NULL;
-	int r = guard_lock_told(host->guard, problem);
-
-	if (r < 0)
-		return r;
-	r = host_refresh_orders(host);
-	if (r == 0)
-		r = return_to(host, file, NULL, problem);
-	guard_unlock(host->guard);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * applying.h - a new policy comes into force, on trial or for good.
+ * applying.h - a new policy comes into force, on trial or for good. What becomes of one on trial:
+ * returning.h.
  */
 #ifndef WEIR_APPLYING_H
 #define WEIR_APPLYING_H
@@ -42,18 +43,31 @@ struct apply_request {
 int host_apply(struct host *host, struct apply_request *request, struct json_out *reply,
 	       char **problem, char **details);
 
-/* The policy on trial, or in force for a while, becomes the applied one. -ENOENT: none is; -ETIME:
- * it came too late. */
-int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem);
-/* Back from such a one to the applied policy, or else from that to the one before it; with `digest`
- * (of which it is the beginning) to that one, whenever it was applied. */
-int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
-		  char **problem);
-
-/* The same policy once more, with hours from now on for two years. */
-int host_renew(struct host *host, char **problem);
-
 /* ---- shared by the files of it --------------------------------------------------------------- */
+
+#define APPLIED_FILE  "applied.json"
+#define PREVIOUS_FILE "previous.json"
+
+/* Name, digest, mode and sizes, into an open object. */
+void applying_put_summary(struct json_out *reply, const struct image *image);
+
+bool applying_has_file(const struct host *host, const char *file); /* in the state directory */
+/* No policy is on trial, or in force for a while, nor comes back after a loss of power. 0 or
+ * -errno: of the file; it is not so any more in any case. */
+int applying_forget_trial(struct host *host);
+/* `file` becomes the applied policy on disk, and that the previous one. 0 or -errno. */
+int applying_promote(struct host *host, const char *file);
+
+/* The kernel gets the policy and the cuts compiled for it, and `host` takes the image over;
+ * `applied` NULL: the built-in default. 0, or -errno with `problem`: nothing changed. */
+int applying_switch(struct host *host, struct image *image, const struct applied *applied,
+		    const struct order_table *cuts, char **problem);
+/* All of it: whose word it takes, the disk, the journal, the kernel, the event. The caller holds
+ * guard_lock(). 0; -errno with `problem`: the policy in force stays; DONE_IN_PART: not saved. */
+int applying_put_into_force(struct host *host, struct apply_request *request, struct image *image,
+			    const struct order_table *cuts, char **problem);
+/* The event: the policy in force came by an order of that kind. */
+void applying_tell(struct host *host, const char *kind, const char *by);
 
 /* -EPERM with `problem`: it would refuse the caller's own connection, and that was not agreed to.
  */

@@ -19,18 +19,51 @@ static uint32_t service_of(const struct weir_cut_entry *target)
 	return target->target == WEIR_TARGET_SERVICE ? target->index : target->service;
 }
 
-/* Whether the whole prefix belongs to one partner (WEIR_NO_PARTNER: to none): no listed prefix
- * inside it says otherwise. */
+/* The partner of all of the prefix that no longer one inside it is about: by the longest of those
+ * that hold the whole of it. */
+static uint32_t owner_around(const struct image *image, const struct weir_cut_entry *target,
+			     size_t behind)
+{
+	for (uint32_t at = behind ? behind - 1 : WEIR_ANY; at != WEIR_ANY;
+	     at = image->prefixes[at].around) {
+		const struct image_prefix *prefix = &image->prefixes[at];
+
+		if (prefix->bits <= target->prefix_bits &&
+		    prefix_covers(prefix->address, prefix->bits, target->address))
+			return prefix->partner;
+	}
+	return WEIR_NO_PARTNER;
+}
+
+static bool is_inside(const struct weir_cut_entry *target, const struct image_prefix *prefix)
+{
+	return prefix->bits > target->prefix_bits &&
+	       prefix_holds(target->address, target->prefix_bits, prefix->address);
+}
+
+/* Whether the whole prefix belongs to one partner (WEIR_NO_PARTNER: to none). A short IPv6 prefix
+ * that holds IPv4 too does not: of a partner the two are listed apart. */
 static bool prefix_owner(const struct image *image, const struct weir_cut_entry *target,
 			 uint32_t *partner)
 {
-	uint32_t owner = image_partner_of(image, target->address);
+	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
+	size_t behind = image_prefix_behind(image, target->address);
+	uint32_t owner = owner_around(image, target, behind);
 
-	for (size_t i = 0; i < image->prefix_count; i++) {
-		const struct image_prefix *prefix = &image->prefixes[i];
-
-		if (prefix->bits > target->prefix_bits && prefix->partner != owner &&
-		    prefix_covers(target->address, target->prefix_bits, prefix->address))
+	if (owner != WEIR_NO_PARTNER && target->prefix_bits < 96 &&
+	    prefix_holds(target->address, target->prefix_bits, mapped))
+		return false;
+	/* Those that begin where it does stand before the ones that begin behind. */
+	for (size_t i = behind; i > 0 && memcmp(image->prefixes[i - 1].address, target->address,
+						sizeof(target->address)) == 0;
+	     i--) {
+		if (is_inside(target, &image->prefixes[i - 1]) &&
+		    image->prefixes[i - 1].partner != owner)
+			return false;
+	}
+	for (size_t i = behind; i < image->prefix_count && is_inside(target, &image->prefixes[i]);
+	     i++) {
+		if (image->prefixes[i].partner != owner)
 			return false;
 	}
 	*partner = owner;

@@ -297,7 +297,7 @@ static int resolve(const struct weir_order *order, struct weir_cut_entry *entry,
 	*entry = (struct weir_cut_entry){.target = WEIR_TARGET_NOTHING, .service = WEIR_ANY};
 	if (order->parent) /* an exception without its object lets nothing back: only stricter */
 		return 0;
-	if (!resolving->lost && order_is_signed(order) && !may_be_in_force(resolving->host, order))
+	if (!resolving->lost && !may_be_in_force(resolving->host, order))
 		return 0;
 	if (!resolving->lost)
 		return tell_problem(resolving->problem, -ENOENT,

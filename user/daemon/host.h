@@ -119,9 +119,9 @@ int host_refresh_orders(struct host *host);
 
 /*
  * Against an image. An order whose name is not there becomes WEIR_TARGET_NOTHING and is counted in
- * *lost. NULL: then it is an error, -ENOENT with `problem`, but for a signed order, which may name
- * what this host never had: for that it is one only where the policy in force has the name, or is
- * foreign and may have it.
+ * *lost. NULL: then it is an error, -ENOENT with `problem`, where the policy in force has the name,
+ * or is foreign and may have it. What covers nothing now (of a signed order, which may name what
+ * this host never had, or one that outlives.h speaks of) loses nothing.
  * Free `table` with order_table_free(), also after failure.
  */
 int host_compile_orders(const struct host *host, const struct image *image,

@@ -132,6 +132,15 @@ static bool may_meet(const struct host *host, const char *cut, const char *targe
 	       host_cover(host, &of_cut, &of_target) != COVER_NONE;
 }
 
+/* The cut's own target, or that of the cut that it stands for. */
+static bool is_of_target(const struct host *host, const struct weir_order *cut, const char *target)
+{
+	const struct weir_order *first =
+		cut->stands_for ? orders_find(&host->orders, cut->stands_for) : NULL;
+
+	return strcmp(cut->target, target) == 0 || (first && strcmp(first->target, target) == 0);
+}
+
 int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut,
 		    const struct order_text *text, enum let_back *how, uint64_t *exception)
 {
@@ -141,7 +150,7 @@ int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut
 	*how = LET_NOTHING;
 	if (!order || !order_is_cut(order))
 		return -ENOENT;
-	if (strcmp(order->target, text->target) == 0) {
+	if (is_of_target(host, order, text->target)) {
 		*how = LET_WHOLE;
 		return orders_remove(orders, cut);
 	}

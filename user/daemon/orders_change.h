@@ -40,9 +40,9 @@ int orders_tighten(struct host *host, struct orders *orders, char **problem);
 /* What letting a target back did to a cut. */
 enum let_back { LET_NOTHING, LET_WHOLE, LET_PART };
 /*
- * Lets `text->target` back from a cut: the whole of it when that is its target, or an exception
- * when both mean some packet. *exception gets its id. -ENOENT without such a cut, else as
- * orders_add_exception().
+ * Lets `text->target` back from a cut: the whole of it when that is its target (or of the cut that
+ * it stands for), or an exception when both mean some packet. *exception gets its id. -ENOENT
+ * without such a cut, else as orders_add_exception().
  */
 int orders_let_back(const struct host *host, struct orders *orders, uint64_t cut,
 		    const struct order_text *text, enum let_back *how, uint64_t *exception);

@@ -31,6 +31,10 @@ void order_put(const struct host *host, const struct weir_order *cut, struct jso
 		hex_format(cut->body, sizeof(cut->body), body);
 		json_put_text(reply, "order", body);
 	}
+	if (cut->stands_for) {
+		order_format(cut->stands_for, id, sizeof(id));
+		json_put_text(reply, "stands_for", id);
+	}
 	json_put_bool(reply, "has_object",
 		      host->is_foreign ||
 			      target_resolve(&host->image, cut->target, &entry, NULL) == 0);

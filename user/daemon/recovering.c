@@ -158,7 +158,7 @@ static int load_noted(struct host *host, struct applied *applied)
 	return store_load(host, text, applied, &problem);
 }
 
-static int load_named(struct host *host, const char *path, struct applied *applied)
+int applied_load_kept(struct host *host, const char *path, struct applied *applied)
 {
 	_cleanup_free_ char *problem = NULL;
 	struct applied about = {0};
@@ -174,7 +174,7 @@ int applied_recover(struct host *host, struct applied *applied)
 {
 	_cleanup_free_ char *path = host_path(host, applied_file), *aside = NULL;
 	char then[96];
-	int r = path ? load_named(host, path, applied) : -ENOMEM;
+	int r = path ? applied_load_kept(host, path, applied) : -ENOMEM;
 
 	if (r < 0 && r != -ENOMEM)
 		r = load_noted(host, applied);

@@ -34,6 +34,8 @@ void state_sweep(const struct host *host);
 
 /* Writes down the digest of applied.json a second time. 0 or -errno. */
 int applied_note(const struct host *host);
+/* The policy that the first line of PATH names, from those that are kept. 0 or -errno. */
+int applied_load_kept(struct host *host, const char *path, struct applied *applied);
 /* applied.json is damaged or missing: takes its policy from those that are kept, and writes the
  * file anew. 0; -EBADMSG when it is not known any more which one it was: then nothing is moved. */
 int applied_recover(struct host *host, struct applied *applied);

@@ -72,17 +72,31 @@ static int read_order_id(struct reopening *work, char **problem)
 
 /* ---- cuts ----------------------------------------------------------------------------------- */
 
-static int take_out(struct reopening *work, uint64_t id)
+static int take_out_one(struct reopening *work, const struct weir_order *order)
 {
-	const struct weir_order *order = orders_find(&work->orders, id);
 	char text[24];
 	int r;
 
-	if (!order)
-		return -ENOENT;
-	order_format(id, text, sizeof(text));
+	order_format(order->id, text, sizeof(text));
 	r = note(work, text, order->target, "whole", 0);
-	return r < 0 ? r : orders_remove(&work->orders, id);
+	return r < 0 ? r : orders_remove(&work->orders, order->id);
+}
+
+/* And what stands for it under a policy that lacks its object. */
+static int take_out(struct reopening *work, uint64_t id)
+{
+	_cleanup_orders_ struct orders before = {0};
+	int r = orders_copy(&work->orders, &before);
+
+	if (r == 0 && !orders_find(&before, id))
+		r = -ENOENT;
+	for (size_t i = 0; i < before.count && r == 0; i++) {
+		const struct weir_order *order = &before.item[i];
+
+		if (order->id == id || (order_is_cut(order) && order->stands_for == id))
+			r = take_out_one(work, order);
+	}
+	return r;
 }
 
 static int add_exception(struct reopening *work, uint64_t cut, const char *target, char **problem)
@@ -127,7 +141,8 @@ static int reopen_target(struct reopening *work, const char *text,
 		const struct weir_order *order = &before.item[i];
 		enum cover cover;
 
-		if (!order_is_cut(order) || (work->cut && order->id != work->cut))
+		if (!order_is_cut(order) || (work->cut && order->id != work->cut) ||
+		    !orders_find(&work->orders, order->id))
 			continue;
 		cover = cover_of_order(work, order, text, target);
 		if (order_is_signed(order) && cover != COVER_NONE) {

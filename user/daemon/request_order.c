@@ -15,6 +15,7 @@
 #include "user/daemon/drilling.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/overriding.h"
+#include "user/daemon/returning.h"
 #include "user/daemon/signed_order.h"
 
 /* ---- cuts ----------------------------------------------------------------------------------- */

@@ -15,7 +15,6 @@
 #include "user/base/signals.h"
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
-#include "user/daemon/applying.h"
 #include "user/daemon/attachment.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/cutting.h"
@@ -29,6 +28,7 @@
 #include "user/daemon/planning.h"
 #include "user/daemon/privileges.h"
 #include "user/daemon/refusing.h"
+#include "user/daemon/returning.h"
 #include "user/daemon/server.h"
 #include "user/daemon/start.h"
 #include "user/daemon/watch.h"
@@ -174,8 +174,11 @@ static void save_unsaved(struct host *host)
 {
 	if (!has_unsaved(host) || guard_lock(host->guard) < 0)
 		return;
-	if (host->has_unsaved_orders && host_refresh_orders(host) == 0 && orders_to_disk(host) == 0)
+	if (host->has_unsaved_orders && host_refresh_orders(host) == 0 &&
+	    orders_to_disk(host) == 0) {
 		host->has_unsaved_orders = false;
+		host_forget_ended(host);
+	}
 	journaling_catch_up(host);
 	guard_unlock(host->guard);
 }

@@ -11,6 +11,7 @@
 #include "user/base/file.h"
 #include "user/base/hex.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/ended_trial.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/orders_change.h"
@@ -203,15 +204,6 @@ static struct guard_options options_of(const struct run_options *options)
 				      .observe = options->observe};
 }
 
-static void tell_lost(struct host *host, size_t lost)
-{
-	struct record_field field[] = {{"count", NULL, lost}};
-
-	if (lost)
-		host_tell(host, "cut-without-object", RECORD_HIGH, field, 1,
-			  "%zu cuts name what the policy does not have: they cover nothing", lost);
-}
-
 /* A guard that ran before has left its orders, and with them its meters. */
 static bool had_life(const struct host *host)
 {
@@ -234,7 +226,7 @@ static void save_orders(struct host *host)
 }
 
 static int load_new(struct host *host, const struct run_options *options, struct image *image,
-		    struct restoring *restoring, size_t *lost, char **problem)
+		    struct restoring *restoring, struct ended_trial *ended, char **problem)
 {
 	struct guard_options guard_options = options_of(options);
 	_cleanup_order_table_ struct order_table cuts = {0};
@@ -242,7 +234,7 @@ static int load_new(struct host *host, const struct run_options *options, struct
 
 	if (r < 0)
 		return r;
-	r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
+	r = ended_trial_compile(host, image, ended, &cuts, problem);
 	if (r < 0)
 		return r;
 	guard_options.cuts = &cuts;
@@ -275,12 +267,6 @@ static int start_metering(struct host *host, const struct run_options *options,
 	return 0;
 }
 
-/* A trial that no daemon ended: what was before it comes back, also when that is the default. */
-static bool has_trial(const struct host *host)
-{
-	return faccessat(host->state_dir, TRIAL_FILE, F_OK, 0) == 0;
-}
-
 /* An order that only a newer build knows may tighten; a build that passes it over would loosen. */
 static int check_kinds(const struct host *host, char **problem)
 {
@@ -298,7 +284,8 @@ static int check_kinds(const struct host *host, char **problem)
 
 /* The policy anew, which the tables hold already unless somebody touched the state directory: it
  * gives hours for two more years. */
-static int apply_anew(struct host *host, struct image *image, size_t *lost, char **problem)
+static int apply_anew(struct host *host, struct image *image, struct ended_trial *ended,
+		      char **problem)
 {
 	_cleanup_order_table_ struct order_table cuts = {0};
 	int r = host_refresh_orders(host);
@@ -306,7 +293,10 @@ static int apply_anew(struct host *host, struct image *image, size_t *lost, char
 	if (r == 0)
 		r = check_kinds(host, problem);
 	if (r == 0)
-		r = host_compile_orders(host, image, &host->orders, &cuts, lost, problem);
+		r = ended_trial_compile(host, image, ended, &cuts, problem);
+	/* the texts first, as of any cut: who takes over after a crash compiles them */
+	if (r == 0 && host->orders.next != ended->first)
+		r = guard_set_orders(host->guard, host->orders.item, host->orders.count);
 	return r < 0 ? r : guard_apply(host->guard, image, &cuts, problem);
 }
 
@@ -332,7 +322,7 @@ static void tell_upgrade(struct host *host, const char *loss)
 /* On maps as they are the programs come first, then the policy; on maps of another build the policy
  * must be there before the programs. */
 static int adopt(struct host *host, const struct run_options *options, struct image *image,
-		 bool is_default, size_t *lost, char **problem)
+		 bool is_default, struct ended_trial *ended, char **problem)
 {
 	struct guard_options guard_options = options_of(options);
 	_cleanup_free_ char *loss = NULL;
@@ -346,17 +336,17 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	if (is_former)
 		loss = strdup(guard_former_loss(host->guard));
 	r = guard_policy_head(host->guard, &head);
-	if (r == 0 && is_default && !has_trial(host) &&
+	if (r == 0 && is_default && !ended_trial_is_there(host) &&
 	    memcmp(head.digest, image->head.digest, sizeof(head.digest)))
 		return tell_problem(problem, -ENOENT,
 				    "a guard is on, but its policy is not in the state directory: "
 				    "name it with --policy (the guard stays on)");
 	if (r == 0 && is_former)
-		r = apply_anew(host, image, lost, problem);
+		r = apply_anew(host, image, ended, problem);
 	if (r == 0)
 		r = guard_adopt(host->guard, &guard_options, problem);
 	if (r == 0 && !is_former)
-		r = apply_anew(host, image, lost, problem);
+		r = apply_anew(host, image, ended, problem);
 	if (r == 0)
 		r = guard_set_observe(host->guard, options->observe);
 	if (r < 0)
@@ -368,31 +358,17 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	return 0;
 }
 
-static void end_stale_trial(struct host *host)
-{
-	_cleanup_free_ char *path = host_path(host, TRIAL_FILE);
-	struct applied about = {0};
-	bool is_interim = path && applied_about(path, &about) == 0 && about.until_ns;
-
-	applied_free(&about);
-	if (unlinkat(host->state_dir, TRIAL_FILE, 0) < 0)
-		return;
-	host_tell(host, "rollback", RECORD_MEDIUM, NULL, 0, "%s: %s (%.12s) is in force again",
-		  is_interim ? "the time of the policy that was in force for a while is over"
-			     : "nobody confirmed the policy on trial",
-		  host->image.name, host->digest);
-	journal_policy(host, is_interim ? "interim-over" : "trial-over", NULL, &host->image);
-}
-
 static int start(struct host *host, const struct run_options *options, struct applied *applied,
 		 char **problem)
 {
 	bool is_default, is_new, is_pinned = guard_is_pinned(host->instance);
 	struct restoring restoring = {0};
+	struct ended_trial ended = {.was_on_trial = ended_trial_is_there(host)};
 	struct image image = {0};
-	size_t lost = 0;
 	int r = choose_policy(host, options, applied, &is_default, &is_new, problem);
 
+	if (r == 0 && !host->trial_until_ns)
+		r = ended_trial_read(host, &ended);
 	if (r == 0 && is_default)
 		r = default_image(wall_now(), &image);
 	else if (r == 0)
@@ -400,27 +376,28 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	if (r == 0 && is_new)
 		r = save_policy(host, applied, &image, problem);
 	if (r == 0 && is_pinned)
-		r = adopt(host, options, &image, is_default, &lost, problem);
+		r = adopt(host, options, &image, is_default, &ended, problem);
 	else if (r == 0)
-		r = load_new(host, options, &image, &restoring, &lost, problem);
+		r = load_new(host, options, &image, &restoring, &ended, problem);
 	if (r < 0 && is_new && !is_pinned) /* it did not come into force */
 		forget_applied(host);
 	if (r == 0)
 		r = host_take_image(host, &image, is_default ? NULL : applied);
-	if (r == 0 && !host->trial_until_ns)
-		end_stale_trial(host);
-	if (r == 0) {
+	if (r == 0)
 		save_orders(host);
+	if (r == 0 && !host->trial_until_ns && !host->has_unsaved_orders)
+		ended_trial_forget(host);
+	if (r == 0)
 		r = start_metering(host, options, &restoring, problem);
-	}
 	restoring_free(&restoring);
 	image_free(&image);
+	image_free(&ended.image);
 	if (r < 0)
 		return r;
 	host_tell(host, is_pinned ? "adopt" : "start", RECORD_LOW, NULL, 0, "weir %s %s %s",
 		  is_pinned ? "goes on guarding" : "guards", guard_cgroup_path(host->guard),
 		  is_pinned ? "after a restart" : "from now on");
-	tell_lost(host, lost);
+	ended_trial_tell(host, &ended);
 	return 0;
 }
 

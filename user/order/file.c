@@ -3,7 +3,8 @@
  * file.c - the orders on disk, for the time after a reboot, in two lines:
  * {"next":7,"orders":[{"id":3,"parent":0,"since_ns":...,"until_ns":0,"target":"...",...}]}
  * where "body" stands only with what came from a signed order, "kind", "grant" and "more_bytes", or
- * "parts" of a probation, only with an override, and "prefix" only with an addition; behind the
+ * "parts" of a probation, only with an override, "prefix" only with an addition, and "stands_for"
+ * only with a cut that keeps a part of another; behind the
  * orders, when there are some, what was drawn from reserves:
  * "draws":[{"order":4,"bytes":...,"since_ns":...,"until_ns":...,"grant":"..."}]
  * with a "body" as well,
@@ -99,6 +100,8 @@ static void put_orders(FILE *out, const struct orders *orders)
 			put_body(&json, order->body);
 		if (order_is_override(order))
 			put_override(&json, order);
+		else if (order->stands_for)
+			json_put_uint(&json, "stands_for", order->stands_for);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
@@ -171,13 +174,21 @@ static int read_prefix(json_object *object, struct weir_order *order)
 	return 0;
 }
 
+/* Not there: it stands for itself. */
+static int read_stands_for(json_object *object, struct weir_order *order)
+{
+	if (!json_object_object_get_ex(object, "stands_for", NULL))
+		return 0;
+	return order->parent ? -EBADMSG : read_number(object, "stands_for", &order->stands_for);
+}
+
 /* Not there: a cut, or an exception to one. */
 static int read_override(json_object *object, struct weir_order *order)
 {
 	__u64 kind;
 
 	if (!json_object_object_get_ex(object, "kind", NULL))
-		return 0;
+		return read_stands_for(object, order);
 	if (read_number(object, "kind", &kind) < 0 || order->parent || kind < WEIR_ORDER_EXTEND ||
 	    kind > WEIR_ORDER_PARTNER_ADD || (kind == WEIR_ORDER_PROBATION) != !order->until_ns ||
 	    read_text(object, "grant", order->grant, sizeof(order->grant)) < 0 ||

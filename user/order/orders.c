@@ -152,7 +152,9 @@ static int add(struct orders *orders, uint64_t parent, const struct order_text *
 		memcpy(order.body, text->body, sizeof(order.body));
 	if (text->address)
 		memcpy(order.address, text->address, sizeof(order.address));
-	if (orders->count + (text->body ? 0 : ORDERS_FOR_SIGNED + orders->spare) >= WEIR_MAX_ORDERS)
+	if (orders->count +
+		    (text->body || text->is_needed ? 0 : ORDERS_FOR_SIGNED + orders->spare) >=
+	    WEIR_MAX_ORDERS)
 		return -ENOSPC;
 	item = realloc(orders->item, (orders->count + 1) * sizeof(*item));
 	if (!item)

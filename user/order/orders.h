@@ -51,15 +51,17 @@ struct order_text {
 	uint64_t since_ns;   /* wall */
 	uint64_t until_ns;   /* wall; 0: until somebody reopens */
 	const uint8_t *body; /* 32 bytes: SHA-256 of the signed order's; NULL: a local one */
-	/* Of an override: */
+	/* Of an override, but for the last: */
 	enum weir_order_kind kind;
 	const char *grant; /* of an extension, else NULL */
 	union {
 		uint64_t more_bytes; /* of an extension */
 		uint64_t parts;	     /* of a probation: 1 to WEIR_WHOLE - 1 */
+		uint64_t stands_for; /* of a cut: struct weir_order */
 	};
 	const uint8_t *address; /* of an addition: its prefix, as struct weir_order has it */
 	uint8_t prefix_bits;
+	bool is_needed; /* it may take of the room that is left for signed orders */
 };
 
 bool order_is_cut(const struct weir_order *order);

@@ -297,8 +297,8 @@ static const struct weir_path_step *find_step(const struct image *image,
  * The trie's answer for one component: with its terminator first, then ever shorter prefixes. As in
  * bpf/service.bpf.h, a name too long for the key keeps no terminator, so a `*` alone can match it.
  */
-static const struct weir_path_step *take_step(const struct image *image, uint32_t state,
-					      const char *name, size_t length)
+const struct weir_path_step *image_take_step(const struct image *image, uint32_t state,
+					     const char *name, size_t length)
 {
 	struct weir_path_key key = {.state = state};
 	const struct weir_path_step *step;
@@ -337,7 +337,7 @@ uint32_t image_service_of(const struct image *image, const char *path)
 		if (++depth >= DEEPEST)
 			return WEIR_SERVICE_OTHER;
 		if (is_running && depth <= WEIR_PATH_DEPTH)
-			step = take_step(image, state, path, length);
+			step = image_take_step(image, state, path, length);
 		is_running = step != NULL;
 		if (step) {
 			state = step->next;

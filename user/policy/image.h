@@ -118,6 +118,10 @@ struct weir_span image_rules_of(const struct image *image, uint32_t service, uin
  * automaton as bpf/service.bpf.h. WEIR_SERVICE_OTHER when no path matches. */
 uint32_t image_service_of(const struct image *image, const char *path);
 
+/* Where one component of a path leads from a state; NULL: nothing below it is named. */
+const struct weir_path_step *image_take_step(const struct image *image, uint32_t state,
+					     const char *name, size_t length);
+
 /* Order of image->steps, as for qsort(). */
 int image_step_order(const struct weir_path_key *a, const struct weir_path_key *b);
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A policy goes back by itself from under a cut: what was cut stays cut at the far end, by whatever words."""
+import os
+import time
+
+from case import NORD, PAYER, SUED, LabCase, wait_for
+from guard import grant, policy
+
+OPEN = {"serves": ["2GiB/10m"], "calls": "deny", "total": ["4GiB/1h"], "on_breach": "hold"}  # whoever is not cut gets some
+
+
+def without(content, section, *names):
+    return dict(content, **{section: {name: keys for name, keys in content[section].items() if name not in names}})
+
+
+BASE = without(policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")], OPEN), "partners", PAYER)
+WITH_PAYER = policy([grant("pour", "batch", [NORD, SUED, PAYER], serves="tcp/7000-7999")], OPEN, name="more")
+
+
+class TheWayBack(LabCase):
+    policy = BASE
+
+    def setUp(self):
+        if self.guard.process.poll() is not None:
+            self.guard.start()
+        for cut in self.guard.cuts():
+            if "stands_for" not in cut:
+                self.guard.must("reopen", "--order", cut["id"], "--reason", "anew")
+        self.guard.apply(BASE)
+        self.assertEqual(self.guard.cuts(), [])
+        self.port = self.pour()
+
+    def try_policy(self, content, *words):
+        path = self.guard.write_policy(content, "more.yaml")
+        self.guard.must("apply", path, "--yes", *words)
+
+    def wait_back(self, seconds=10):
+        wait_for(lambda: self.guard.status()["policy"]["name"] == "lab", seconds, "to go back", 0.1)
+
+    def assert_cut(self, *hosts):
+        for host in hosts:
+            self.assertEqual(self.take(host, self.port), 0, "it was cut")
+
+    def words(self):
+        return sorted(cut["target"] for cut in self.guard.cuts())
+
+    def boot_again(self):
+        """As after a reboot: no guard is on."""
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        self.guard.start()
+
+    def test_partner_that_the_older_policy_lacks_stays_cut(self):
+        self.assert_passes(PAYER, self.port)
+        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.assert_passes(PAYER, self.port)
+        self.guard.cut("partner:" + PAYER)
+        self.assert_cut(PAYER)
+        refused = self.guard.weir("rollback")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("cuts partner:payer, which this policy does not have", refused.stderr)
+        self.wait_back()
+        self.assert_cut(PAYER)
+        self.assert_passes(NORD, self.port)
+        self.assertEqual(self.words(), ["addr:198.51.100.32/28", "addr:2001:db8:3::/64", "partner:payer"])
+        said = self.guard.must("status").stdout
+        self.assertRegex(said, r"c\d+ addr:198\.51\.100\.32/28 since .* by guard: a test\n +stands for c\d+: ends with it")
+        self.assertRegex(said, r"partner:payer .*\n +covers nothing: the policy does not have it")
+        told = [event for event in self.guard.events() if event["unmapped"]["kind"] == "cut-outlives"]
+        self.assertEqual(sorted(event["unmapped"]["target"] for event in told[-2:]),
+                         ["addr:198.51.100.32/28", "addr:2001:db8:3::/64"])
+        self.assertTrue(all(event["severity"] == "High" for event in told))
+        self.assertRegex(self.guard.must("order", "list").stdout, r"c\d+ .*cut +in force +addr:198\.51\.100\.32/28.*: a test")
+        self.guard.kill()
+        self.guard.start()
+        self.assert_cut(PAYER)
+        self.boot_again()
+        self.assert_cut(PAYER)
+        self.assertEqual(len(self.words()), 3)
+        self.guard.reopen("partner:" + PAYER)
+        self.assertEqual(self.words(), [])
+        self.assert_passes(PAYER, self.port)
+
+    def test_service_stays_cut_by_the_name_that_it_has_there(self):
+        night = without(policy([grant("pour", "night", [NORD, SUED], serves="tcp/7000-7999")], OPEN, name="night",
+                               services={"night": {"cgroup": "system.slice/batch.service"}}), "services", "batch")
+        self.try_policy(night, "--confirm", "5")
+        self.assert_passes(NORD, self.port)
+        self.guard.cut("service:night")
+        self.assert_cut(NORD)
+        self.wait_back()
+        self.assert_cut(NORD, SUED)
+        self.assertEqual(self.words(), ["service:batch", "service:night"])
+        self.guard.reopen("service:night")
+        self.assert_passes(NORD, self.port)
+
+    def test_service_without_a_name_there_stays_cut_with_all_that_has_none(self):
+        unnamed = without(BASE, "services", "batch")
+        unnamed["grants"] = []
+        self.guard.apply(dict(unnamed, grants=[grant("pour", "sftp", NORD, serves="tcp/7000-7999")]))
+        self.assert_passes(NORD, self.port)  # as one that has none
+        self.try_policy(dict(BASE, name="more"), "--confirm", "4")
+        self.guard.cut("service:batch")
+        self.assert_cut(NORD)
+        self.wait_back()
+        self.assert_cut(NORD)
+        self.assertEqual(self.words(), ["service:batch", "service:other"])
+        self.port = self.pour("sftp")
+        self.assert_passes(NORD, self.port)
+
+    def test_class_and_grant_that_the_older_policy_lacks_stay_cut(self):
+        more = policy([grant("pour", "batch", [NORD, PAYER], serves="tcp/7000-7999"),
+                       grant("extra", "batch", SUED, serves="tcp/7000-7999")], OPEN, name="more",
+                      partners={PAYER: {"class": ["suspect"]}})
+        for target, cut in (("class:suspect", PAYER), ("grant:extra", SUED)):
+            self.try_policy(more, "--confirm", "4")
+            self.guard.cut(target)
+            self.assert_cut(cut)
+            self.wait_back()
+            self.assert_cut(cut)
+            self.assert_passes(NORD, self.port)
+            self.guard.reopen(target)
+            self.assert_passes(cut, self.port)
+
+    def test_cut_that_loses_nothing_gets_no_other(self):
+        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.guard.cut("partner:" + SUED)
+        self.guard.cut("class:hospital@service:batch")
+        self.wait_back()
+        self.assertEqual(self.words(), ["class:hospital@service:batch", "partner:" + SUED])
+        self.assert_cut(SUED, NORD)
+
+    def test_end_comes_while_no_daemon_runs(self):
+        for is_after_reboot in (False, True):
+            self.try_policy(WITH_PAYER, "--confirm", "3")
+            self.guard.cut("partner:" + PAYER)
+            if is_after_reboot:
+                self.boot_again()
+            else:
+                self.guard.kill()
+                time.sleep(3.5)
+                self.assert_cut(PAYER)
+                self.guard.start()
+            self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+            self.assertFalse(os.path.exists(os.path.join(self.guard.state_dir, self.lab.instance, "trial.json")))
+            self.assert_cut(PAYER)
+            self.assertEqual(len(self.words()), 3)
+            self.guard.kill()
+            self.guard.start()
+            self.assert_cut(PAYER)
+            self.assertEqual(len(self.words()), 3)
+            self.assert_passes(NORD, self.port)
+            self.guard.reopen("partner:" + PAYER)
+            self.assert_passes(PAYER, self.port)
+
+    def test_trial_that_cannot_be_read_any_more_is_told(self):
+        """Nobody knows then what the cut covered."""
+        self.try_policy(WITH_PAYER, "--confirm", "60")
+        self.guard.cut("partner:" + PAYER)
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        with open(os.path.join(self.guard.state_dir, self.lab.instance, "trial.json"), "w", encoding="utf-8") as file:
+            file.write("{}\n")
+        self.guard.start()
+        self.assertEqual(self.words(), ["partner:payer"])
+        self.assertRegex(self.guard.must("status").stdout, "covers nothing: the policy does not have it")
+        self.assertRegex(self.guard.must("order", "list").stdout, r"cut-void +accepted +partner:payer")
+        told = [event for event in self.guard.events() if event["unmapped"]["kind"] == "cut-without-object"]
+        self.assertEqual(told[-1]["severity"], "High")
