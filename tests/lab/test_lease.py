@@ -4,11 +4,10 @@ import json
 import subprocess
 import unittest
 
-from case import MIB, PAYER, STORE, STRANGERS, LabCase, far
+from case import KIB, MIB, PAYER, STORE, STRANGERS, LabCase, far
 from guard import grant, policy
 
 BUDGET, GIVERS = 24 * MIB, 4
-HEADERS = 1 - 52 / 1500  # what of a full TCP segment is payload
 
 
 class Lease(LabCase):
@@ -39,7 +38,7 @@ class Lease(LabCase):
                     self.assertGreater(self.lent(), lent, "nothing was lent: this test shows nothing")
 
     def test_budget_holds_to_the_byte_for_many_at_once(self):
-        lent = self.lent()
+        (_, counter, _), lent = self.count(PAYER), self.lent()
         sink, address, port = self.sink(PAYER, 4, 443)
         givers = [self.lab.start(far.tcp_give, address, port, BUDGET, 4.0, host="hub", service="batch")
                   for _ in range(GIVERS)]
@@ -48,8 +47,9 @@ class Lease(LabCase):
                 giver.result()
         self.assertGreater(self.lent(), lent, "nothing was lent: this test shows nothing")
         self.assertLessEqual(sink.bytes, BUDGET)
-        # Each may be held at a packet that is larger than what is left, of 64 KiB at most.
-        self.assertGreaterEqual(sink.bytes, BUDGET * HEADERS - 2 * 65536, "there was room, and it was refused")
+        # Each is held at a packet that is larger than what is left: of 64 KiB at most, and its segments' headers.
+        counter.settle()
+        self.assertGreaterEqual(counter.ip_bytes, BUDGET - 72 * KIB, "there was room, and it was refused")
 
 
 if __name__ == "__main__":

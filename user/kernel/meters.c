@@ -14,7 +14,11 @@ int guard_charges(struct guard *guard, uint32_t *charges)
 	uint32_t zero = 0;
 	struct bpf_map_info info = {0};
 	uint32_t length = sizeof(info);
+	int err =
+		guard_settle(guard); /* which counts: a save right after it finds the same number */
 
+	if (err)
+		return err;
 	if (bpf_obj_get_info_by_fd(guard->map_fd[MAP_METER_LOCK], &info, &length))
 		return -errno;
 	if (info.value_size > sizeof(value) || info.value_size < WEIR_LOCK_CHARGES + 4)
