@@ -454,6 +454,9 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 		return err;
 	cleanup_close(&guard->settle_fd); /* the earlier programs' */
 	guard->settle_fd = -1;
+	err = settle_open(guard, problem);
+	if (err)
+		return err;
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);

@@ -103,6 +103,9 @@ int guard_open(const char *instance, struct guard **ret, char **problem)
 		return problem_set(problem, -EPROTO,
 				   "another build was killed while it took the guard over; `weir "
 				   "run` ends that");
+	err = settle_open(guard, problem);
+	if (err)
+		return err;
 	err = guard_find_cgroup(guard);
 	if (err)
 		return problem_set(problem, err, "cannot find the guarded cgroup: %s",

@@ -422,7 +422,7 @@ void forgiver_free(struct forgiver *forgiver);
 int settle_pin(struct bpf_object *object, const char *instance, char **problem);
 /* Takes back all that the programs of the pinned guard, of whatever build, have lent. */
 int settle(const char *instance);
-/* While this process still may: guard_settle() needs nothing but the descriptor. */
+/* With the guard: guard_settle() needs nothing but the descriptor, also when the pins are gone. */
 int settle_open(struct guard *guard, char **problem);
 int guard_settle(struct guard *guard);
 

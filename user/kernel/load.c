@@ -164,6 +164,8 @@ static int build(struct guard *guard, const struct guard_options *options,
 		err = attach(object, options, cgroup_fd, &links, problem);
 	if (!err)
 		err = pin_all(object, &links, guard->instance, problem);
+	if (!err)
+		err = settle_open(guard, problem);
 	return err ? err : keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
 }
 
@@ -203,8 +205,6 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 int guard_prepare(struct guard *guard, char **problem)
 {
 	int err = sever_load(guard, &guard->sever_why), other = forgiver_load(guard, problem);
-
-	other = other ?: settle_open(guard, problem);
 	guard->lister_err = lister_load(guard, &guard->lister_why);
 	guard->sever_err = err;
 	if (err)

@@ -45,8 +45,6 @@ int settle_open(struct guard *guard, char **problem)
 {
 	_cleanup_free_ char *path = pin_path(guard->instance, PIN_SETTLE);
 
-	if (guard->settle_fd >= 0)
-		return 0;
 	if (!path)
 		return -ENOMEM;
 	guard->settle_fd = bpf_obj_get(path);
@@ -57,7 +55,5 @@ int settle_open(struct guard *guard, char **problem)
 
 int guard_settle(struct guard *guard)
 {
-	int err = settle_open(guard, NULL);
-
-	return err ? err : run(guard->settle_fd);
+	return run(guard->settle_fd);
 }
