@@ -3,9 +3,10 @@
  * egress.bpf.c - cgroup_skb egress: every IP packet that a local socket sends. Charge, pass or
  * drop.
  *
- * The usual packet of a running flow finds its answer with the socket and goes straight to its
- * meters. Anything else is judged: the first packet, another peer, a new generation, an opening or
- * closing of hours. Loopback is exempt. What cannot be read is refused and counted.
+ * The usual packet of a running flow finds its answer with the socket, and is paid for by a lease
+ * (lease.bpf.h) or goes straight to its meters. Anything else is judged: the first packet, another
+ * peer, a new generation, an opening or closing of hours. Loopback is exempt. What cannot be read
+ * is refused and counted.
  */
 #include "socket.bpf.h"
 
