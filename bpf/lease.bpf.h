@@ -73,6 +73,12 @@ static __always_inline struct weir_lease *lease_of(__u64 account, __u64 cgroup, 
 	return bpf_map_lookup_elem(&leases, &place);
 }
 
+static __always_inline bool lease_is_of(const struct weir_lease *l, __u64 account, __u64 cgroup,
+					__u8 direction)
+{
+	return l->account == account && l->cgroup == cgroup && l->direction == direction;
+}
+
 /* Spends from what was lent to the account. False: nothing is lent, or not enough is left. */
 static __always_inline bool lease_spend(__u64 account, __u64 cgroup, __u8 direction,
 					const struct usual *p)
@@ -83,9 +89,8 @@ static __always_inline bool lease_spend(__u64 account, __u64 cgroup, __u8 direct
 	if (!l)
 		return false;
 	word = READ_ONCE(l->word);
-	if (l->account != account || l->cgroup != cgroup || l->direction != direction ||
-	    l->active != p->active || p->tick >= l->until_tick ||
-	    (word & LEASE_OVER) + p->bytes > l->bytes)
+	if (!lease_is_of(l, account, cgroup, direction) || l->active != p->active ||
+	    p->tick >= l->until_tick || (word & LEASE_OVER) + p->bytes > l->bytes)
 		return false;
 	return __sync_val_compare_and_swap(&l->word, word, word + LEASE_ONE + p->bytes) == word;
 }

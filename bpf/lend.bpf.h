@@ -46,7 +46,7 @@ static __always_inline void lending_bound(struct lending *lending, const struct 
 	for (int i = 0; i < WEIR_WINDOWS; i++) {
 		const struct weir_window *w = &m->window[i];
 		__u64 limit = weir_limit(limits->window[i].bytes, overrule);
-		__u64 told = limit - limit / 5, room; /* meter_watch() */
+		__u64 told = limit_untold(limit), room;
 
 		if (!limits->window[i].window_ns)
 			continue;
@@ -84,14 +84,28 @@ static __always_inline void lending_charge(const struct lending *lending, struct
 	}
 }
 
+/* Notes who asked at a place where no lease runs. Under the lock: an interrupt may have begun one
+ * there meanwhile, which must stay the one that it is. */
+static __always_inline void lease_ask(struct weir_lease *l, struct lock_value *held, __u64 account,
+				      __u64 cgroup, __u8 direction)
+{
+	bpf_spin_lock(&held->lock);
+	if (lease_is_over(READ_ONCE(l->word))) {
+		l->account = account;
+		l->cgroup = cgroup;
+		l->direction = direction;
+	}
+	bpf_spin_unlock(&held->lock);
+}
+
 /* Whether something may be lent at this place: to who sends often enough, and when nobody else's
  * lease runs there. What runs there otherwise is ended. */
-static __always_inline bool lease_place_ready(struct weir_lease *l, const struct weir_answer *a,
-					      const struct parcel *p, __u64 cgroup, __u64 tick)
+static __always_inline bool lease_place_ready(struct weir_lease *l, struct lock_value *held,
+					      const struct weir_answer *a, const struct parcel *p,
+					      __u64 cgroup, __u64 tick)
 {
 	__u64 word = READ_ONCE(l->word), since_ns = l->asked_ns;
-	bool is_same =
-		l->account == a->account && l->cgroup == cgroup && l->direction == counters_of(a);
+	bool is_same = lease_is_of(l, a->account, cgroup, counters_of(a));
 
 	l->asked_ns = p->now_ns;
 	if (!lease_is_over(word)) {
@@ -102,9 +116,7 @@ static __always_inline bool lease_place_ready(struct weir_lease *l, const struct
 	}
 	if (is_same && p->now_ns - since_ns < LEASE_PAUSE_NS)
 		return true;
-	l->account = a->account;
-	l->cgroup = cgroup;
-	l->direction = counters_of(a);
+	lease_ask(l, held, a->account, cgroup, counters_of(a));
 	return false;
 }
 
@@ -128,7 +140,7 @@ WEIR_FUNCTION int lease_begin(const struct weir_answer *a, const struct parcel *
 	partner = partner_get(a->policy_slot, a->partner);
 	grant = grant_get(a->policy_slot, a->grant);
 	l = lease_of(a->account, cgroup, counters_of(a));
-	if (!service || !partner || !grant || !l || !lease_place_ready(l, a, p, cgroup, tick))
+	if (!service || !partner || !grant || !l || !lease_place_ready(l, held, a, p, cgroup, tick))
 		return 0;
 	if (limits_are_set(&service->ceiling))
 		service_ceiling = weir_meter_key(WEIR_KEY_CEILING, service->key, 0);

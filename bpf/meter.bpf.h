@@ -355,6 +355,12 @@ static __always_inline void charge_add(struct charge *c, struct lock_value *held
 		}
 }
 
+/* What a limit may be used to before that is told: 80 %. */
+static __always_inline __u64 limit_untold(__u64 bytes)
+{
+	return bytes - bytes / 5;
+}
+
 /*
  * After a charge, and without the lock: notes the first window that has passed 80 % or, where a
  * breach only tells, its limit. Each is told once in a window; of two CPUs that see it at once, one
@@ -371,7 +377,7 @@ WEIR_FUNCTION int meter_watch(struct weir_meter *m, const struct weir_limits *l,
 		__u64 used = READ_ONCE(w->used_bytes), *until_ns, seen;
 		__u64 bytes = weir_limit(limit->bytes, note->overrule);
 
-		if (!limit->window_ns || used <= bytes - bytes / 5)
+		if (!limit->window_ns || used <= limit_untold(bytes))
 			continue;
 		until_ns = used > bytes ? &w->alerted_until_ns : &w->warned_until_ns;
 		seen = READ_ONCE(*until_ns);

@@ -255,8 +255,12 @@ static int copy_frozen(struct adoption *adoption, uint64_t for_ns, uint64_t *unt
 
 	former_freeze(adoption->guard, end_ns);
 	err = grace_wait(adoption->guard);
-	if (!err)
+	if (!err) {
 		err = settle(adoption->guard->instance);
+		if (err)
+			problem_set(adoption->problem, err, "cannot take back what is lent: %s",
+				    strerror(-err));
+	}
 	if (!err)
 		err = former_carry(adoption->guard, adoption->problem);
 	next_end_ns = boot_now() + CHANGE_NS;
