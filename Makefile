@@ -174,7 +174,7 @@ vm: all prog
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
 bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
-	B=$(abspath $(B)) tests/bench/packet
+	B=$(abspath $(B)) tests/bench/packet --json $(B)/packet.json
 	B=$(abspath $(B)) tests/bench/fleet
 
 test: all unit prog asan $(B)/tests/fleet/daemon

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+bench.py - what all benches share: rounds in turns, peers to stand beside, rows, and their raw numbers.
+
+A bench is a program of this directory. It prints a table of rows, one for each thing that it measured:
+what, the target (of DESIGN section 10), what weir takes, what its peers take, the floor, and the ratio
+that the target is about. With --json FILE its raw numbers, and what machine it was, go there too.
+"""
+import argparse
+import ctypes
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests", "lab"))
+sys.dont_write_bytecode = True
+import lab as labs  # noqa: E402
+
+BUILD = os.path.abspath(os.environ.get("B", os.path.join(TOP, "build")))
+FLOW = os.path.join(BUILD, "tests", "bench", "flow")
+EMPTY = os.path.join(BUILD, "tests", "bench", "empty.bpf.o")
+BPF_ENABLE_STATS, NR_BPF = 32, 321  # x86-64
+
+
+# ---- rows -----------------------------------------------------------------------------------------
+
+class Row:
+    """One thing that was measured: `values`, who -> what each round took, in `unit`."""
+
+    def __init__(self, what, unit, values, target="", ratio=None, is_met=None):
+        self.what, self.unit, self.values, self.target = what, unit, values, target
+        self.ratio, self.is_met = ratio, is_met
+
+    def cell(self, who):
+        """Median, and the spread of the rounds."""
+        values = self.values.get(who)
+        if not values:
+            return "-"
+        median = statistics.median(values)
+        if len(values) == 1:
+            return number(median)
+        return "%s (%s..%s)" % (number(median), number(min(values)), number(max(values)))
+
+
+def number(value):
+    return "%.0f" % value if abs(value) >= 100 or value == int(value) else "%.3g" % value
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def over(values, floor):
+    """What each round took over what the floor took in the same round."""
+    return [one - base for one, base in zip(values, floor)]
+
+
+class Table:
+    """Prints rows as they come, and keeps them for --json."""
+
+    def __init__(self, options, columns):
+        self.path, self.columns, self.rows, self.machine = options.json, columns, [], machine()
+        self.name = os.path.basename(sys.argv[0])
+        print(" | ".join(["%-44s" % self.name, "unit     ", *("%-22s" % who for who in columns), "ratio   ", "target"]),
+              flush=True)
+
+    def add(self, row):
+        self.rows.append(row)
+        ratio = "%.3f" % row.ratio if row.ratio is not None else ""
+        met = {None: "", True: ": met", False: ": MISSED"}[row.is_met]
+        print(" | ".join(["%-44s" % row.what, "%-9s" % row.unit, *("%-22s" % row.cell(who) for who in self.columns),
+                          "%-8s" % ratio, row.target + met]), flush=True)
+
+    def end(self):
+        if not self.path:
+            return
+        with open(self.path, "w", encoding="utf-8") as file:
+            json.dump({"bench": self.name, "machine": self.machine, "columns": self.columns,
+                       "rows": [vars(row) for row in self.rows]}, file, indent=1)
+            file.write("\n")
+
+
+def options(parser=None):
+    """The words of a bench; `parser` has those that are its own."""
+    parser = parser or argparse.ArgumentParser()
+    parser.add_argument("--json", help="the file that takes the raw numbers")
+    result = parser.parse_args()
+    problem = labs.missing_right()
+    if problem:
+        sys.exit(problem)
+    labs.exit_on_signals()
+    return result
+
+
+def machine():
+    """What the numbers depend on."""
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    with open("/sys/devices/system/clocksource/clocksource0/current_clocksource", encoding="ascii") as file:
+        clock = file.read().strip()
+    return {"kernel": platform.release(), "cpu": models[0] if models else platform.machine(), "cpus": os.cpu_count(),
+            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, "clocksource": clock,
+            "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d"),
+            "commit": subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False,
+                                     capture_output=True, text=True).stdout.strip()}
+
+
+def in_turns(names, once, rounds):
+    """name -> [once(name) of each round]; each round begins with another one, so that no one is always first."""
+    taken = {name: [] for name in names}
+    for turn in range(rounds):
+        for name in names[turn % len(names):] + names[:turn % len(names)]:
+            taken[name].append(once(name))
+    return taken
+
+
+# ---- the kernel's own counts ------------------------------------------------------------------------
+
+def stats_on():
+    """A descriptor; while it is open, the kernel times each program."""
+    attr = ctypes.create_string_buffer(128)  # type 0: BPF_STATS_RUN_TIME
+    fd = ctypes.CDLL(None, use_errno=True).syscall(NR_BPF, BPF_ENABLE_STATS, attr, len(attr))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "BPF_ENABLE_STATS")
+    return fd
+
+
+def bpftool(*words):
+    return subprocess.run(["bpftool", *words], check=True, capture_output=True, text=True).stdout
+
+
+class Program:
+    """The egress program of a cgroup."""
+
+    def __init__(self, cgroup):
+        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
+        self.id = next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
+        self.runs = self.ns = 0
+
+    def read(self):
+        """(runs, nanoseconds per run) since the last time."""
+        shown = json.loads(bpftool("-j", "prog", "show", "id", str(self.id)))
+        runs, ns = shown.get("run_cnt", 0) - self.runs, shown.get("run_time_ns", 0) - self.ns
+        self.runs, self.ns = self.runs + runs, self.ns + ns
+        return runs, ns / max(runs, 1)
+
+
+# ---- peers ------------------------------------------------------------------------------------------
+
+def cgroups(lab, names):
+    """name -> a cgroup of its own for the sender of each peer; "weir" is the lab's guarded one."""
+    result = {name: os.path.join(lab.cgroup_top, name) for name in names if name != "weir"}
+    for directory in result.values():
+        os.makedirs(directory, exist_ok=True)
+    return dict(result, weir=lab.cgroup_of("batch"))
+
+
+def inside_cgroup(cgroup, *words):
+    """The words of a program that runs in it, in a host that Lab.spawn() puts it into."""
+    return ["sh", "-c", "echo 0 >%s/cgroup.procs && exec \"$@\"" % cgroup, "sh", *words]
+
+
+def attach_empty(lab, cgroup):
+    """The floor: a program that does nothing."""
+    pin = "/sys/fs/bpf/weir/%s-empty" % lab.instance
+    bpftool("prog", "load", EMPTY, pin)
+    try:
+        bpftool("cgroup", "attach", cgroup, "egress", "pinned", pin)
+    finally:
+        os.unlink(pin)
+
+
+def nft(lab, rules, cgroup=None):
+    """Loads rules in the hub; "%(cgroup)s" becomes the words that match a socket of `cgroup`."""
+    if cgroup:
+        path = os.path.relpath(cgroup, labs.cgroup_mount())
+        rules = rules.replace("%(cgroup)s", 'socket cgroupv2 level %d "%s"' % (path.count("/") + 1, path))
+    path = lab.path("rules.nft")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(rules)
+    with open(path, encoding="ascii") as file:
+        done = lab.run(["nft", "-f", "-"], stdin=file, timeout=300,
+                       private_mounts=[(labs.cgroup_mount(), "/sys/fs/cgroup")])
+    if done.returncode:
+        raise RuntimeError("nft: " + done.stderr[:500])
+
+
+# ---- policies ---------------------------------------------------------------------------------------
+
+def other_prefixes(count):
+    """`count` prefixes of partners that no packet of a bench is for."""
+    return ["%d.%d.%d.%d/32" % (10 + (n >> 20), n >> 12 & 255, n >> 4 & 255, (n & 15) << 4) for n in range(count)]
+
+
+def other_partners(count):
+    return {"p%d" % n: {"addresses": [prefix]} for n, prefix in enumerate(other_prefixes(count))}
