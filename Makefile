@@ -56,7 +56,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench deb deb-test
+.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench costs deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -119,6 +119,10 @@ $(B)/tests/prog/%: tests/prog/%.c $(B)/libweir.a $(PROG_SKEL)
 	$(CC) $(CPPFLAGS_WEIR) -I$(B)/tests/prog $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a \
 		$(LDLIBS_WEIR) -lcmocka -o $@
 
+# What these programs cost depends on who compiled them; tests/prog/costs says for whom it speaks.
+$(B)/tests/prog/test_costs: CPPFLAGS_WEIR += -DWEIR_CLANG='"$(firstword $(subst ., ,$(shell $(CLANG) -dumpversion)))"'
+$(B)/tests/prog/test_costs: $(B)/weir.bpf.o
+
 # Not a test by itself: tests/fleet/test_*.py run it.
 $(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
 	@mkdir -p $(@D)
@@ -171,6 +175,10 @@ fault: all
 vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
+
+# What tests/prog/costs expects of each program is what it costs now; COSTS_OF="bookworm trixie sid": on these kernels.
+costs: all $(B)/tests/prog/test_costs
+	B=$(abspath $(B)) tests/prog/renew-costs $(COSTS_OF)
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
 bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
