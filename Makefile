@@ -185,9 +185,10 @@ costs: all $(B)/tests/prog/test_costs
 	B=$(abspath $(B)) tests/prog/renew-costs $(COSTS_OF)
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
-bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
+bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents flood empty.bpf.o)
 	B=$(abspath $(B)) tests/bench/packet --json $(B)/packet.json
 	B=$(abspath $(B)) tests/bench/throughput --json $(B)/throughput.json
+	B=$(abspath $(B)) tests/bench/events --json $(B)/events.json
 	B=$(abspath $(B)) tests/bench/fleet
 
 test: all unit prog asan $(B)/tests/fleet/daemon

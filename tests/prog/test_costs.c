@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * test_costs.c - no program of the kernel side grew dearer unnoticed: instructions as compiled,
- *what the running kernel's verifier spent, and the time of a packet over that of an empty program,
- *each against tests/prog/costs, which says what the numbers are and how to renew them.
+ * what the running kernel's verifier spent, and the time of a packet over that of an empty program,
+ * each against tests/prog/costs, which says what the numbers are and how to renew them.
  *
  *	test_costs --lines	prints what it saw as lines of that file
  *
