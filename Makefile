@@ -57,7 +57,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench costs deb deb-test
+.PHONY: all deps deps-bench test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench scale costs deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -190,6 +190,10 @@ bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents flood empty.bpf.o)
 	B=$(abspath $(B)) tests/bench/throughput --json $(B)/throughput.json
 	B=$(abspath $(B)) tests/bench/events --json $(B)/events.json
 	B=$(abspath $(B)) tests/bench/fleet
+
+# How it grows, in pictures.
+scale: all $(addprefix $(B)/tests/bench/,flow flood empty.bpf.o)
+	B=$(abspath $(B)) tests/bench/scale --json $(B)/scale.json --page $(B)/scale.html
 
 test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers

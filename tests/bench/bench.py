@@ -143,12 +143,16 @@ def bpftool(*words):
 
 
 class Program:
-    """The egress program of a cgroup."""
+    """By its id, or the egress program of a cgroup."""
 
-    def __init__(self, cgroup):
-        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
-        self.id = next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
+    def __init__(self, which):
+        self.id = which if isinstance(which, int) else self._egress(which)
         self.runs = self.ns = 0
+
+    @staticmethod
+    def _egress(cgroup):
+        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
+        return next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
 
     def read(self):
         """(runs, nanoseconds per run) since the last time."""
@@ -229,12 +233,12 @@ class Pour:
 
 # ---- policies ---------------------------------------------------------------------------------------
 
-def running_policy(partners):
+def running_policy(partners, prefixes=None):
     """What a running flow to FAR meets: two windows and a service's ceiling; and so many partners beside it."""
     content = policy([grant("bench", "batch", FAR, ["900GiB/1h", "4TiB/24h"],
                             calls=["tcp/%d" % PORT, "udp/%d" % PORT])],
                      services={"batch": {"budget": ["2TiB/1h"]}})
-    content["partners"].update(other_partners(partners))
+    content["partners"].update(other_partners(partners, prefixes))
     return content
 
 
@@ -243,5 +247,7 @@ def other_prefixes(count):
     return ["%d.%d.%d.%d/32" % (10 + (n >> 20), n >> 12 & 255, n >> 4 & 255, (n & 15) << 4) for n in range(count)]
 
 
-def other_partners(count):
-    return {"p%d" % n: {"addresses": [prefix]} for n, prefix in enumerate(other_prefixes(count))}
+def other_partners(count, prefixes=None):
+    """`count` partners that share `prefixes` prefixes; left out: one each."""
+    each, listed = (prefixes or count) // max(count, 1), other_prefixes(prefixes or count)
+    return {"p%d" % n: {"addresses": listed[n * each:(n + 1) * each]} for n in range(count)}
