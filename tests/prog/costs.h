@@ -168,8 +168,8 @@ static inline int compare(const struct line *line)
 	    greatest_of(line->program, &greatest))
 		known = &greatest;
 	if (!known) {
-		print_error("%s: not in %s; `make costs` puts it there\n", line->program,
-			    COSTS_FILE);
+		print_error("%s (%s): not in %s; `make costs` puts it there\n", line->program,
+			    line->of, COSTS_FILE);
 		return 1;
 	}
 	known->is_met = true;
