@@ -215,7 +215,8 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 		const struct udphdr *udp = transport;
 
 		if (s->protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
-		    bpf_ntohs(udp->dest) != s->peer_port || (segments <= 1 && skb->len > 576))
+		    bpf_ntohs(udp->dest) != s->peer_port ||
+		    (segments <= 1 && skb->len > NARROWEST_PATH))
 			return false;
 		header_bytes += sizeof(*udp);
 	}

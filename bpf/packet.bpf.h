@@ -20,8 +20,9 @@
 enum {
 	IP_FRAGMENT_OFFSET = 0x1fff,
 	IP_MORE_FRAGMENTS = 0x2000,
-	IPV6_EXTENSIONS = 6, /* headers walked before the packet counts as unreadable */
-	RTAX_MTU = 2,	     /* include/uapi/linux/rtnetlink.h */
+	IPV6_EXTENSIONS = 6,  /* headers walked before the packet counts as unreadable */
+	RTAX_MTU = 2,	      /* include/uapi/linux/rtnetlink.h */
+	NARROWEST_PATH = 552, /* that a peer can bring about: net.ipv4.route.min_pmtu's default */
 };
 
 struct packet {
@@ -234,7 +235,7 @@ WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet
 	if (segments > 1)
 		return skb->len + (segments - 1) * p->header_bytes;
 	is4 = address_is4(&p->parcel.peer);
-	if (is_tcp || skb->len <= 576)
+	if (is_tcp || skb->len <= NARROWEST_PATH)
 		return skb->len;
 	mtu = path_mtu(skb, is4);
 	if (is4 ? skb->len <= mtu : skb->len <= 1280)
