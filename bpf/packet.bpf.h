@@ -63,7 +63,8 @@ static __always_inline bool transport_read(struct __sk_buff *skb, __u32 offset, 
 	case IPPROTO_DCCP:
 		if (bpf_skb_load_bytes(skb, offset, &port, sizeof(port)))
 			return false;
-		p->header_bytes = offset + 8;
+		/* RFC 9260 section 3.1: SCTP's is 12, and its packets are cut into segments too */
+		p->header_bytes = offset + (p->parcel.protocol == IPPROTO_SCTP ? 12 : 8);
 		break;
 	case IPPROTO_ICMPV6:
 	case IPPROTO_ICMP:
