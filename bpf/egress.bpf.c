@@ -298,10 +298,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	}
 
 	passes = charge(&a, &p.parcel, allowance, s);
-	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare) {
-		p.parcel.is_shadow = 1;
-		charge_parcel(&a, &p.parcel, 0, s);
-	}
+	charge_shadow(&a, &p.parcel, s);
 	if (!passes)
 		return false;
 	if (s) {

@@ -85,6 +85,7 @@ int ask_charge(struct __sk_buff *skb)
 		return 1;
 	if (!spends(skb)) {
 		passes = charge(&answer, &p, 0, NULL);
+		charge_shadow(&answer, &p, NULL);
 		if (passes)
 			lends(skb, &answer, &p);
 	}
