@@ -18,7 +18,7 @@ enum {
  * bpf_probe_read_kernel(), ten times as dear. */
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
-#define AS_KERNEL(type, object) \
+#define AS_KERNEL(type, object)                                                                    \
 	((type *)bpf_rdonly_cast((const void *)(object), bpf_core_type_id_kernel(type)))
 
 /* What is said of the MTU of a way out; 0: nothing. */

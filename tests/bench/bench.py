@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import platform
+import select
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from guard import grant, policy  # noqa: E402
 BUILD = os.path.abspath(os.environ.get("B", os.path.join(TOP, "build")))
 FLOW = os.path.join(BUILD, "tests", "bench", "flow")
 EMPTY = os.path.join(BUILD, "tests", "bench", "empty.bpf.o")
+ARRIVED = os.path.join(BUILD, "tests", "bench", "arrived.bpf.o")
 BPF_ENABLE_STATS, NR_BPF = 32, 321  # x86-64
 PORT, FAR = 9000, "klinik-nord"  # where flows of benches go
 
@@ -165,6 +167,69 @@ class Program:
         return runs, ns / max(runs, 1)
 
 
+class Talker:
+    """A program of a bench's load: one line to it, one line from it."""
+
+    def __init__(self, lab, words, host="hub", cgroup=None, **options):
+        words = [str(word) for word in words]
+        self.words, self.heard = " ".join(words), b""
+        self.process = lab.spawn(inside_cgroup(cgroup, *words) if cgroup else words, host, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, bufsize=0, **options)
+
+    def say(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+
+    def hear(self, expected=None, timeout=60.0):
+        """The next line; RuntimeError if it ends, is silent for so long, or says another than the expected one."""
+        while b"\n" not in self.heard:
+            is_there = select.select([self.process.stdout], [], [], timeout)[0]
+            part = os.read(self.process.stdout.fileno(), 1 << 16) if is_there else b""
+            if not part:
+                raise RuntimeError("%s %s" % (self.words, "ended" if is_there else "says nothing"))
+            self.heard += part
+        line, self.heard = self.heard.split(b"\n", 1)
+        if expected and line.decode() != expected:
+            raise RuntimeError("%s said %s" % (self.words, line))
+        return line.decode()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Arrived:
+    """Counts what reaches an interface of a host of the lab's, or of the router: arrived.bpf.c's fields."""
+
+    def __init__(self, lab, host, interface="eth0"):
+        pin = "/sys/fs/bpf/weir/%s-arrived" % lab.instance
+        os.makedirs(os.path.dirname(pin), exist_ok=True)
+        bpftool("prog", "load", ARRIVED, pin)
+        try:
+            self.map = json.loads(bpftool("-j", "prog", "show", "pinned", pin))["map_ids"][0]
+            for words in ("qdisc add dev %s clsact" % interface,
+                          "filter add dev %s ingress bpf da pinned %s" % (interface, pin)):
+                done = lab.run(["tc", *words.split()], host)
+                if done.returncode:
+                    raise RuntimeError("tc %s: %s" % (words, done.stderr))
+        finally:
+            os.unlink(pin)
+
+    def read(self):
+        """Field -> what it has come to."""
+        return json.loads(bpftool("-j", "map", "dump", "id", str(self.map)))[0]["formatted"]["value"]
+
+    def settle(self, quiet=0.25):
+        """read(), once nothing has come for so many seconds."""
+        last, since = self.read(), time.monotonic()
+        while time.monotonic() - since < quiet:
+            time.sleep(0.02)
+            now = self.read()
+            if now != last:
+                last, since = now, time.monotonic()
+        return last
+
+
 # ---- peers ------------------------------------------------------------------------------------------
 
 def cgroups(lab, names):
@@ -180,12 +245,12 @@ def inside_cgroup(cgroup, *words):
     return ["sh", "-c", "echo 0 >%s/cgroup.procs && exec \"$@\"" % cgroup, "sh", *words]
 
 
-def attach_empty(lab, cgroup):
+def attach_empty(lab, cgroup, program=EMPTY, hook="egress"):
     """The floor: a program that does nothing."""
     pin = "/sys/fs/bpf/weir/%s-empty" % lab.instance
-    bpftool("prog", "load", EMPTY, pin)
+    bpftool("prog", "load", program, pin)
     try:
-        bpftool("cgroup", "attach", cgroup, "egress", "pinned", pin)
+        bpftool("cgroup", "attach", cgroup, hook, "pinned", pin)
     finally:
         os.unlink(pin)
 

@@ -796,7 +796,7 @@ static void test_reading(void **state)
 	assert_int_equal(count, 0);
 	free(cgroups);
 	assert_true(guard_events_fd(guard) >= 0);
-	assert_int_equal(guard_events_consume(guard, NULL, NULL), 0);
+	assert_int_equal(guard_events_consume(guard, 1, NULL, NULL), 0);
 	guard_close(guard);
 	unload();
 }

@@ -109,7 +109,7 @@ static void handle(struct loop *loop, const struct epoll_event *event)
 		arm_clock(loop->clock);
 		break;
 	case ON_EVENTS:
-		watch_events(&loop->watch, &loop->host);
+		watch_events(&loop->watch, &loop->host, WATCH_AT_ONCE);
 		break;
 	default:
 		server_handle(&loop->server, event->data.u64, event->events);
@@ -352,7 +352,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	if (r < 0)
 		return r;
 	refusing_begin(&loop->host);
-	watch_events(&loop->watch, &loop->host);
+	watch_events(&loop->watch, &loop->host, WATCH_WAITING);
 	refusing_base(&loop->host);
 	malloc_trim(0); /* compiling needs several times what the image keeps */
 	watch_losses(&loop->watch, &loop->host, true);
@@ -366,7 +366,7 @@ static int run(struct loop *loop, const struct run_options *options, char **prob
 	loop_run(loop);
 	notify("STOPPING=1");
 	if (!loop->host.has_ended) {
-		watch_events(&loop->watch, &loop->host);
+		watch_events(&loop->watch, &loop->host, WATCH_WAITING);
 		refusing_save(&loop->host);
 		clock_save(&loop->host);
 		end_metering(&loop->host);

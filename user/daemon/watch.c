@@ -123,11 +123,11 @@ static void take(const struct weir_event *event, void *data)
 	}
 }
 
-void watch_events(struct watch *watch, struct host *host)
+void watch_events(struct watch *watch, struct host *host, int most)
 {
 	struct watching watching = {watch, host};
 
-	guard_events_consume(host->guard, take, &watching);
+	guard_events_consume(host->guard, most, take, &watching);
 }
 
 /* How many were ended. What could not be is told, once until it goes well again. */

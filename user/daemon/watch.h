@@ -28,8 +28,13 @@ struct watch {
 	bool has_unended; /* told, and not well since */
 };
 
-/* Takes all that waits in the ring. */
-void watch_events(struct watch *watch, struct host *host);
+/* Events taken in one go, at some 20 us each. An order that comes meanwhile waits for them up to
+ * three times (its connection, its words), and a cut has 5 ms; before the first and after the last
+ * order there is none that waits. */
+enum { WATCH_AT_ONCE = 32, WATCH_WAITING = 4096 };
+
+/* Takes what waits in the ring, `most` events of it. */
+void watch_events(struct watch *watch, struct host *host, int most);
 
 /* Does the scans that are due. Returns the boot time at which the next one is, 0 when none is. */
 uint64_t watch_scan(struct watch *watch, struct host *host);

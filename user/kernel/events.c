@@ -6,10 +6,6 @@
 
 #include <errno.h>
 
-/* Events taken in one go: a flood must not keep the caller from its other work. What stays in the
- * ring keeps its descriptor readable. */
-#define EVENTS_AT_ONCE 4096
-
 static int note_unread(struct guard *guard, uint64_t count)
 {
 	const uint32_t loss = WEIR_LOST_UNREAD;
@@ -59,7 +55,7 @@ static int on_sample(void *data, void *sample, size_t size)
 		note_unread(guard, 1);
 	else if (guard->event_each)
 		guard->event_each(sample, guard->event_data);
-	return ++guard->events_taken < EVENTS_AT_ONCE ? 0 : -EAGAIN;
+	return ++guard->events_taken < guard->events_most ? 0 : -EAGAIN;
 }
 
 static int ring_open(struct guard *guard)
@@ -77,7 +73,7 @@ int guard_events_fd(struct guard *guard)
 	return err ? err : ring_buffer__epoll_fd(guard->ring);
 }
 
-int guard_events_consume(struct guard *guard,
+int guard_events_consume(struct guard *guard, int most,
 			 void (*each)(const struct weir_event *event, void *data), void *data)
 {
 	int err = ring_open(guard);
@@ -87,6 +83,7 @@ int guard_events_consume(struct guard *guard,
 	guard->event_each = each;
 	guard->event_data = data;
 	guard->events_taken = 0;
+	guard->events_most = most;
 	err = ring_buffer__consume(guard->ring);
 	return err == -EAGAIN ? guard->events_taken : err;
 }

@@ -224,8 +224,9 @@ const char *guard_cgroup_path(const struct guard *guard);
 
 /* For poll(); readable when events wait. */
 int guard_events_fd(struct guard *guard);
-/* Calls `each` for all that wait. Number of events, or -errno. */
-int guard_events_consume(struct guard *guard,
+/* Calls `each` for those that wait, for `most` of them; what stays in the ring keeps its descriptor
+ * readable. Number of events, or -errno. */
+int guard_events_consume(struct guard *guard, int most,
 			 void (*each)(const struct weir_event *event, void *data), void *data);
 
 /* ---- what this kernel can do, found by trying ------------------------------------------------ */

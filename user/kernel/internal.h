@@ -188,7 +188,7 @@ struct guard {
 	struct former *former;	   /* former.c: until guard_adopt() */
 	void (*event_each)(const struct weir_event *event, void *data);
 	void *event_data;
-	int events_taken; /* of the present call */
+	int events_taken, events_most; /* of the present call */
 };
 
 int guard_new(const char *instance, struct guard **ret, char **problem);
