@@ -55,7 +55,7 @@ static __always_inline void lending_bound(struct lending *lending, const struct 
 
 		if (!limits->window[i].window_ns)
 			continue;
-		room = w->used_bytes < told    ? told - w->used_bytes
+		room = w->used_bytes <= told   ? told - w->used_bytes
 		       : w->used_bytes < limit ? limit - w->used_bytes
 					       : 0;
 		if (room < LEASE_ROOM || w->window_ns != limits->window[i].window_ns)

@@ -215,9 +215,62 @@ static void a_late_packet_is_lent_nothing(void **state)
 	asking_end(&asking);
 }
 
+/* ---- what is told -----------------------------------------------------------------------------*/
+
+enum { MANY = 250 };
+
+static struct image image_of_many(void)
+{
+	static char text[MANY * 60 + 1000];
+	int n = snprintf(text, sizeof(text),
+			 "weir: 1\nname: many\nmode: enforce\n"
+			 "services: {files: {cgroup: a, budget: [100MB/1600s]}}\npartners:\n");
+
+	for (int i = 1; i <= MANY; i++)
+		n += snprintf(text + n, sizeof(text) - n, "  p%d: {addresses: [198.51.100.%d]}\n",
+			      i, i);
+	snprintf(text + n, sizeof(text) - n,
+		 "grants:\n  - {name: all, service: files, partner: any, serves: tcp/22, "
+		 "budget: none}\n");
+	return compile_good(text);
+}
+
+/* 80 % of a budget are told when they have left, and not when they are lent to many who send
+ * little; and once in a window, so that what is told too early is missing later. */
+static void what_is_lent_is_no_warning(void **state)
+{
+	struct asking asking;
+	uint64_t sent = 0, ceiling;
+	struct ask flow;
+	char peer[32];
+
+	(void)state;
+	move_to(0);
+	asking_begin(&asking, image_of_many());
+	ceiling =
+		weir_meter_key(WEIR_KEY_CEILING,
+			       asking.image.services[image_service(&asking.image, "files")].key, 0);
+	for (int i = 1; i <= MANY; i++) {
+		snprintf(peer, sizeof(peer), "198.51.100.%d", i);
+		flow = judged(&asking, peer);
+		for (int j = 0; j < 4; j++, sent += 1000)
+			assert_true(send_parcel(&asking, &flow, begin_ns, 1000));
+	}
+	print_message("%lu of 100000000 sent, %llu bytes charged, %llu leases\n", sent,
+		      peek(&asking, ceiling).window[0].used_bytes, peek(&asking, ceiling).leases);
+	assert_int_equal(peek(&asking, ceiling).window[0].warned_until_ns, 0);
+	for (; sent <= 80 * MB; sent += 100000) {
+		assert_int_equal(peek(&asking, ceiling).window[0].warned_until_ns, 0);
+		assert_true(send_parcel(&asking, &flow, begin_ns + 1000000000, 100000));
+	}
+	assert_int_not_equal(peek(&asking, ceiling).window[0].warned_until_ns, 0);
+	asking_end(&asking);
+}
+
 static int all_tests(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_lent_is_no_warning),
 		cmocka_unit_test(a_late_packet_is_lent_nothing),
 		cmocka_unit_test(what_was_lent_hides_no_breach_of_what_observes),
 		cmocka_unit_test(a_new_policy_takes_nothing_that_was_lent),
