@@ -14,6 +14,7 @@ DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd l
              openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
+DEPS_BENCH = ipset iptables gnuplot-nox# peers in tests/bench, pictures of tests/bench/scale
 
 # The package's own, so that there is one.
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)
@@ -56,7 +57,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench deb deb-test
+.PHONY: all deps deps-bench test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench scale costs deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -64,6 +65,9 @@ deps:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		$(DEPS_BUILD) $(DEPS_LAB) $(DEPS_FAULT) $(DEPS_DEB)
+
+deps-bench:
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEPS_BENCH)
 
 # ---- kernel side ------------------------------------------------------------------------------
 
@@ -119,6 +123,10 @@ $(B)/tests/prog/%: tests/prog/%.c $(B)/libweir.a $(PROG_SKEL)
 	$(CC) $(CPPFLAGS_WEIR) -I$(B)/tests/prog $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP $< $(B)/libweir.a \
 		$(LDLIBS_WEIR) -lcmocka -o $@
 
+# What these programs cost depends on who compiled them; tests/prog/costs says for whom it speaks.
+$(B)/tests/prog/test_costs: CPPFLAGS_WEIR += -DWEIR_CLANG='"$(firstword $(subst ., ,$(shell $(CLANG) -dumpversion)))"'
+$(B)/tests/prog/test_costs: $(B)/weir.bpf.o
+
 # Not a test by itself: tests/fleet/test_*.py run it.
 $(B)/tests/fleet/%: tests/fleet/%.c $(B)/libweir.a
 	@mkdir -p $(@D)
@@ -172,10 +180,20 @@ vm: all prog
 	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
 
+# What tests/prog/costs expects of each program is what it costs now; COSTS_OF="bookworm trixie sid": on these kernels.
+costs: all $(B)/tests/prog/test_costs
+	B=$(abspath $(B)) tests/prog/renew-costs $(COSTS_OF)
+
 # Beside what a user would take instead, on the same work: each bench says what it prints.
-bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
+bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents flood empty.bpf.o)
 	B=$(abspath $(B)) tests/bench/packet --json $(B)/packet.json
+	B=$(abspath $(B)) tests/bench/throughput --json $(B)/throughput.json
+	B=$(abspath $(B)) tests/bench/events --json $(B)/events.json
 	B=$(abspath $(B)) tests/bench/fleet
+
+# How it grows, in pictures.
+scale: all $(addprefix $(B)/tests/bench/,flow flood empty.bpf.o)
+	B=$(abspath $(B)) tests/bench/scale --json $(B)/scale.json --page $(B)/scale.html
 
 test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers

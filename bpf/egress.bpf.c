@@ -9,6 +9,7 @@
  * is refused and counted.
  */
 #include "socket.bpf.h"
+#include "wire.bpf.h"
 
 /* Kernel sockets of a network namespace: ICMP, neighbour discovery, MLD, TCP's resets. */
 static __always_inline bool is_stack(const struct bpf_sock *sk, __u64 address)
@@ -217,7 +218,7 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 
 		if (s->protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
 		    bpf_ntohs(udp->dest) != s->peer_port ||
-		    (segments <= 1 && skb->len > NARROWEST_PATH))
+		    (segments <= 1 && !packet_is_whole(skb, address_is4(&s->peer))))
 			return false;
 		header_bytes += sizeof(*udp);
 	}

@@ -20,9 +20,7 @@
 enum {
 	IP_FRAGMENT_OFFSET = 0x1fff,
 	IP_MORE_FRAGMENTS = 0x2000,
-	IPV6_EXTENSIONS = 6,  /* headers walked before the packet counts as unreadable */
-	RTAX_MTU = 2,	      /* include/uapi/linux/rtnetlink.h */
-	NARROWEST_PATH = 552, /* that a peer can bring about: net.ipv4.route.min_pmtu's default */
+	IPV6_EXTENSIONS = 6, /* headers walked before the packet counts as unreadable */
 };
 
 struct packet {
@@ -193,61 +191,6 @@ WEIR_FUNCTION bool packet_read(struct __sk_buff *skb, bool is_egress, struct pac
 		return packet_read6(skb, is_egress, p);
 	}
 	return false;
-}
-
-/* The smallest MTU that the way out may have: the device's, the route's, the path's
- * (net/ipv4/route.c ipv4_mtu, include/net/ip6_route.h). 0: not to be read. */
-static __always_inline __u32 path_mtu(struct __sk_buff *skb, bool is4)
-{
-	struct sk_buff *kernel_skb = (void *)kernel_address(skb);
-	__u32 mtu = BPF_CORE_READ(kernel_skb, dev, mtu);
-	__u64 reference = BPF_CORE_READ(kernel_skb, _skb_refdst) & ~7ULL; /* SKB_DST_PTRMASK */
-	struct dst_entry *dst = (void *)reference;
-	__u64 metrics;
-	__u32 other = 0;
-
-	if (!dst)
-		return mtu;
-	metrics = BPF_CORE_READ(dst, _metrics) & ~3ULL; /* __DST_METRICS_PTR */
-	if (metrics)
-		bpf_probe_read_kernel(&other, sizeof(other),
-				      (void *)(metrics + 4 * (RTAX_MTU - 1)));
-	if (other && other < mtu)
-		mtu = other;
-	if (is4) {
-		other = BPF_CORE_READ_BITFIELD_PROBED((struct rtable *)dst, rt_pmtu);
-		if (other && other < mtu)
-			mtu = other;
-	}
-	return mtu;
-}
-
-/*
- * An upper bound of the IP bytes on the wire: each segment's and each fragment's headers. Every
- * fragment repeats the IP header with all that stands in it. IPv6 fragments count as the smallest
- * that a socket may ask for (IPV6_MTU). `is_tcp`: a TCP socket's, which never needs fragments.
- */
-WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet *p, bool is_tcp)
-{
-	__u32 segments = skb->gso_segs, mtu, header, room, payload;
-	bool is4;
-
-	if (!p)
-		return skb->len;
-	if (segments > 1)
-		return skb->len + (segments - 1) * p->header_bytes;
-	is4 = address_is4(&p->parcel.peer);
-	if (is_tcp || skb->len <= NARROWEST_PATH)
-		return skb->len;
-	mtu = path_mtu(skb, is4);
-	if (is4 ? skb->len <= mtu : skb->len <= 1280)
-		return skb->len;
-	header = is4 ? p->ip_bytes : p->ip_bytes + 8;
-	if (!is4)
-		mtu = 1280;
-	room = mtu > header + 8 ? (mtu - header) & ~7u : 8;
-	payload = skb->len > p->ip_bytes ? skb->len - p->ip_bytes : 0;
-	return payload + (payload + room - 1) / room * header;
 }
 
 #endif

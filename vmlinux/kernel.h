@@ -115,6 +115,10 @@ struct dst_entry {
 	unsigned long _metrics;
 };
 
+struct dst_metrics {
+	__u32 metrics[17]; /* RTAX_MAX */
+};
+
 struct rtable {
 	struct dst_entry dst;
 	__u32 rt_pmtu : 31;

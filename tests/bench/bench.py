@@ -4,7 +4,8 @@ bench.py - what all benches share: rounds in turns, peers to stand beside, rows,
 
 A bench is a program of this directory. It prints a table of rows, one for each thing that it measured:
 what, the target (of DESIGN section 10), what weir takes, what its peers take, the floor, and the ratio
-that the target is about. With --json FILE its raw numbers, and what machine it was, go there too.
+that the target is about. With --json FILE its raw numbers, what machine it was, and its own words of what
+is measured and what that does not say (the comment at its head) go there too; `results` makes a page of them.
 """
 import argparse
 import ctypes
@@ -20,11 +21,13 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, "tests", "lab"))
 sys.dont_write_bytecode = True
 import lab as labs  # noqa: E402
+from guard import grant, policy  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("B", os.path.join(TOP, "build")))
 FLOW = os.path.join(BUILD, "tests", "bench", "flow")
 EMPTY = os.path.join(BUILD, "tests", "bench", "empty.bpf.o")
 BPF_ENABLE_STATS, NR_BPF = 32, 321  # x86-64
+PORT, FAR = 9000, "klinik-nord"  # where flows of benches go
 
 
 # ---- rows -----------------------------------------------------------------------------------------
@@ -65,6 +68,7 @@ class Table:
 
     def __init__(self, options, columns):
         self.path, self.columns, self.rows, self.machine = options.json, columns, [], machine()
+        self.notes = []
         self.name = os.path.basename(sys.argv[0])
         print(" | ".join(["%-44s" % self.name, "unit     ", *("%-22s" % who for who in columns), "ratio   ", "target"]),
               flush=True)
@@ -76,12 +80,19 @@ class Table:
         print(" | ".join(["%-44s" % row.what, "%-9s" % row.unit, *("%-22s" % row.cell(who) for who in self.columns),
                           "%-8s" % ratio, row.target + met]), flush=True)
 
+    def note(self, text):
+        """What a reader of the rows must know: what is missing among them, and why."""
+        self.notes.append(text)
+        print("    " + text, flush=True)
+
     def end(self):
         if not self.path:
             return
+        words = [word for before, word in zip(sys.argv, sys.argv[1:]) if "--json" not in (before, word)]
         with open(self.path, "w", encoding="utf-8") as file:
-            json.dump({"bench": self.name, "machine": self.machine, "columns": self.columns,
-                       "rows": [vars(row) for row in self.rows]}, file, indent=1)
+            json.dump({"bench": self.name, "about": sys.modules["__main__"].__doc__, "words": words,
+                       "machine": self.machine, "columns": self.columns, "rows": [vars(row) for row in self.rows],
+                       "notes": self.notes}, file, indent=1)
             file.write("\n")
 
 
@@ -135,12 +146,16 @@ def bpftool(*words):
 
 
 class Program:
-    """The egress program of a cgroup."""
+    """By its id, or the egress program of a cgroup."""
 
-    def __init__(self, cgroup):
-        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
-        self.id = next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
+    def __init__(self, which):
+        self.id = which if isinstance(which, int) else self._egress(which)
         self.runs = self.ns = 0
+
+    @staticmethod
+    def _egress(cgroup):
+        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
+        return next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
 
     def read(self):
         """(runs, nanoseconds per run) since the last time."""
@@ -175,8 +190,8 @@ def attach_empty(lab, cgroup):
         os.unlink(pin)
 
 
-def nft(lab, rules, cgroup=None):
-    """Loads rules in the hub; "%(cgroup)s" becomes the words that match a socket of `cgroup`."""
+def nft(lab, rules, cgroup=None, host="hub"):
+    """Loads rules in a host; "%(cgroup)s" becomes the words that match a socket of `cgroup`."""
     if cgroup:
         path = os.path.relpath(cgroup, labs.cgroup_mount())
         rules = rules.replace("%(cgroup)s", 'socket cgroupv2 level %d "%s"' % (path.count("/") + 1, path))
@@ -184,18 +199,58 @@ def nft(lab, rules, cgroup=None):
     with open(path, "w", encoding="ascii") as file:
         file.write(rules)
     with open(path, encoding="ascii") as file:
-        done = lab.run(["nft", "-f", "-"], stdin=file, timeout=300,
+        done = lab.run(["nft", "-f", "-"], host, stdin=file, timeout=300,
                        private_mounts=[(labs.cgroup_mount(), "/sys/fs/cgroup")])
     if done.returncode:
         raise RuntimeError("nft: " + done.stderr[:500])
 
 
+# ---- loads ------------------------------------------------------------------------------------------
+
+class Pour:
+    """A sender (flow.c) whose sockets stay open, on a host and in a cgroup."""
+
+    def __init__(self, lab, kind, flows, size, cgroup, host="hub"):
+        """`kind`: "udp..." or a way to write to TCP; `size`: bytes of a write."""
+        words = [FLOW, "udp" if kind.startswith("udp") else "tcp", lab.hosts[FAR].v4, PORT, flows, size]
+        self.process = lab.spawn(inside_cgroup(cgroup, *words), host, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 text=True)
+        self._heard("ready")
+
+    def _heard(self, expected=None):
+        line = self.process.stdout.readline().strip()
+        if not line or (expected and line != expected):
+            raise RuntimeError("the sender ended: %s" % self.process.wait())
+        return line
+
+    def go(self, writes):
+        """Nanoseconds that so many writes take."""
+        self.process.stdin.write("%d\n" % writes)
+        self.process.stdin.flush()
+        return int(self._heard())
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
 # ---- policies ---------------------------------------------------------------------------------------
+
+def running_policy(partners, prefixes=None):
+    """What a running flow to FAR meets: two windows and a service's ceiling; and so many partners beside it."""
+    content = policy([grant("bench", "batch", FAR, ["900GiB/1h", "4TiB/24h"],
+                            calls=["tcp/%d" % PORT, "udp/%d" % PORT])],
+                     services={"batch": {"budget": ["2TiB/1h"]}})
+    content["partners"].update(other_partners(partners, prefixes))
+    return content
+
 
 def other_prefixes(count):
     """`count` prefixes of partners that no packet of a bench is for."""
     return ["%d.%d.%d.%d/32" % (10 + (n >> 20), n >> 12 & 255, n >> 4 & 255, (n & 15) << 4) for n in range(count)]
 
 
-def other_partners(count):
-    return {"p%d" % n: {"addresses": [prefix]} for n, prefix in enumerate(other_prefixes(count))}
+def other_partners(count, prefixes=None):
+    """`count` partners that share `prefixes` prefixes; left out: one each."""
+    each, listed = (prefixes or count) // max(count, 1), other_prefixes(prefixes or count)
+    return {"p%d" % n: {"addresses": listed[n * each:(n + 1) * each]} for n in range(count)}

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * flow.c - the load of tests/bench/packet: `flow sink PORT` takes what comes over TCP and UDP and
- * keeps nothing; `flow udp|tcp ADDRESS PORT FLOWS BYTES` reads a number of writes per line from its
- * input, makes them, taking turns among its FLOWS sockets, and answers each with the nanoseconds
- * that they took.
+ * flow.c - the load of tests/bench/packet and throughput: `flow sink PORT` takes what comes over
+ * TCP and UDP and keeps nothing; `flow count PORT` reads UDP as well, and answers each line of its
+ * input with the bytes that it took since it began, when the last of them came, and now
+ * (nanoseconds, CLOCK_MONOTONIC); `flow udp|tcp ADDRESS PORT FLOWS BYTES` reads a number of writes
+ * per line from its input, makes them, taking turns among its FLOWS sockets, and answers each with
+ * the nanoseconds that they took.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,8 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { BATCH = 64 };
 
 static char data[1 << 20];
 
@@ -53,33 +58,86 @@ static void watch(int poller, int fd)
 		die("epoll_ctl");
 }
 
-/* UDP that nobody reads is dropped by the full socket, without an answer. */
-static int sink(const char *port)
-{
-	int listener = bound(SOCK_STREAM, port), poller = epoll_create1(0);
-	struct epoll_event event;
-
-	bound(SOCK_DGRAM, port);
-	if (listen(listener, 4096))
-		die("listen");
-	watch(poller, listener);
-	puts("ready");
-	fflush(stdout);
-	while (epoll_wait(poller, &event, 1, -1) > 0) {
-		if (event.data.fd == listener)
-			watch(poller, accept(listener, NULL, NULL));
-		else if (recv(event.data.fd, data, sizeof(data), MSG_TRUNC) <= 0)
-			close(event.data.fd);
-	}
-	return 1;
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+struct taken {
+	uint64_t bytes, last_ns;
+};
+
+/* Many at a time, so that the sender is what bounds them. */
+static void take_datagrams(int fd, struct taken *taken)
+{
+	struct iovec where = {data, 1 << 16};
+	struct mmsghdr message[BATCH];
+	int count;
+
+	for (int i = 0; i < BATCH; i++)
+		message[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &where, .msg_iovlen = 1}};
+	count = recvmmsg(fd, message, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	for (int i = 0; i < count; i++)
+		taken->bytes += message[i].msg_len;
+	if (count > 0)
+		taken->last_ns = now_ns();
+}
+
+static void take_stream(int fd, struct taken *taken)
+{
+	ssize_t bytes = recv(fd, data, sizeof(data), MSG_TRUNC);
+
+	if (bytes <= 0) {
+		close(fd);
+		return;
+	}
+	taken->bytes += bytes;
+	taken->last_ns = now_ns();
+}
+
+static void answer(const struct taken *taken)
+{
+	char line[16];
+
+	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+		exit(0);
+	printf("%llu %llu %llu\n", (unsigned long long)taken->bytes,
+	       (unsigned long long)taken->last_ns, (unsigned long long)now_ns());
+	fflush(stdout);
+}
+
+/* Without `counts`, nobody reads UDP: the full socket drops it, without an answer. */
+static int sink(const char *port, bool counts)
+{
+	int listener = bound(SOCK_STREAM, port), poller = epoll_create1(0);
+	int datagrams = bound(SOCK_DGRAM, port), room = 64 << 20;
+	struct taken taken = {0};
+	struct epoll_event event;
+
+	if (listen(listener, 4096))
+		die("listen");
+	watch(poller, listener);
+	if (counts) {
+		setsockopt(datagrams, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+		watch(poller, datagrams);
+		watch(poller, STDIN_FILENO);
+	}
+	puts("ready");
+	fflush(stdout);
+	while (epoll_wait(poller, &event, 1, -1) > 0) {
+		if (event.data.fd == listener)
+			watch(poller, accept(listener, NULL, NULL));
+		else if (event.data.fd == datagrams)
+			take_datagrams(datagrams, &taken);
+		else if (event.data.fd == STDIN_FILENO)
+			answer(&taken);
+		else
+			take_stream(event.data.fd, &taken);
+	}
+	return 1;
 }
 
 static int pour(int type, const struct sockaddr_in *to, int flows, size_t bytes)
@@ -113,13 +171,15 @@ int main(int count, char **words)
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (count == 3 && !strcmp(words[1], "sink"))
-		return sink(words[2]);
+		return sink(words[2], false);
+	if (count == 3 && !strcmp(words[1], "count"))
+		return sink(words[2], true);
 	if (count == 6) {
 		struct sockaddr_in to = at(words[2], words[3]);
 
 		return pour(strcmp(words[1], "tcp") ? SOCK_DGRAM : SOCK_STREAM, &to, atoi(words[4]),
 			    atol(words[5]));
 	}
-	fputs("usage: flow sink PORT | flow udp|tcp ADDRESS PORT FLOWS BYTES\n", stderr);
+	fputs("usage: flow sink|count PORT | flow udp|tcp ADDRESS PORT FLOWS BYTES\n", stderr);
 	return 2;
 }

@@ -4,7 +4,7 @@
  * tc programs, since those may take the meters' lock. Run on the maps of a loaded guard.
  */
 #include "lend.bpf.h"
-#include "packet.bpf.h"
+#include "wire.bpf.h"
 #include "tests/prog/ask.h"
 
 SEC("tc")

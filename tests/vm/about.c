@@ -17,7 +17,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-enum { LOG_STATISTICS = 4, LOG_BYTES = 1 << 20, MOST_PROGRAMS = 64 };
+#include "cost.h"
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list list)
 {
@@ -29,49 +29,18 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list list
 
 /* ---- cost ------------------------------------------------------------------------------------ */
 
-/* "processed N insns (limit ...) ... total_states N ...", at the end of the log; newer kernels tell
- * before, in a line of the same words, what each function took. */
-static void tell_cost(const struct bpf_program *program, const char *log)
+static void tell_cost(const struct cost *cost, void *data)
 {
-	const char *line = NULL, *states;
-
-	for (const char *at = log; (at = strstr(at, "processed ")); at++)
-		if (at == log || at[-1] == '\n')
-			line = at;
-	states = line ? strstr(line, "total_states ") : NULL;
-	printf("=cost %s %lu %lu\n", bpf_program__name(program),
-	       line ? strtoul(line + strlen("processed "), NULL, 10) : 0,
-	       states ? strtoul(states + strlen("total_states "), NULL, 10) : 0);
+	(void)data;
+	printf("=cost %s %lu %lu\n", cost->program, cost->instructions, cost->states);
 }
 
 static int cost(const char *path)
 {
-	struct bpf_object *object = bpf_object__open_file(path, NULL);
-	struct bpf_program *program;
-	char *log[MOST_PROGRAMS] = {NULL};
-	int count = 0, r;
+	int r = cost_each(path, tell_cost, NULL);
 
-	if (!object)
-		return printf("=failed cannot open %s\n", path), 1;
-	bpf_object__for_each_program(program, object)
-	{
-		log[count] = calloc(1, LOG_BYTES);
-		bpf_program__set_log_level(program, LOG_STATISTICS);
-		bpf_program__set_log_buf(program, log[count], LOG_BYTES);
-		if (++count == MOST_PROGRAMS)
-			break;
-	}
-	r = bpf_object__load(object);
 	if (r)
 		printf("=refused %s: %s\n", path, strerror(-r));
-	count = 0;
-	bpf_object__for_each_program(program, object)
-	{
-		if (count < MOST_PROGRAMS && bpf_program__fd(program) >= 0)
-			tell_cost(program, log[count]);
-		count++;
-	}
-	bpf_object__close(object);
 	return r != 0;
 }
 

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * costs.h - tests/prog/costs, for test_costs.c: what is expected of each program, and whether what
+ * was seen is more by more than the room.
+ */
+#ifndef WEIR_TESTS_COSTS_H
+#define WEIR_TESTS_COSTS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COSTS_FILE "tests/prog/costs"
+
+/* ---- what is expected, and what was seen ----------------------------------------------------- */
+
+enum { MOST = 256, NUMBERS = 2 };
+
+/* A line of the file: "PROGRAM OF NUMBER [NUMBER]". */
+struct line {
+	char program[32], of[32];
+	double number[NUMBERS];
+	bool is_met;
+};
+
+struct lines {
+	struct line item[MOST];
+	size_t count;
+};
+
+static struct lines expected, seen;
+static char compiler[32], machine[96], kernel[32], this_machine[96];
+
+static const struct {
+	const char *of, *unit[NUMBERS];
+} kinds[] = {
+	{"own", {"instructions", NULL}},
+	{"time", {"times an empty program", NULL}},
+	{"", {"instructions of the verifier", "states of the verifier"}}, /* a kernel */
+};
+
+static inline const char *unit_of(const char *of, int number)
+{
+	size_t i = 0;
+
+	while (*kinds[i].of && strcmp(kinds[i].of, of) != 0)
+		i++;
+	return kinds[i].unit[number];
+}
+
+static inline void line_add(struct lines *lines, const char *program, const char *of, double first,
+			    double second)
+{
+	struct line *line = &lines->item[lines->count++];
+
+	assert_true(lines->count < MOST);
+	snprintf(line->program, sizeof(line->program), "%s", program);
+	snprintf(line->of, sizeof(line->of), "%s", of);
+	line->number[0] = first;
+	line->number[1] = second;
+}
+
+/* "room OF PERCENT" is a line like the others; "compiler MAJOR" and "machine MODEL" say for whom
+ * the file speaks. */
+static inline void expected_read(void)
+{
+	FILE *file = fopen(COSTS_FILE, "re");
+	char text[256], program[32], of[32];
+	double first, second;
+
+	if (!file)
+		fail_msg("%s: %s", COSTS_FILE, strerror(errno));
+	while (fgets(text, sizeof(text), file)) {
+		int n;
+
+		if (*text == '#' || *text == '\n')
+			continue;
+		second = 0;
+		n = sscanf(text, "%31s %31s %lf %lf", program, of, &first, &second);
+		if (!strcmp(program, "machine"))
+			snprintf(machine, sizeof(machine), "%.*s",
+				 (int)strcspn(text + strlen("machine "), "\n"),
+				 text + strlen("machine "));
+		else if (n == 2 && !strcmp(program, "compiler"))
+			snprintf(compiler, sizeof(compiler), "%s", of);
+		else if (n >= 3)
+			line_add(&expected, program, of, first, second);
+		else
+			fail_msg("%s: not to be read: %s", COSTS_FILE, text);
+	}
+	fclose(file);
+}
+
+static inline struct line *expected_find(const char *program, const char *of)
+{
+	for (size_t i = 0; i < expected.count; i++) {
+		struct line *line = &expected.item[i];
+
+		if (!strcmp(line->program, program) && !strcmp(line->of, of))
+			return line;
+	}
+	return NULL;
+}
+
+static inline bool is_kernel(const char *of)
+{
+	return *of >= '0' && *of <= '9';
+}
+
+static inline bool kernel_is_known(void)
+{
+	for (size_t i = 0; i < expected.count; i++)
+		if (!strcmp(expected.item[i].of, kernel))
+			return true;
+	return false;
+}
+
+/* What a kernel that the file does not know may take: as much as any that it knows. */
+static inline bool greatest_of(const char *program, struct line *ret)
+{
+	bool is_found = false;
+
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < expected.count; i++) {
+		const struct line *line = &expected.item[i];
+
+		if (!is_kernel(line->of) || strcmp(line->program, program) != 0)
+			continue;
+		is_found = true;
+		for (int j = 0; j < NUMBERS; j++)
+			if (ret->number[j] < line->number[j])
+				ret->number[j] = line->number[j];
+	}
+	return is_found;
+}
+
+static inline double room_of(const char *name)
+{
+	const struct line *line = expected_find("room", name);
+
+	if (!line)
+		fail_msg("%s: no line \"room %s PERCENT\"", COSTS_FILE, name);
+	return 1 + line->number[0] / 100;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+/* How much more than the file says is let pass. Another compiler, a kernel or a machine that the
+ * file does not know makes another number of the same source, so there is more room for it. */
+static inline double room_for(const char *of)
+{
+	if (!strcmp(of, "time"))
+		return room_of(strcmp(machine, this_machine) ? "other_machine" : "time");
+	if (strcmp(compiler, WEIR_CLANG) != 0)
+		return room_of("other_compiler");
+	if (!is_kernel(of))
+		return room_of(of);
+	return room_of(kernel_is_known() ? "verifier" : "other_kernel");
+}
+
+static inline int compare(const struct line *line)
+{
+	struct line *known = expected_find(line->program, line->of), greatest;
+	int wrong = 0;
+
+	if (!known && is_kernel(line->of) && !kernel_is_known() &&
+	    greatest_of(line->program, &greatest))
+		known = &greatest;
+	if (!known) {
+		print_error("%s (%s): not in %s; `make costs` puts it there\n", line->program,
+			    line->of, COSTS_FILE);
+		return 1;
+	}
+	known->is_met = true;
+	for (int i = 0; i < NUMBERS && unit_of(line->of, i); i++) {
+		double most = known->number[i] * room_for(line->of);
+
+		if (line->number[i] <= most)
+			continue;
+		print_error(
+			"%s (%s): expected %.6g %s, at most %.6g, seen %.6g. Is it meant? `make "
+			"costs` renews %s\n",
+			line->program, line->of, known->number[i], unit_of(line->of, i), most,
+			line->number[i], COSTS_FILE);
+		wrong++;
+	}
+	return wrong;
+}
+
+/* Lines whose `of` is this one, and which nothing met: the program went, or has another name. */
+static inline int unmet(const char *of)
+{
+	int wrong = 0;
+
+	for (size_t i = 0; i < expected.count; i++) {
+		const struct line *line = &expected.item[i];
+
+		if (strcmp(line->of, of) != 0 || line->is_met || !strcmp(line->program, "room"))
+			continue;
+		print_error("%s (%s): in %s, and not seen; `make costs` renews it\n", line->program,
+			    of, COSTS_FILE);
+		wrong++;
+	}
+	return wrong;
+}
+
+#endif
