@@ -135,25 +135,37 @@ static __always_inline bool claim_ceilings(struct charge *c, const struct weir_s
 			   WEIR_HOLD, WEIR_REASON_PARTNER_BUDGET);
 }
 
-/* Whether a lease lies in a window that would be remade, and could not be given back to it then. */
-WEIR_FUNCTION bool meter_is_lent(const struct weir_meter *m, const struct weir_limits *l)
+/*
+ * Whether what is lent of a meter must be taken back before `bytes` are charged: it lies in a
+ * window that would be remade, and could not be given back to it then; or with it a sum is passed
+ * that is told of, as if it had left.
+ */
+WEIR_FUNCTION bool meter_wants_back(const struct weir_meter *m, const struct weir_limits *l,
+				    __u64 overrule, __u64 bytes, __u64 now)
 {
-	__u64 differ = 0;
-
 	if (!m || !l || !m->leases)
 		return false;
-#pragma unroll
-	for (int i = 0; i < WEIR_WINDOWS; i++)
-		differ |= m->window[i].window_ns ^ l->window[i].window_ns;
-	return differ != 0;
+	for (int i = 0; i < WEIR_WINDOWS; i++) {
+		const struct weir_window *w = &m->window[i];
+		__u64 limit = weir_limit(l->window[i].bytes, overrule),
+		      used = w->used_bytes + bytes;
+
+		if (w->window_ns != l->window[i].window_ns)
+			return true;
+		if (w->window_ns && ((used > limit_untold(limit) && now >= w->warned_until_ns) ||
+				     (used > limit && now >= w->alerted_until_ns)))
+			return true;
+	}
+	return false;
 }
 
-static __always_inline bool claims_are_lent(const struct charge *c)
+static __always_inline bool claims_want_back(const struct charge *c)
 {
 #pragma unroll
 	for (int i = 0; i < WEIR_CLAIMS; i++)
 		if (limits_are_set(c->claim[i].limits) &&
-		    meter_is_lent(c->claim[i].meter, c->claim[i].limits))
+		    meter_wants_back(c->claim[i].meter, c->claim[i].limits,
+				     i == CLAIM_OWN ? c->overrule : 0, c->bytes, c->now_ns))
 			return true;
 	return false;
 }
@@ -444,7 +456,7 @@ WEIR_FUNCTION int charge_parcel(const struct weir_answer *a, const struct parcel
 	} else {
 		charge_claim(&c, a, service, partner, &p->peer);
 	}
-	if (!c.is_final && claims_are_lent(&c))
+	if (!c.is_final && claims_want_back(&c))
 		return CHARGE_SHORT;
 	claims_fit(&c, a->generation);
 	charged = meter_charge(&c);

@@ -143,6 +143,7 @@ static __noinline bool egress_read(struct __sk_buff *skb, const struct bpf_sock 
 	bool is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
 
 	p->parcel.active = active_read();
+	p->tick = bpf_jiffies64(); /* before the clock: lease_begin() */
 	p->parcel.now_ns = bpf_ktime_get_boot_ns();
 	p->parcel.bytes = skb->len;
 	if (!packet_read(skb, true, p))
@@ -265,6 +266,14 @@ static __noinline bool lease_pays(struct __sk_buff *skb)
 	return true;
 }
 
+/* The jiffies before the packet's clock was read. */
+static __always_inline __u64 tick_of(const struct packet *p)
+{
+	__u64 tick = bpf_jiffies64();
+
+	return tick - ((__u32)tick - p->tick);
+}
+
 /* True: it passes. */
 static __always_inline bool egress(struct __sk_buff *skb)
 {
@@ -303,7 +312,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	if (!passes)
 		return false;
 	if (s) {
-		lend(&a, &p.parcel, s->cgroup, bpf_jiffies64());
+		lend(&a, &p.parcel, s->cgroup, tick_of(&p));
 		s->sent_bytes += p.parcel.bytes;
 	}
 	cgroup_count(skb, p.parcel.bytes);

@@ -55,7 +55,7 @@ static __always_inline void lending_bound(struct lending *lending, const struct 
 
 		if (!limits->window[i].window_ns)
 			continue;
-		room = w->used_bytes < told    ? told - w->used_bytes
+		room = w->used_bytes <= told   ? told - w->used_bytes
 		       : w->used_bytes < limit ? limit - w->used_bytes
 					       : 0;
 		if (room < LEASE_ROOM || w->window_ns != limits->window[i].window_ns)
@@ -125,7 +125,8 @@ static __always_inline bool lease_place_ready(struct weir_lease *l, struct lock_
 	return false;
 }
 
-/* After a packet that was charged one by one: lends to the next ones, where that is allowed. */
+/* After a packet that was charged one by one: lends to the next ones, where that is allowed. `tick`
+ * was read before p->now_ns: what keeps the packet after that shortens the lease. */
 WEIR_FUNCTION int lease_begin(const struct weir_answer *a, const struct parcel *p, __u64 cgroup,
 			      __u64 tick)
 {
@@ -165,9 +166,10 @@ WEIR_FUNCTION int lease_begin(const struct weir_answer *a, const struct parcel *
 		lending_bound(&lending, of_service, &service->ceiling, 0);
 	if (of_partner)
 		lending_bound(&lending, of_partner, &partner->ceiling, 0);
-	/* An interrupt may have been here meanwhile, and begun a lease of its own. */
-	if (!lending.bytes || until_ns > lending.until_ns || own->severed_ns ||
-	    !lease_is_over(READ_ONCE(l->word))) {
+	/* An interrupt may have been here meanwhile, and begun a lease of its own. And who read the
+	 * clock long ago may find one meter in a later slice than another. */
+	if (!lending.bytes || until_ns > lending.until_ns || lending.since_ns > until_ns ||
+	    own->severed_ns || !lease_is_over(READ_ONCE(l->word))) {
 		bpf_spin_unlock(&held->lock);
 		return 0;
 	}

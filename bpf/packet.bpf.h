@@ -30,6 +30,7 @@ struct packet {
 	__u8 icmp_type;
 	__u8 tcp_flags;
 	__u8 pad[2];
+	__u32 tick; /* lower half of the jiffies before parcel.now_ns: room on the stack is dear */
 };
 
 #define TCP_FLAG_RST_BIT 0x04

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """What is lent to running flows (bpf/lease.bpf.h) is in the budget and in the counters, to the byte."""
 import json
+import socket
 import subprocess
+import time
 import unittest
 
 from case import KIB, MIB, PAYER, STORE, STRANGERS, LabCase, far
@@ -11,16 +13,18 @@ BUDGET, GIVERS = 24 * MIB, 4
 LARGEST = {4: 1472, 6: 1232}  # payload of a datagram that goes as one packet: here, and on every way
 
 
-class Lease(LabCase):
-    policy = policy([grant("wide", "batch", STORE, ["4GiB/1h", "9GiB/20h"], calls=["tcp/443", "udp/443"]),
-                     grant("narrow", "batch", PAYER, ["%dMiB/1h" % (BUDGET // MIB)], calls="tcp/443")],
-                    STRANGERS, services={"batch": {"budget": ["8GiB/1h"]}})
-
+class Lent(LabCase):
     def lent(self):
         """How many leases have begun."""
         shown = subprocess.run(["/usr/sbin/bpftool", "-j", "map", "dump", "pinned",
                                 "/sys/fs/bpf/weir/%s/leases" % self.lab.instance], check=True, capture_output=True)
         return sum(one["formatted"]["value"]["word"] >> 44 for one in json.loads(shown.stdout))
+
+
+class Lease(Lent):
+    policy = policy([grant("wide", "batch", STORE, ["4GiB/1h", "9GiB/20h"], calls=["tcp/443", "udp/443"]),
+                     grant("narrow", "batch", PAYER, ["%dMiB/1h" % (BUDGET // MIB)], calls="tcp/443")],
+                    STRANGERS, services={"batch": {"budget": ["8GiB/1h"]}})
 
     def test_every_byte_is_counted(self):
         for family in (4, 6):
@@ -52,6 +56,62 @@ class Lease(LabCase):
         # Each is held at a packet that is larger than what is left: of 64 KiB at most, and its segments' headers.
         counter.settle()
         self.assertGreaterEqual(counter.ip_bytes, BUDGET - 72 * KIB, "there was room, and it was refused")
+
+
+def give_steadily(address, port, rate):
+    """Sends at `rate` bytes a second until nothing has been taken for some seconds."""
+    with socket.create_connection((address, port), 4) as client:
+        client.setsockopt(socket.SOL_SOCKET, 47, rate)  # SO_MAX_PACING_RATE
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * KIB)  # what is lent shall not wait in a queue
+        client.settimeout(4)
+        try:
+            while True:
+                client.send(far.CHUNK[:16 * KIB])
+        except OSError:
+            return
+
+
+class Switched(Lent):
+    """The budget of a running flow, to the byte, while its policy, its windows, the orders and the daemon change."""
+    BUDGET = 48 * MIB
+    WINDOWS = (["48MiB/1h"], ["48MiB/2h"], ["48MiB/1h", "64MiB/3h"], ["48MiB/90m", "64MiB/2h", "80MiB/4h"])
+
+    @staticmethod
+    def with_windows(windows):
+        return policy([grant("narrow", "batch", PAYER, windows, calls="tcp/443")], STRANGERS,
+                      services={"batch": {"budget": ["8GiB/1h"]}})
+
+    def change(self, number):
+        """One thing after the other that a lease may be out at."""
+        kind = number % 4
+        if kind == 0:
+            self.guard.apply(self.with_windows(self.WINDOWS[number // 4 % len(self.WINDOWS)]))
+        elif kind == 1:
+            self.guard.cut("partner:" + STORE)
+        elif kind == 2:
+            self.guard.reopen("partner:" + STORE)
+        else:
+            self.guard.kill()
+            self.guard.start()
+
+    def test_budget_holds_to_the_byte_while_all_is_switched(self):
+        self.guard.start(self.with_windows(self.WINDOWS[-1]))
+        (_, counter, _), lent = self.count(PAYER), self.lent()
+        sink, address, port = self.sink(PAYER, 4, 443)
+        givers = [self.lab.start(give_steadily, address, port, MIB, host="hub", service="batch")
+                  for _ in range(GIVERS)]
+        changes, end = 0, time.monotonic() + 60
+        while any(giver.is_running() for giver in givers):
+            self.assertLess(time.monotonic(), end, "the budget has no end")
+            self.change(changes)
+            changes += 1
+        self.assertGreaterEqual(changes, 4)
+        self.assertGreater(self.lent(), lent + 10, "little was lent: this test shows nothing")
+        counter.settle()
+        self.assertEqual(counter.dropped, 0, "the far end's counter lost packets")
+        self.assertLessEqual(counter.laden, self.BUDGET)
+        # each giver is held at a packet that is larger than what is left
+        self.assertGreaterEqual(counter.laden, self.BUDGET - 72 * KIB, "there was room, and it was refused")
 
 
 if __name__ == "__main__":

@@ -366,6 +366,12 @@ static int succeed(struct adoption *adoption, const struct before *before)
 				  strerror(errno));
 		put_back(adoption, before, before->count);
 	}
+	if (!err) {
+		/* A packet that is still in the earlier programs would be charged to meters that
+		 * nobody reads any more. */
+		former_freeze(guard, boot_now() + CHANGE_NS);
+		grace_wait(guard);
+	}
 	former_freeze(guard, 0); /* of what does not run any more, or goes on */
 	if (err) {
 		pins_unstage(guard->instance);
@@ -373,7 +379,6 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	}
 	cleanup_close(&guard->dir_fd); /* the lock goes over: nobody else can have the new one */
 	guard->dir_fd = TAKE_FD(stage_fd);
-	grace_wait(guard);
 	/* counters only, and no packet waits for them: not worth taking the guard back */
 	former_carry_rest(guard, NULL);
 	if (ring) /* of what ran, which after a takeover that was cut short is not what was pinned
