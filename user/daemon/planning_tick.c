@@ -211,8 +211,11 @@ uint64_t host_plan_tick(struct host *host)
 		return 0;
 	if (run->is_unsaved)
 		plan_keep(host);
-	if (run->phase == PLAN_WAITS)
-		return run->is_unsaved ? boot_now() + look_every_ns : 0;
+	if (run->phase == PLAN_WAITS) {
+		uint64_t next_ns = plan_tick_approvals(host);
+
+		return run->is_unsaved ? boot_now() + look_every_ns : next_ns;
+	}
 	if (boot_now() < run->look_at_ns)
 		return run->look_at_ns;
 	run->look_at_ns = boot_now() + look_apart_ns;
