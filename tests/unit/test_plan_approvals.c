@@ -2,11 +2,8 @@
 /*
  * test_plan_approvals.c - whose approval of a stage counts, and for how long.
  */
-#include "tests/unit/two_people.h"
-#include "user/base/file.h"
+#include "tests/unit/planned.h"
 #include "user/base/sealed.h"
-#include "user/daemon/planning.h"
-#include "user/event/sink.h"
 
 #define NEXT	 "{\"request\":\"plan-next\"}"
 #define LIFETIME (15 * NS_PER_MINUTE)
@@ -17,26 +14,6 @@ static struct caller person(uint32_t number)
 
 	snprintf(one.by, sizeof(one.by), "person %u", number);
 	return one;
-}
-
-/* All is cut, and a plan of one stage waits. */
-static void begins_plan(struct host *host, uint32_t approvals)
-{
-	char request[512];
-
-	snprintf(request, sizeof(request),
-		 "{\"request\":\"plan-start\",\"files\":[{\"name\":\"back.yaml\",\"text\":"
-		 "\"weir-plan: 1\\nname: back\\nreason: incident\\nstages:\\n- name: first\\n"
-		 "  targets: partner:nord\\n  approvals: %u\\n  watch: 1h\\n\"}]}",
-		 approvals);
-	done(cut(host, "partner:nord"));
-	does(host, &alice, request);
-}
-
-/* The one stage, as status tells it; of `status`, which has to be freed. */
-static json_object *stage_of(json_object *status)
-{
-	return json_object_array_get_idx(member(member(status, "plan"), "stages"), 0);
 }
 
 static void is_waiting(struct host *host, size_t count, size_t over)
@@ -54,20 +31,6 @@ static void has_begun(struct host *host)
 {
 	assert_int_equal(host->plan->phase, PLAN_WATCHED);
 	assert_int_equal(fake.cut_count, 0);
-}
-
-/* How often the events say so. */
-static size_t told(struct host *host, const char *text)
-{
-	char *path = host_path(host, SINK_FILE), *events = NULL;
-	size_t length, count = 0;
-
-	assert_int_equal(file_read(path, 1 << 20, &events, &length), 0);
-	for (const char *at = events; (at = strstr(at, text)); at++)
-		count++;
-	free(events);
-	free(path);
-	return count;
 }
 
 static void restarts(struct host *host)
@@ -341,17 +304,6 @@ static void test_one_more_on_the_disk_than_there_is_room_for(void **state)
 	assert_int_equal(plan_load(host, &read), -EBADMSG);
 	assert_null(read);
 	free(text);
-}
-
-static int host_with_events_up(void **state)
-{
-	struct host *host;
-
-	passed_ns = 0;
-	host_up(state);
-	host = *state;
-	sink_open(&host->sink, host->state_dir);
-	return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, host_with_events_up, host_down)

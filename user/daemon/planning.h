@@ -100,8 +100,8 @@ int host_plan_abort(struct host *host, const struct plan_request *request, struc
 /* What is due of the plan; returns the boot time of the next look, 0 without one. */
 uint64_t host_plan_tick(struct host *host);
 
-/* Before another policy comes into force, under which breaches are counted anew: what was refused
- * so far is one. Not under guard_lock(). */
+/* Before another policy comes into force: what was refused so far is a breach. And right after,
+ * since breaches are counted anew from there. Not under guard_lock(). */
 void host_plan_look(struct host *host);
 
 /* Reads the plan that was under way when the daemon ended, when there is one. Tells what is wrong,

@@ -307,6 +307,7 @@ int host_rollback(struct host *host, const char *by, const char *digest, struct 
 		return r;
 	r = rollback_locked(host, by, digest, problem);
 	guard_unlock(host->guard);
+	host_plan_look(host);
 	if (r < 0)
 		return r;
 	applying_tell(host, "rollback", by);
