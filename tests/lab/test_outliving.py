@@ -5,6 +5,7 @@ import time
 
 from case import NORD, PAYER, SUED, LabCase, wait_for
 from guard import grant, policy
+from test_signed import Signing
 
 OPEN = {"serves": ["2GiB/10m"], "calls": "deny", "total": ["4GiB/1h"], "on_breach": "hold"}  # whoever is not cut gets some
 
@@ -17,7 +18,7 @@ BASE = without(policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-799
 WITH_PAYER = policy([grant("pour", "batch", [NORD, SUED, PAYER], serves="tcp/7000-7999")], OPEN, name="more")
 
 
-class TheWayBack(LabCase):
+class TheWayBackCase(LabCase):
     policy = BASE
 
     def setUp(self):
@@ -50,6 +51,8 @@ class TheWayBack(LabCase):
         self.guard.must("unload", "--yes")
         self.guard.start()
 
+
+class TheWayBack(TheWayBackCase):
     def test_partner_that_the_older_policy_lacks_stays_cut(self):
         self.assert_passes(PAYER, self.port)
         self.try_policy(WITH_PAYER, "--confirm", "4")
@@ -167,3 +170,86 @@ class TheWayBack(LabCase):
         self.assertRegex(self.guard.must("order", "list").stdout, r"cut-void +accepted +partner:payer")
         told = [event for event in self.guard.events() if event["unmapped"]["kind"] == "cut-without-object"]
         self.assertEqual(told[-1]["severity"], "High")
+
+
+class UnderASignedCut(TheWayBackCase):
+    """What stands for it is signed as it is: no local reopening ends it, and two people's does."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.signing = Signing(cls.guard)
+        for name in ("alice", "bob"):
+            cls.signing.allow(name)
+
+    def cut(self, *words):
+        path, cut = self.signing.order("cut", *words, by=("alice",))
+        return path, cut, self.take_order(path)
+
+    def reopening(self, cut, *targets, by=("alice", "bob")):
+        return self.signing.order("reopen", *targets, "--cut", cut, by=by)[0]
+
+    def test_it_stays_until_two_people_let_it_back(self):
+        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.assert_passes(PAYER, self.port)
+        path, cut, answer = self.cut("partner:" + PAYER)
+        self.assertEqual(answer["matched"], 1)
+        self.assert_cut(PAYER)
+        self.wait_back()
+        self.assert_cut(PAYER)
+        self.assert_passes(NORD, self.port)
+        words = ["addr:198.51.100.32/28", "addr:2001:db8:3::/64", "partner:payer"]
+        self.assertEqual(self.words(), words)
+        self.assertEqual({one["order"] for one in self.guard.cuts()}, {cut})
+        for one in self.guard.cuts():
+            for target in (("--order", one["id"]), (one["target"],)):
+                done = self.guard.weir("reopen", *target, "--reason", "I am root")
+                self.assertEqual(done.returncode, 1, target)
+        self.assertEqual(self.words(), words)
+        again = self.take_order(path)  # brokers keep it, and agents hand it over again
+        self.assertTrue(again["known"])
+        self.assertEqual(self.words(), words)
+        self.boot_again()
+        self.assertEqual(self.words(), words)
+        self.assert_cut(PAYER)
+        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice",)), 1))
+        self.assert_cut(PAYER)
+        self.take_order(self.reopening(cut))
+        self.assertEqual(self.words(), [])
+        self.assert_passes(PAYER, self.port)
+        self.take_order(path)  # what was reopened stays open, whatever comes again
+        self.assertEqual(self.words(), [])
+        self.assert_passes(PAYER, self.port)
+
+    def test_let_back_by_the_name_that_it_was_cut_by(self):
+        self.try_policy(WITH_PAYER, "--confirm", "4")
+        _, cut, _ = self.cut("partner:" + PAYER, "partner:" + NORD)
+        self.wait_back()
+        self.assert_cut(PAYER, NORD)
+        self.take_order(self.reopening(cut, "partner:" + PAYER))
+        self.assertEqual(self.words(), ["partner:" + NORD])
+        self.assert_passes(PAYER, self.port)
+        self.assert_cut(NORD)
+        self.take_order(self.reopening(cut))
+        self.assert_passes(NORD, self.port)
+
+    def test_one_with_an_end_ends_with_all_that_stands_for_it(self):
+        self.try_policy(WITH_PAYER, "--confirm", "3")
+        _, cut, _ = self.cut("partner:" + PAYER, "--for", "9s")
+        self.wait_back()
+        self.assert_cut(PAYER)
+        self.assertEqual({one["order"] for one in self.guard.cuts()}, {cut})
+        wait_for(lambda: not self.guard.cuts(), 15, "the cut's end")
+        self.assert_passes(PAYER, self.port)
+
+    def test_the_end_comes_while_no_daemon_runs(self):
+        self.try_policy(WITH_PAYER, "--confirm", "3")
+        _, cut, _ = self.cut("partner:" + PAYER)
+        self.boot_again()
+        self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+        self.assert_cut(PAYER)
+        self.assertEqual({one["order"] for one in self.guard.cuts()}, {cut})
+        self.assertEqual(len(self.words()), 3)
+        self.assertEqual(self.guard.weir("reopen", "partner:" + PAYER, "--reason", "I am root").returncode, 1)
+        self.take_order(self.reopening(cut))
+        self.assert_passes(PAYER, self.port)
