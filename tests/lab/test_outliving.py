@@ -3,7 +3,7 @@
 import os
 import time
 
-from case import NORD, PAYER, SUED, LabCase, wait_for
+from case import KIB, NORD, PAYER, SUED, LabCase, wait_for
 from guard import grant, policy
 from test_signed import Signing
 
@@ -132,6 +132,31 @@ class TheWayBack(TheWayBackCase):
         self.wait_back()
         self.assertEqual(self.words(), ["class:hospital@service:batch", "partner:" + SUED])
         self.assert_cut(SUED, NORD)
+
+    def test_what_a_breach_severed_stays_severed(self):
+        """By itself a latch goes by its account alone, which the older policy does not have."""
+        metered = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999"),
+                          grant("metered", "batch", PAYER, ["256KiB/1h"], serves="tcp/7000-7999", on_breach="sever")], OPEN,
+                         name="more")
+        for is_after_reboot in (False, True):
+            self.try_policy(metered, "--confirm", "5")
+            self.assertLessEqual(self.take(PAYER, self.port), 256 * KIB)
+            wait_for(lambda: [cut for cut in self.guard.cuts() if cut["by"] == "guard"], 5, "the latch")
+            self.assert_cut(PAYER)
+            if is_after_reboot:
+                self.boot_again()
+            self.wait_back()
+            self.assert_cut(PAYER)
+            self.assert_passes(NORD, self.port)
+            words = ["addr:198.51.100.32/28@service:batch", "addr:2001:db8:3::/64@service:batch", "partner:payer@service:batch"]
+            self.assertEqual([word for word in self.words() if "payer" in word or "addr" in word], words)
+            said = self.guard.must("status").stdout
+            self.assertRegex(said, r"partner:payer@service:batch since .* by guard: severed: grant metered")
+            self.guard.reopen("partner:payer@service:batch")
+            self.assert_passes(PAYER, self.port)
+            self.guard.apply(metered)
+            self.guard.reopen("grant:metered")
+            self.guard.apply(BASE)
 
     def test_end_comes_while_no_daemon_runs(self):
         for is_after_reboot in (False, True):

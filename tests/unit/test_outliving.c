@@ -461,21 +461,6 @@ static void try_more(struct host *host)
 	done(apply(host, text, "{\"confirm_seconds\":60}"));
 }
 
-static int end_by_itself(struct host *host, char **problem)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t length;
-	struct json_out reply = {.out = open_memstream(&text, &length)};
-	int r;
-
-	assert_non_null(reply.out);
-	json_open(&reply, NULL, '{');
-	r = host_rollback(host, "guard", NULL, &reply, problem);
-	json_close(&reply, '}');
-	fclose(reply.out);
-	return r;
-}
-
 static json_object *status_cut(json_object *status, const char *id)
 {
 	json_object *cuts = member(status, "cuts");

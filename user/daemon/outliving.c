@@ -352,6 +352,28 @@ static void tell_one(struct host *host, const struct weir_order *order)
 		  host->image.name, of, cut ? cut->target : "");
 }
 
+/* No cut by itself before: outliving_held.h. */
+static void tell_held(struct host *host, const struct weir_order *order)
+{
+	char id[24];
+	const char *target = order->target;
+	const struct journal_order line = {.kind = "cut",
+					   .id = id,
+					   .target = &target,
+					   .target_count = 1,
+					   .reason = order->reason,
+					   .since_ns = order->since_ns};
+
+	order_format(order->id, id, sizeof(id));
+	journaling_after(host, &line, 1);
+	host_tell(host, "cut-outlives", RECORD_HIGH,
+		  (struct record_field[]){{"order", id, 0},
+					  {"target", target, 0},
+					  {"order_reason", order->reason, 0}},
+		  3, "cut %s: %s, since policy %s would not hold it back: %s", id, target,
+		  host->image.name, order->reason);
+}
+
 static void journal_exception(struct host *host, const struct weir_order *exception)
 {
 	struct journal_cut cut = {.how = "exception"};
@@ -378,5 +400,7 @@ void cuts_tell_outliving(struct host *host, uint64_t first)
 			journal_exception(host, order);
 		else if (order->stands_for)
 			tell_one(host, order);
+		else
+			tell_held(host, order);
 	}
 }

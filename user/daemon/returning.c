@@ -14,6 +14,7 @@
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/outliving.h"
+#include "user/daemon/outliving_held.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/policy_order.h"
 #include "user/daemon/recovering.h"
@@ -166,8 +167,17 @@ static int switch_with(struct host *host, struct older *older, struct orders *or
 	return 0;
 }
 
-/* Nobody asks: what is cut under the policy that is left stays cut, whatever the older one calls
- * it. */
+static int outlive(const struct host *host, const struct image *older, struct orders *orders,
+		   char **problem)
+{
+	uint64_t wall_ns = host_wall(host);
+	int r = held_outlives(host, &host->image, older, wall_ns, orders, problem);
+
+	return r < 0 ? r : cuts_outlive(&host->image, older, wall_ns, orders, problem);
+}
+
+/* Nobody asks: what is cut or held under the policy that is left stays cut, whatever the older one
+ * calls it. */
 static int return_by_itself(struct host *host, const char *file, char **problem)
 {
 	_cleanup_order_table_ struct order_table cuts = {0};
@@ -179,7 +189,7 @@ static int return_by_itself(struct host *host, const char *file, char **problem)
 	if (r == 0)
 		r = orders_begin(host, &orders, problem);
 	if (r == 0 && !host->is_foreign)
-		r = cuts_outlive(&host->image, &older.image, host_wall(host), &orders, problem);
+		r = outlive(host, &older.image, &orders, problem);
 	if (r == 0)
 		r = host_compile_orders(host, &older.image, &orders, &cuts,
 					host->is_foreign ? NULL : &lost, problem);
