@@ -3,7 +3,7 @@
 import os
 import time
 
-from case import KIB, NORD, PAYER, SUED, LabCase, wait_for
+from case import KIB, NORD, PAYER, SUED, LabCase, far, wait_for
 from guard import grant, policy
 from test_signed import Signing
 
@@ -278,3 +278,87 @@ class UnderASignedCut(TheWayBackCase):
         self.assertEqual(self.guard.weir("reopen", "partner:" + PAYER, "--reason", "I am root").returncode, 1)
         self.take_order(self.reopening(cut))
         self.assert_passes(PAYER, self.port)
+
+
+class BackToNoPolicy(LabCase):
+    """The first policy that was ever tried goes back to none: under which nothing is a lifeline, but a cut holds."""
+    servers = ("admin",)
+
+    def setUp(self):
+        for name in ("applied.json", "lifeline.json"):
+            self.assertFalse(os.path.exists(self.path(name)))
+        self.begin()
+        self.port, self.other = self.pour(), self.pour("portal")
+
+    def tearDown(self):
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        for name in os.listdir(self.path("")):
+            if os.path.isfile(self.path(name)):
+                os.unlink(self.path(name))
+
+    def path(self, name):
+        return os.path.join(self.guard.state_dir, self.lab.instance, name)
+
+    def begin(self):
+        """Without --policy."""
+        with open(self.guard.log, "ab") as log:
+            self.guard.process = self.lab.spawn(self.guard.run_words(), stdout=log, stderr=log, env=self.guard.environment)
+        wait_for(lambda: self.guard.weir("status").returncode == 0, 60, "weir to judge", 0.05)
+
+    def begin_again(self, is_after_reboot):
+        if is_after_reboot:
+            self.guard.stop()
+            self.guard.must("unload", "--yes")
+        else:
+            self.guard.kill()
+        self.begin()
+
+    def assert_admin_is_there(self):
+        for family in (4, 6):
+            self.assertEqual(far.ssh(self.lab, "admin", "echo alive", far.ADMIN[family]).stdout, "alive\n")
+
+    def assert_cut(self, host, port):
+        self.assertEqual(self.take(host, port), 0, "it was cut")
+
+    def test_the_admins_outlive_a_cut(self):
+        """And nobody else is cut with the service: it keeps its name."""
+        self.guard.must("apply", self.guard.write_policy(WITH_PAYER, "more.yaml"), "--yes", "--confirm", "4")
+        self.assert_passes(NORD, self.port)
+        self.guard.cut("service:batch")
+        self.assert_admin_is_there()
+        wait_for(lambda: self.guard.status()["policy"]["name"] == "none", 10, "to go back", 0.1)
+        for is_after_reboot in (None, False, True):
+            if is_after_reboot is not None:
+                self.begin_again(is_after_reboot)
+            status = self.guard.status()
+            self.assertEqual((status["policy"]["name"], status["mode"]), ("none", "observe"))
+            self.assert_cut(NORD, self.port)
+            self.assert_admin_is_there()
+            self.assert_passes(PAYER, self.other)
+        self.guard.cut("all")
+        self.assert_cut(PAYER, self.other)
+        self.assert_admin_is_there()
+        self.guard.reopen("all")
+        self.guard.reopen("service:batch")
+        self.assert_passes(NORD, self.port)
+
+    def test_the_end_comes_while_no_daemon_runs(self):
+        self.guard.must("apply", self.guard.write_policy(WITH_PAYER, "more.yaml"), "--yes", "--confirm", "60")
+        self.guard.cut("all")
+        self.begin_again(is_after_reboot=True)
+        self.assertEqual(self.guard.status()["policy"]["name"], "none")
+        self.assert_cut(NORD, self.port)
+        self.assert_admin_is_there()
+        self.guard.reopen("all")
+        self.assert_passes(NORD, self.port)
+
+    def test_a_damaged_lifeline_is_told(self):
+        self.guard.must("apply", self.guard.write_policy(WITH_PAYER, "more.yaml"), "--yes", "--confirm", "60")
+        self.guard.must("rollback")
+        self.assertEqual(self.guard.status()["policy"]["name"], "none")
+        with open(self.path("lifeline.json"), "w", encoding="utf-8") as file:
+            file.write("{}\n")
+        self.begin_again(is_after_reboot=True)
+        self.assertIn("lifeline.json", self.guard.must("events").stdout)
+        self.assert_passes(NORD, self.port)

@@ -10,6 +10,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/daemon/applying.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
@@ -96,7 +97,7 @@ static int load_older(struct host *host, const char *file, struct older *older, 
 			r = policy_to_image(&older->applied.sources, host_wall(host), &older->image,
 					    &faults);
 	} else {
-		r = default_image(host_wall(host), &older->image);
+		r = default_image(host, host_wall(host), &older->image);
 	}
 	faults_free(&faults);
 	return r < 0 ? tell_problem(problem, r, "cannot read the policy to go back to: %s",
@@ -270,8 +271,11 @@ static int end_trial(struct host *host, const char *kind, char **problem)
 {
 	const char *file = applying_has_file(host, APPLIED_FILE) ? APPLIED_FILE : NULL;
 	bool is_interim = host->interim_until_ns;
-	int r = kind ? return_to(host, file, kind, problem) : return_by_itself(host, file, problem);
+	int r = file ? 0 : default_keep_lifeline(host);
 
+	if (r < 0)
+		return tell_problem(problem, r, "cannot keep the lifeline: %s", strerror(-r));
+	r = kind ? return_to(host, file, kind, problem) : return_by_itself(host, file, problem);
 	if (r < 0)
 		return r;
 	r = forget_trial(host, kind);
