@@ -94,7 +94,7 @@ class Drill(LabCase):
         self.assertGreater(len(arrived), 20)
 
     def test_over_a_slow_line(self):
-        """2 Mbit/s, on which another's packets wait for up to 200 ms: what had left is on its way, and no breach of the cut."""
+        """2 Mbit/s, on which another's packets wait up to 200 ms: what had left is on its way, and no breach."""
         line = ["tc", "qdisc", "add", "dev", STORE, "root", "tbf", "rate", "2mbit", "burst", "16kb", "limit", "50kb"]
         done = self.lab.run(line, self.lab.router)
         if done.returncode:

@@ -135,9 +135,8 @@ class TheWayBack(TheWayBackCase):
 
     def test_what_a_breach_severed_stays_severed(self):
         """By itself a latch goes by its account alone, which the older policy does not have."""
-        metered = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999"),
-                          grant("metered", "batch", PAYER, ["256KiB/1h"], serves="tcp/7000-7999", on_breach="sever")], OPEN,
-                         name="more")
+        severs = grant("metered", "batch", PAYER, ["256KiB/1h"], serves="tcp/7000-7999", on_breach="sever")
+        metered = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999"), severs], OPEN, name="more")
         for is_after_reboot in (False, True):
             self.try_policy(metered, "--confirm", "5")
             self.assertLessEqual(self.take(PAYER, self.port), 256 * KIB)
@@ -148,7 +147,7 @@ class TheWayBack(TheWayBackCase):
             self.wait_back()
             self.assert_cut(PAYER)
             self.assert_passes(NORD, self.port)
-            words = ["addr:198.51.100.32/28@service:batch", "addr:2001:db8:3::/64@service:batch", "partner:payer@service:batch"]
+            words = [what + "@service:batch" for what in ("addr:198.51.100.32/28", "addr:2001:db8:3::/64", "partner:payer")]
             self.assertEqual([word for word in self.words() if "payer" in word or "addr" in word], words)
             said = self.guard.must("status").stdout
             self.assertRegex(said, r"partner:payer@service:batch since .* by guard: severed: grant metered")
@@ -303,7 +302,8 @@ class BackToNoPolicy(LabCase):
     def begin(self):
         """Without --policy."""
         with open(self.guard.log, "ab") as log:
-            self.guard.process = self.lab.spawn(self.guard.run_words(), stdout=log, stderr=log, env=self.guard.environment)
+            self.guard.process = self.lab.spawn(self.guard.run_words(), stdout=log, stderr=log,
+                                                env=self.guard.environment)
         wait_for(lambda: self.guard.weir("status").returncode == 0, 60, "weir to judge", 0.05)
 
     def begin_again(self, is_after_reboot):

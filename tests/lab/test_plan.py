@@ -423,7 +423,8 @@ class Late(PlanCase):
         """Also over a restart of the daemon; who relied on it is told, and begins nothing."""
         self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
         self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
-        self.assertIn("approved by root(0) login uid 1001, which counts until ", self.guard.must("plan", "status").stdout)
+        told = self.guard.must("plan", "status").stdout
+        self.assertIn("approved by root(0) login uid 1001, which counts until ", told)
         self.guard.kill()
         self.guard.start()
         self.assertEqual(len(self.plan()["stages"][0]["approved"]), 1)
@@ -433,7 +434,8 @@ class Late(PlanCase):
         done = self.guard.weir("plan", "next", login=1002)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
         self.assertIn("stage first does not begin: the approval by root(0) login uid 1001 is over", done.stderr)
-        self.assertIn("the approval by root(0) login uid 1001 is over: it counts for 15m", self.guard.must("events").stdout)
+        events = self.guard.must("events").stdout
+        self.assertIn("the approval by root(0) login uid 1001 is over: it counts for 15m", events)
         self.assert_cut(NORD)
         for login in (1002, 1001):
             self.assert_cut(NORD)

@@ -240,7 +240,8 @@ class Refused(LabCase):
         self.assertEqual(self.lab.call(connect_often, address, port, 7, host="hub", service="batch"), 7)
         self.guard.must("apply", path, "--yes")
         nameless = [one for one in self.listed()["partners"] if (one["name"] or "").startswith("#")]
-        self.assertEqual([sum(item["count"] for item in one["items"]) + one["unlisted"] for one in nameless], [before + 7])
+        counts = [sum(item["count"] for item in one["items"]) + one["unlisted"] for one in nameless]
+        self.assertEqual(counts, [before + 7])
         self.assertEqual(self.guard.weir("refused", PAYER).returncode, 1)
         self.guard.must("apply", self.guard.policy_file, "--yes")
         self.assertEqual(sum(self.all_of(PAYER)), before + 7)
