@@ -180,6 +180,20 @@ class TheWayBack(TheWayBackCase):
             self.guard.reopen("partner:" + PAYER)
             self.assert_passes(PAYER, self.port)
 
+    def test_trial_whose_texts_are_damaged_is_read_from_those_that_are_kept(self):
+        self.try_policy(WITH_PAYER, "--confirm", "60")
+        self.guard.cut("partner:" + PAYER)
+        self.guard.stop()
+        self.guard.must("unload", "--yes")
+        with open(os.path.join(self.guard.state_dir, self.lab.instance, "trial.json"), "r+b") as file:
+            file.readline()
+            file.truncate(file.tell() + 20)
+        self.guard.start()
+        self.assertEqual(self.guard.status()["policy"]["name"], "lab")
+        self.assert_cut(PAYER)
+        self.assertEqual(len(self.words()), 3)
+        self.assert_passes(NORD, self.port)
+
     def test_trial_that_cannot_be_read_any_more_is_told(self):
         """Nobody knows then what the cut covered."""
         self.try_policy(WITH_PAYER, "--confirm", "60")
