@@ -93,6 +93,38 @@ class Drill(LabCase):
         self.assertLess(longest, 1.0 + (1.5 * SLOWNESS), report)
         self.assertGreater(len(arrived), 20)
 
+    def test_over_a_slow_line(self):
+        """2 Mbit/s, on which another's packets wait up to 200 ms: what had left is on its way, and no breach."""
+        line = ["tc", "qdisc", "add", "dev", STORE, "root", "tbf", "rate", "2mbit", "burst", "16kb", "limit", "50kb"]
+        done = self.lab.run(line, self.lab.router)
+        if done.returncode:
+            self.skipTest("this kernel has no tbf: " + done.stderr.strip())
+        self.addCleanup(self.lab.run, ["tc", "qdisc", "del", "dev", STORE, "root"], self.lab.router)
+        sink, address, _ = self.sink(STORE, port=PORT)
+        busy, _, port = self.sink(STORE, port=PORT + 1)
+        other = self.lab.start(far.tcp_give, address, port, 1 << 30, host=SUED)
+        self.addCleanup(other.kill)
+        wait_for(lambda: busy.bytes > 100 * KIB, 20, "the line to be busy")
+        count = far.Count(self.lab, STORE)
+        report = self.report()
+        cut, seen, again = report["cut"], report["cut"]["seen"], report["reopening"]["seen"]
+        self.assertEqual((report["result"], report["faults"]), ("held", []))
+        # a round takes as long as the line does
+        self.assertGreater(again["connected_ms"], 50)
+        self.assertGreater(again["first_byte_acknowledged_ms"], again["connected_ms"] + 50)
+        # but the guard is no slower for it, and the sender is told at once
+        self.assertLess(cut["in_force_ms"], 100 * SLOWNESS)
+        self.assertGreaterEqual(cut["ended_connections"], 1)
+        self.assertEqual(cut["open_connections"], 0)
+        self.assertLess(seen["connection_ended_ms"], cut["in_force_ms"] + 200 * SLOWNESS)
+        self.assertLess(seen["last_byte_acknowledged_ms"], seen["connection_ended_ms"])
+        self.assertGreater(seen["refused"], 100)
+        self.assertGreater(seen["acked_bytes"], 0)
+        self.assertGreaterEqual(count.tcp_payload, seen["acked_bytes"])
+        self.assertGreaterEqual(sink.connections, 2)
+        self.assertTrue(other.is_running(), "what does not come from this host broke")
+        self.assertEqual(self.guard.cuts(), [])
+
     def test_partner_that_is_not_marked_is_refused(self):
         for target in (NORD, "partner:" + NORD, "class:hospital", "all", "service:batch", "partner:%s@service:batch" % STORE):
             with self.subTest(target=target):

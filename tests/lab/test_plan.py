@@ -8,6 +8,7 @@ import time
 
 from case import HUB, NORD, PAYER, STRANGERS, SUED, KIB, LabCase, far, wait_for
 from guard import grant, policy
+from test_four_eyes import Clock
 from test_signed import Signing
 
 BUDGET = 1024 * KIB
@@ -61,7 +62,8 @@ class PlanCase(LabCase):
         if self.plan():
             self.guard.must("plan", "abort", "--reason", "the test is over")
         for cut in self.guard.cuts():
-            self.guard.must("reopen", "--order", cut["id"], "--reason", "the test is over")
+            if "stands_for" not in cut:  # it ends with the other
+                self.guard.must("reopen", "--order", cut["id"], "--reason", "the test is over")
 
     # ---- the plan -------------------------------------------------------------------------------
 
@@ -253,6 +255,8 @@ class Stages(PlanCase):
         self.next()
         self.assertIn("which this policy does not have", self.guard.weir("rollback").stderr)
         wait_for(lambda: "trial" not in self.guard.status()["policy"], 10, "the trial to end")
+        self.assertEqual(sorted(cut["target"] for cut in self.guard.cuts() if cut["by"] == "guard"),
+                         ["addr:203.0.113.192/30", "partner:moving"], "what nobody could cut again is open")
         self.assert_open(NORD)
         time.sleep(9)
         self.assertEqual(self.states(), ["watched", "later"], "what is gone passed")
@@ -347,7 +351,8 @@ class Preconditions(PlanCase):
             self.assertIn(told, done.stderr)
         self.assert_cut(NORD)
         self.guard.kill()
-        self.assertEqual(self.guard.status()["plan"]["stages"][0]["approved"], ["root(0) login uid 1001"])
+        approved = self.guard.status()["plan"]["stages"][0]["approved"]
+        self.assertEqual([one["by"] for one in approved], ["root(0) login uid 1001"])
         self.guard.start()
         self.assert_cut(NORD)
         self.assertEqual(self.guard.weir("plan", "next", login=1002).returncode, 0)
@@ -404,6 +409,38 @@ class Preconditions(PlanCase):
         self.assertIsNone(self.plan())
         self.start(plan(stage("a", NORD)))
         self.assertIn("plan back is under way", self.refused("start", self.guard.policy_file.replace("policy.yaml", "good.yaml")))
+
+
+class Late(PlanCase):
+    """Nobody waits a quarter of an hour here: the daemon's clocks are set ahead."""
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.clock = Clock(cls.guard)
+
+    def test_an_approval_counts_for_a_quarter_of_an_hour(self):
+        """Also over a restart of the daemon; who relied on it is told, and begins nothing."""
+        self.start(plan(stage("first", NORD, approvals=2, watch="1h"), stage("second", SUED)))
+        self.assertEqual(self.guard.weir("plan", "next", login=1001).returncode, 0)
+        told = self.guard.must("plan", "status").stdout
+        self.assertIn("approved by root(0) login uid 1001, which counts until ", told)
+        self.guard.kill()
+        self.guard.start()
+        self.assertEqual(len(self.plan()["stages"][0]["approved"]), 1)
+        self.clock.passes(15 * 60)
+        told = self.guard.must("plan", "status").stdout
+        self.assertRegex(told, r"approved by root\(0\) login uid 1001 at .*, which is over, and does not count")
+        done = self.guard.weir("plan", "next", login=1002)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+        self.assertIn("stage first does not begin: the approval by root(0) login uid 1001 is over", done.stderr)
+        events = self.guard.must("events").stdout
+        self.assertIn("the approval by root(0) login uid 1001 is over: it counts for 15m", events)
+        self.assert_cut(NORD)
+        for login in (1002, 1001):
+            self.assert_cut(NORD)
+            self.assertEqual(self.guard.weir("plan", "next", login=login).returncode, 0)
+        self.assert_open(NORD)
 
 
 class Restarts(PlanCase):

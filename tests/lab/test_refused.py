@@ -2,7 +2,9 @@
 """What did not go out is listed per partner, for the notices to them; what the list lacks is counted."""
 import json
 import os
+import select
 import socket
+import struct
 import time
 
 from case import HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
@@ -37,6 +39,32 @@ def take_and_name(address, port, path):
 def connect_often(address, port, times):
     """How many of them were refused."""
     return sum(far.connect_error(address, port) == "EPERM" for _ in range(times))
+
+
+def accept_all(address, port):
+    with socket.create_server((address, port), backlog=4096) as server:
+        while True:
+            server.accept()[0].close()
+
+
+def come_and_go(address, port, times, at_once=512):
+    """Connections that end at once: the kernel tells of each that it came, and that it went."""
+    for _ in range(0, times, at_once):
+        clients = [socket.socket() for _ in range(at_once)]
+        for client in clients:
+            client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves no TIME_WAIT
+            client.connect_ex((address, port))
+        waiting = {client.fileno() for client in clients}
+        poll = select.poll()
+        for number in waiting:
+            poll.register(number, select.POLLOUT)
+        while waiting:
+            for number, _ in poll.poll():
+                poll.unregister(number)
+                waiting.discard(number)
+        for client in clients:
+            client.close()
 
 
 class Refused(LabCase):
@@ -151,6 +179,72 @@ class Refused(LabCase):
         self.assertEqual(sum(self.all_of(PAYER)), start + 12)
         self.assertEqual(sink.connections, 0)
         self.assert_passes(NORD, self.pour())
+
+    def lost(self):
+        return self.guard.status()["lost"]["events"]
+
+    def test_a_full_ring_hides_no_refusal(self):
+        """Nobody reads it, until no event finds room: what is refused then is only a number, and the page says so."""
+        address, port = HOSTS[STORE][0][0], 443
+        server = self.lab.start(accept_all, address, port, host=STORE)
+        self.addCleanup(server.kill)
+        far.wait_listening(self.lab, STORE, address, port)
+        start, lost = sum(self.all_of(STORE)), self.listed()["lost_events"] - self.lost()
+        self.wait_saved()
+        self.guard.kill()
+        end = time.monotonic() + 60
+        while not self.lost():
+            self.assertLess(time.monotonic(), end, "the ring does not fill")
+            self.lab.call(come_and_go, address, port, 2048, host="hub", service="batch")
+        self.guard.weir("cut", "partner:" + STORE, "--reason", "nobody answers")
+        self.assertEqual(self.lab.call(connect_often, address, port, 30, host="hub", service="batch"), 30)
+        self.assertEqual(sum(self.all_of(STORE)), start + 30)
+        self.assertGreaterEqual(self.lost(), 3)
+        self.guard.start()
+        wait_for(lambda: self.of(STORE)["unlisted"] >= 30 and sum(self.all_of(STORE)) == start + 30, 10, "the counter")
+        self.assertEqual(self.listed()["lost_events"], lost + self.lost())
+        said = self.guard.must("refused", STORE).stdout
+        self.assertIn("%d EVENTS WERE LOST since then" % (lost + self.lost()), said)
+        self.assertIn("30 more refusals are not in this list", said)
+        # with room again, each is told of
+        self.assertEqual(self.lab.call(connect_often, address, port, 1, host="hub", service="batch"), 1)
+        wait_for(lambda: self.of(STORE)["items"][-1]["order"] == self.guard.cuts()[0]["id"], 5, "the item")
+        self.assertEqual(sum(self.all_of(STORE)), start + 31)
+
+    def test_asked_ten_times_a_second_it_never_forgets(self):
+        """While calls are refused, and policies change: the sum only rises, to what the caller counts."""
+        _, address, port = self.sink(SUED, port=443)
+        start, seen = sum(self.all_of(SUED)), []
+        other = self.guard.write_policy(dict(POLICY, name="other"), "other.yaml")
+        caller = self.lab.start(connect_often, address, port, 3000, host="hub", service="batch")
+        for number in range(20):
+            begun = time.monotonic()
+            if number in (5, 12):
+                self.guard.must("apply", other if number == 5 else self.guard.policy_file, "--yes")
+            seen.append(sum(self.all_of(SUED)))
+            time.sleep(max(0.0, begun + 0.1 - time.monotonic()))
+        self.assertEqual(caller.result(30), 3000)
+        wait_for(lambda: sum(self.all_of(SUED)) == start + 3000, 5, "all refusals")
+        self.assertEqual(seen, sorted(seen))
+        self.assertLessEqual(seen[-1], start + 3000)
+        self.assertGreater(len(set(seen)), 1)
+
+    def test_what_another_policy_does_not_name_is_told_by_its_number(self):
+        """Refused just before that policy came; under its name again, once a policy has it."""
+        _, address, port = self.sink("payer", port=443)
+        before = sum(self.all_of(PAYER))
+        without = json.loads(json.dumps(POLICY))
+        del without["partners"][PAYER]
+        without["grants"] = [one for one in without["grants"] if one["partner"] != PAYER]
+        path = self.guard.write_policy(without, "without.yaml")
+        self.assertEqual(self.lab.call(connect_often, address, port, 7, host="hub", service="batch"), 7)
+        self.guard.must("apply", path, "--yes")
+        nameless = [one for one in self.listed()["partners"] if (one["name"] or "").startswith("#")]
+        counts = [sum(item["count"] for item in one["items"]) + one["unlisted"] for one in nameless]
+        self.assertEqual(counts, [before + 7])
+        self.assertEqual(self.guard.weir("refused", PAYER).returncode, 1)
+        self.guard.must("apply", self.guard.policy_file, "--yes")
+        self.assertEqual(sum(self.all_of(PAYER)), before + 7)
 
     def test_budget_is_a_reason(self):
         port = self.pour()

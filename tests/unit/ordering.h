@@ -6,6 +6,8 @@
 #define WEIR_ORDERING_H
 
 #include "tests/unit/a_host.h"
+#include "user/base/cleanup.h"
+#include "user/daemon/returning.h"
 
 __attribute__((unused)) static json_object *cut(struct host *host, const char *target)
 {
@@ -106,6 +108,22 @@ __attribute__((unused)) static void refused(json_object *answer, const char *why
 }
 
 /* ---- what the guard does by itself ---------------------------------------------------------- */
+
+/* The time of the policy on trial is over, and nobody asks. */
+__attribute__((unused)) static int end_by_itself(struct host *host, char **problem)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	struct json_out reply = {.out = open_memstream(&text, &length)};
+	int r;
+
+	assert_non_null(reply.out);
+	json_open(&reply, NULL, '{');
+	r = host_rollback(host, "guard", NULL, &reply, problem);
+	json_close(&reply, '}');
+	fclose(reply.out);
+	return r;
+}
 
 /* Severs a meter, which is made if it is not there. Returns its account. */
 __attribute__((unused)) static uint64_t latch(const char *grant, const char *service,

@@ -163,12 +163,6 @@ int guard_open_former(const struct guard_options *options, struct guard **ret, c
 	return -EPROTO; /* there is one build alone here */
 }
 
-const char *guard_former_loss(const struct guard *guard)
-{
-	(void)guard;
-	return NULL;
-}
-
 int guard_set_observe(struct guard *guard, bool observe)
 {
 	guard->control.observe = observe;

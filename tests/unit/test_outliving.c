@@ -8,6 +8,7 @@
 
 #include "user/base/address.h"
 #include "user/base/cleanup.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/outliving.h"
 #include "user/daemon/returning.h"
@@ -380,8 +381,8 @@ static void classes(void **state)
 
 /* ---- room ----------------------------------------------------------------------------------- */
 
-/* A partner with 600 prefixes: /24s of 10.x.0.0, and IPv6. */
-static char *wide_policy(void)
+/* A partner with 600 prefixes: /24s of 10.x.0.0, and IPv6. `more`: of other partners. */
+static char *wide_policy(const char *more)
 {
 	char *text = NULL;
 	size_t length;
@@ -391,7 +392,7 @@ static char *wide_policy(void)
 	fputs(HEAD SERVICES "partners:\n  p: {addresses: [\"2001:db8::/32\"", out);
 	for (int i = 0; i < 600; i++)
 		fprintf(out, ", 10.%d.%d.0/24", i % 3, i / 3);
-	fputs("]}\n" GRANTS STRANGERS, out);
+	fprintf(out, "]}\n%s" GRANTS STRANGERS, more);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }
@@ -413,7 +414,7 @@ static void fill(struct orders *orders, size_t count)
 
 static void what_has_no_room_is_cut_shorter(void **state)
 {
-	_cleanup_free_ char *text = wide_policy();
+	_cleanup_free_ char *text = wide_policy("");
 	_cleanup_orders_ struct orders orders = {.next = 1};
 	struct image after = image_of(POLICY(Q));
 	struct host *host = *state;
@@ -446,6 +447,150 @@ static void what_has_no_room_is_cut_shorter(void **state)
 	image_free(&after);
 }
 
+/* ---- of several cuts ------------------------------------------------------------------------- */
+
+#define TEN    "  p: {addresses: 10.0.0.0/8}\n"
+#define WITHIN TEN "  q: {addresses: 10.1.0.0/16}\n"
+
+/* As `before` is left for POLICY(Q). */
+static void go_to_q(struct host *host, struct orders *orders)
+{
+	struct image after = image_of(POLICY(Q));
+	char *problem = NULL;
+
+	assert_int_equal(cuts_outlive(&host->image, &after, wall_now(), orders, &problem), 0);
+	image_free(&after);
+}
+
+static void assert_words(const struct orders *orders, uint64_t first, const char *expected)
+{
+	char *words = words_of(orders, first);
+
+	assert_string_equal(words, expected);
+	free(words);
+}
+
+static void what_is_let_back_from_another_cut_stays_cut_by_this_one(void **state)
+{
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct host *host = *state;
+	uint64_t all;
+
+	take_policy(host, POLICY(TEN));
+	add_cut(&orders, "partner:p");
+	all = add_cut(&orders, "all");
+	let_back(&orders, all, "addr:10.0.0.0/8");
+	go_to_q(host, &orders);
+	assert_words(&orders, all + 2, "addr:10.0.0.0/8");
+	assert_int_equal(orders.item[orders.count - 1].stands_for, 1);
+}
+
+/* One that is reopened takes its own along, and no other's. */
+static void each_cut_has_stand_ins_of_its_own(void **state)
+{
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct host *host = *state;
+	uint64_t second;
+
+	take_policy(host, POLICY(TEN));
+	add_cut(&orders, "partner:p");
+	second = add_cut(&orders, "partner:p");
+	go_to_q(host, &orders);
+	assert_words(&orders, second + 1, "addr:10.0.0.0/8 addr:10.0.0.0/8");
+	assert_int_equal(orders.item[orders.count - 2].stands_for, 1);
+	assert_int_equal(orders.item[orders.count - 1].stands_for, second);
+}
+
+/* It is as much of a signed order, and ends when it does; so does what is let back of it. */
+static void a_stand_in_is_of_the_same_order_and_ends_with_it(void **state)
+{
+	static const uint8_t body[32] = {4, 7, 1, 1};
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct order_text text = {.target = "partner:p",
+				  .reason = "why",
+				  .by = "me",
+				  .since_ns = 1,
+				  .until_ns = wall_now() + UINT64_C(3600000000000),
+				  .body = body};
+	struct host *host = *state;
+	uint64_t cut;
+
+	take_policy(host, POLICY(WITHIN));
+	assert_int_equal(orders_add_cut(&orders, &text, &cut), 0);
+	go_to_q(host, &orders);
+	assert_words(&orders, cut + 1, "addr:10.0.0.0/8 -addr:10.1.0.0/16");
+	assert_true(order_is_of(&orders.item[1], body));
+	assert_int_equal(orders.item[1].until_ns, text.until_ns);
+	assert_int_equal(orders.item[2].until_ns, 0);
+	assert_true(order_is_of(&orders.item[2], body));
+}
+
+/* ---- what orders add to a partner ------------------------------------------------------------ */
+
+static void add_prefix(struct orders *orders, const char *target, const char *address,
+		       uint64_t until_ns)
+{
+	uint8_t prefix[16];
+	struct order_text text = {.kind = WEIR_ORDER_PARTNER_ADD,
+				  .target = target,
+				  .reason = "moved",
+				  .by = "me",
+				  .since_ns = 1,
+				  .until_ns = until_ns,
+				  .address = prefix,
+				  .prefix_bits = 120};
+	uint64_t id;
+
+	assert_int_equal(address_parse(address, prefix), 0);
+	assert_int_equal(orders_add_override(orders, &text, &id), 0);
+}
+
+/* Of the partner that is cut; as long as it lasts. */
+static void what_was_added_to_it_stays_cut(void **state)
+{
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct host *host = *state;
+	uint64_t now = wall_now(), cut;
+
+	take_policy(host, POLICY(TEN "  o: {addresses: 11.0.0.0/8}\n"));
+	add_prefix(&orders, "partner:p", "192.0.2.0", now + UINT64_C(3600000000000));
+	add_prefix(&orders, "partner:p", "198.51.100.0", now - 1);
+	add_prefix(&orders, "partner:o", "203.0.113.0", now + UINT64_C(3600000000000));
+	cut = add_cut(&orders, "partner:p");
+	go_to_q(host, &orders);
+	assert_words(&orders, cut + 1, "addr:10.0.0.0/8 addr:192.0.2.0/24");
+}
+
+/* Nothing is let back of a prefix that was made shorter: what is inside is none of its own. */
+static void a_shorter_prefix_has_no_exception(void **state)
+{
+	_cleanup_free_ char *text = wide_policy("  q: {addresses: [10.0.0.128/25, 10.1.0.0/25]}\n");
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct host *host = *state;
+
+	take_policy(host, text);
+	add_cut(&orders, "partner:p");
+	go_to_q(host, &orders);
+	assert_in_range(orders.count, 3, 257);
+	for (size_t i = 0; i < orders.count; i++)
+		assert_int_equal(orders.item[i].parent, 0);
+}
+
+/* Nor is anything where there is no room for it; from that of signed orders are the cuts. */
+static void without_room_there_is_no_exception(void **state)
+{
+	_cleanup_orders_ struct orders orders = {.next = 1};
+	struct host *host = *state;
+	uint64_t cut;
+
+	take_policy(host, POLICY("  p: {addresses: [10.0.0.0/16, 10.2.0.0/16, 10.4.0.0/16]}\n"
+				 "  q: {addresses: [10.0.1.0/24, 10.2.1.0/24, 10.4.1.0/24]}\n"));
+	cut = add_cut(&orders, "partner:p");
+	orders.spare = WEIR_MAX_ORDERS - ORDERS_FOR_SIGNED - 2;
+	go_to_q(host, &orders);
+	assert_words(&orders, cut + 1, "addr:10.0.0.0/14 addr:10.4.0.0/14");
+}
+
 /* ---- the host ------------------------------------------------------------------------------- */
 
 /* On trial, with a partner and a service that the applied one lacks. */
@@ -459,21 +604,6 @@ static void try_more(struct host *host)
 	at = strstr(text, "partner: payer");
 	memcpy(at + 9, "other", 5);
 	done(apply(host, text, "{\"confirm_seconds\":60}"));
-}
-
-static int end_by_itself(struct host *host, char **problem)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t length;
-	struct json_out reply = {.out = open_memstream(&text, &length)};
-	int r;
-
-	assert_non_null(reply.out);
-	json_open(&reply, NULL, '{');
-	r = host_rollback(host, "guard", NULL, &reply, problem);
-	json_close(&reply, '}');
-	fclose(reply.out);
-	return r;
 }
 
 static json_object *status_cut(json_object *status, const char *id)
@@ -517,9 +647,12 @@ static void no_cut_holds_up_the_way_back(void **state)
 	done(cut(host, "partner:other"));
 	refused(ask(host, "{\"request\":\"rollback\"}"), "c1 cuts partner:other");
 	assert_string_equal(host->image.name, "more");
+	fake.calls[0] = '\0';
 	assert_int_equal(end_by_itself(host, &problem), 0);
 	assert_string_equal(host->image.name, "good");
 	assert_int_equal(host->trial_until_ns, 0);
+	/* the texts, the cuts with the policy, then what may be open of them */
+	assert_string_equal(fake.calls, "set_orders apply sever");
 	assert_int_equal(fake.cut_count, 2);
 	assert_int_equal(fake.order_count, 2);
 	assert_int_equal(saved_orders(), 2);
@@ -597,6 +730,84 @@ static void a_full_disk_does_not_hold_it_up(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* One that still is on trial keeps it. */
+static void only_an_ended_trial_is_forgotten(void **state)
+{
+	struct host *host = *state;
+	char path[96];
+
+	try_more(host);
+	snprintf(path, sizeof(path), "%s/unit/trial.json", state_root);
+	host_forget_ended(host);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_not_equal(host->trial_until_ns, 0);
+}
+
+static void there_is_no_way_back_from_the_first_one(void **state)
+{
+	struct host *host = *state;
+
+	done(apply_named(host, "good", 0));
+	refused(ask(host, "{\"request\":\"rollback\"}"), "there is no policy before this one");
+	assert_string_equal(host->image.name, "good");
+}
+
+static char *last_kind(struct host *host)
+{
+	json_object *answer = ask(host, "{\"request\":\"orders\"}");
+	json_object *orders = member(answer, "orders"), *last;
+	char *kind;
+
+	last = json_object_array_get_idx(orders, json_object_array_length(orders) - 1);
+	kind = strdup(json_object_get_string(member(member(last, "record"), "kind")));
+	json_object_put(answer);
+	return kind;
+}
+
+/* Who takes it back by hand has a line of its own. */
+static void the_journal_says_how_it_ended(void **state)
+{
+	struct host *host = *state;
+	char *problem = NULL, *kind;
+
+	try_more(host);
+	assert_int_equal(end_by_itself(host, &problem), 0);
+	kind = last_kind(host);
+	assert_string_equal(kind, "trial-over");
+	free(kind);
+	try_more(host);
+	done(ask(host, "{\"request\":\"rollback\"}"));
+	kind = last_kind(host);
+	assert_string_equal(kind, "rollback");
+	free(kind);
+}
+
+/* Where no policy was before it, the lifeline and the services' names stay: also for whoever opens
+ * the state directory later, and until another policy is applied. */
+static void back_to_no_policy_the_lifeline_stays(void **state)
+{
+	static const char lines[] = "lifeline:\n  - {service: portal, serves: tcp/22, to: "
+				    "[192.0.2.0/24], why: jump hosts}\n";
+	_cleanup_free_ char *text = NULL;
+	struct image image = {0};
+	struct host *host = *state;
+	char *problem = NULL;
+
+	assert_int_not_equal(asprintf(&text, "%s%s", a_policy, lines), -1);
+	done(apply(host, text, "{\"confirm_seconds\":60}"));
+	done(cut(host, "all"));
+	assert_int_equal(end_by_itself(host, &problem), 0);
+	assert_string_equal(host->image.name, "none");
+	assert_int_equal(host->image.head.mode, WEIR_OBSERVE);
+	assert_int_equal(host->image.head.grants, 1);
+	assert_int_equal(host->image.head.lifeline_rules, 1);
+	assert_int_not_equal(image_service(&host->image, "sftp"), WEIR_ANY);
+	assert_int_equal(default_image(host, wall_now(), &image), 0);
+	assert_int_equal(image.head.lifeline_rules, 1);
+	assert_memory_equal(image.head.digest, host->image.head.digest, sizeof(image.head.digest));
+	image_free(&image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,6 +817,25 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grants, host_up, host_down),
 		cmocka_unit_test_setup_teardown(classes, host_up, host_down),
 		cmocka_unit_test_setup_teardown(what_has_no_room_is_cut_shorter, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_let_back_from_another_cut_stays_cut_by_this_one, host_up,
+			host_down),
+		cmocka_unit_test_setup_teardown(each_cut_has_stand_ins_of_its_own, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(a_stand_in_is_of_the_same_order_and_ends_with_it,
+						host_up, host_down),
+		cmocka_unit_test_setup_teardown(what_was_added_to_it_stays_cut, host_up, host_down),
+		cmocka_unit_test_setup_teardown(a_shorter_prefix_has_no_exception, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(without_room_there_is_no_exception, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(only_an_ended_trial_is_forgotten, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(there_is_no_way_back_from_the_first_one, host_up,
+						host_down),
+		cmocka_unit_test_setup_teardown(the_journal_says_how_it_ended, host_up, host_down),
+		cmocka_unit_test_setup_teardown(back_to_no_policy_the_lifeline_stays, host_up,
 						host_down),
 		cmocka_unit_test_setup_teardown(no_cut_holds_up_the_way_back, host_up, host_down),
 		cmocka_unit_test_setup_teardown(a_stand_in_can_be_reopened_alone, host_up,

@@ -4,6 +4,7 @@
  * failure nor a lost state leaves the host more open than its answers said.
  */
 #include "tests/unit/signed_orders.h"
+#include "user/daemon/default_policy.h"
 
 static char *reopening(const char *cut, const char *target, const char *by)
 {
@@ -326,7 +327,7 @@ static void change_on_a_foreign_guard_loses_no_signed_cut(void **state)
 	start_anew(host);
 	expect(host, cut, 0);
 	assert_int_equal(fake.cuts[0].target, WEIR_TARGET_PARTNER);
-	assert_int_equal(default_image(wall_now(), &image), 0);
+	assert_int_equal(default_image(host, wall_now(), &image), 0);
 	assert_int_equal(host_take_image(host, &image, NULL), 0);
 	host->is_foreign = true;
 	answer = ask(host, "{\"request\":\"cut\",\"targets\":[\"addr:192.0.2.1\"],"

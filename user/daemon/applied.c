@@ -309,18 +309,3 @@ int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct imag
 	policy_free(&policy);
 	return r;
 }
-
-int default_image(uint64_t wall_ns, struct image *image)
-{
-	struct policy policy = {0};
-	struct faults faults = {0};
-	int r;
-
-	r = policy_default(&policy);
-	if (r < 0)
-		return r;
-	r = image_compile(&policy, wall_ns, image, &faults);
-	policy_free(&policy);
-	faults_free(&faults);
-	return r;
-}

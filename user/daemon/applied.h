@@ -44,7 +44,5 @@ int sources_digest(const struct sources *sources, uint8_t digest[32]);
 /* Read, check, compile. -EBADMSG with `faults`; warnings are there on success too. */
 int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct image *image,
 		    struct faults *faults);
-/* policy_default(), compiled. */
-int default_image(uint64_t wall_ns, struct image *image);
 
 #endif

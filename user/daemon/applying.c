@@ -319,6 +319,8 @@ int host_apply(struct host *host, struct apply_request *request, struct json_out
 		r = apply_locked(host, request, &image, reply, problem);
 		guard_unlock(host->guard);
 	}
+	if (!request->is_dry_run)
+		host_plan_look(host);
 	image_free(&image);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "user/daemon/cutting.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/outliving.h"
+#include "user/daemon/outliving_held.h"
 #include "user/daemon/recovering.h"
 #include "user/policy/target.h"
 
@@ -44,6 +45,8 @@ int ended_trial_compile(struct host *host, const struct image *image, struct end
 
 	ended->first = host->orders.next;
 	if (ended->is_known)
+		r = held_outlives(host, &ended->image, image, wall_now(), &host->orders, problem);
+	if (r == 0 && ended->is_known)
 		r = cuts_outlive(&ended->image, image, wall_now(), &host->orders, problem);
 	if (r == -ENOSPC) { /* a host without a guard has no cut at all */
 		free(TAKE_PTR(*problem));

@@ -14,6 +14,7 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/additions.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
 #include "user/daemon/paths.h"
@@ -202,7 +203,7 @@ int host_open_pinned(struct host *host, char **problem)
 			return 0;
 		}
 	}
-	r = default_image(host_wall(host), &image);
+	r = default_image(host, host_wall(host), &image);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot compile the default policy: %s",
 				    strerror(-r));

@@ -111,7 +111,7 @@ int latches_saved(const struct host *host, struct latches *latches)
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
-static bool is_of_strangers(const struct latch *latch)
+bool latch_is_of_strangers(const struct latch *latch)
 {
 	return latch->is_of_slots || latch->grant_key == WEIR_KEY_STRANGERS ||
 	       latch->grant_key == WEIR_KEY_TOTAL;
@@ -125,7 +125,7 @@ bool latch_is_in(const struct host *host, const struct latch *latch,
 	uint32_t grant = names_grant_index(&host->names, latch->grant_key);
 
 	return target_holds_account(&host->image, target, service, partner, grant,
-				    is_of_strangers(latch));
+				    latch_is_of_strangers(latch));
 }
 
 char *latch_target(const struct host *host, const struct latch *latch)
@@ -137,7 +137,7 @@ char *latch_target(const struct host *host, const struct latch *latch)
 
 	if (latch->is_of_slots && !latch->service_key) /* whose they are is not known */
 		r = asprintf(&text, "strangers");
-	else if (is_of_strangers(latch))
+	else if (latch_is_of_strangers(latch))
 		r = asprintf(&text, "strangers@service:%s", service ? service : "?");
 	else
 		r = asprintf(&text, "grant:%s", grant ? grant : "?");

@@ -44,6 +44,9 @@ int latches_saved(const struct host *host, struct latches *latches);
 /* Adds the account to the latches if it is latched; for a walk that looks at the meters anyway. */
 int latches_note(struct latches *latches, uint64_t key, const struct weir_meter *meter);
 
+/* One of their addresses, or all of them in a service. */
+bool latch_is_of_strangers(const struct latch *latch);
+
 /* Whether a reopening of this target clears it. */
 bool latch_is_in(const struct host *host, const struct latch *latch,
 		 const struct weir_cut_entry *target);

@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "user/base/cleanup.h"
-#include "user/base/hex.h"
 #include "user/daemon/cover.h"
-#include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
 #include "user/policy/addition.h"
 #include "user/policy/heirs.h"
@@ -320,63 +318,4 @@ int cuts_outlive(const struct image *before, const struct image *after, uint64_t
 	if (r < 0)
 		return tell_problem(problem, r, "cannot see what stays cut: %s", strerror(-r));
 	return 0;
-}
-
-/* ---- telling -------------------------------------------------------------------------------- */
-
-static void tell_one(struct host *host, const struct weir_order *order)
-{
-	char id[24], of[24], body[HEX_TEXT(sizeof(order->body))];
-	const char *target = order->target;
-	const struct weir_order *cut = orders_find(&host->orders, order->stands_for);
-	struct journal_order line = {.kind = "cut",
-				     .id = id,
-				     .target = &target,
-				     .target_count = 1,
-				     .reason = order->reason,
-				     .order = of,
-				     .since_ns = order->since_ns,
-				     .until_ns = order->until_ns};
-
-	order_format(order->id, id, sizeof(id));
-	order_format(order->stands_for, of, sizeof(of));
-	if (order_is_signed(order))
-		line.body_sha256 = hex_format(order->body, sizeof(order->body), body);
-	journaling_after(host, &line, 1);
-	host_tell(host, "cut-outlives", RECORD_HIGH,
-		  (struct record_field[]){{"order", id, 0},
-					  {"target", target, 0},
-					  {"stands_for", of, 0},
-					  {"order_reason", order->reason, 0}},
-		  4, "cut %s: %s, for what policy %s does not have of %s (%s)", id, target,
-		  host->image.name, of, cut ? cut->target : "");
-}
-
-static void journal_exception(struct host *host, const struct weir_order *exception)
-{
-	struct journal_cut cut = {.how = "exception"};
-	const struct journal_order line = {.kind = "reopen",
-					   .reason = exception->reason,
-					   .since_ns = exception->since_ns,
-					   .cut = &cut,
-					   .cut_count = 1};
-
-	order_format(exception->parent, cut.id, sizeof(cut.id));
-	order_format(exception->id, cut.exception, sizeof(cut.exception));
-	strcpy(cut.target, exception->target);
-	journaling_after(host, &line, 1);
-}
-
-void cuts_tell_outliving(struct host *host, uint64_t first)
-{
-	for (size_t i = 0; i < host->orders.count; i++) {
-		const struct weir_order *order = &host->orders.item[i];
-
-		if (order->id < first)
-			continue;
-		if (order->parent)
-			journal_exception(host, order);
-		else if (order->stands_for)
-			tell_one(host, order);
-	}
 }

@@ -9,10 +9,7 @@
 
 #include "user/base/cleanup.h"
 #include "user/base/text.h"
-#include "user/daemon/caller.h"
-#include "user/daemon/cover.h"
 #include "user/daemon/orders_change.h"
-#include "user/daemon/orders_tell.h"
 #include "user/policy/target.h"
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -173,82 +170,6 @@ static int take_evidence(struct plan_run *run, const char *evidence, char **prob
 	return 0;
 }
 
-/* When something of the stage was cut last; 0: nothing of it is. */
-static uint64_t last_cut_ns(const struct host *host)
-{
-	const struct names *targets = &plan_stage(host->plan)->targets;
-	struct weir_cut_entry entry;
-	enum cover let_back;
-	uint64_t last_ns = 0;
-
-	for (size_t i = 0; i < targets->count; i++) {
-		if (target_resolve(&host->image, targets->item[i].text, &entry, NULL) < 0)
-			continue;
-		for (size_t j = 0; j < host->orders.count; j++) {
-			const struct weir_order *order = &host->orders.item[j];
-
-			if (order_is_cut(order) && order->since_ns > last_ns &&
-			    cut_holds(host, order, &entry, &let_back) != COVER_NONE)
-				last_ns = order->since_ns;
-		}
-	}
-	return last_ns;
-}
-
-/* Who approved has not seen what was cut since. */
-static int drop_approvals(struct host *host, char **problem)
-{
-	struct plan_run *run = host->plan;
-	uint64_t last_ns;
-	size_t kept = 0;
-	int r = host_refresh_orders(host);
-
-	if (r < 0)
-		return tell_problem(problem, r, "cannot read the orders: %s", strerror(-r));
-	last_ns = last_cut_ns(host);
-	for (size_t i = 0; i < run->approvals; i++) {
-		if (run->approval[i].at_ns >= last_ns)
-			run->approval[kept++] = run->approval[i];
-	}
-	if (kept < run->approvals)
-		plan_tell(host, "plan-approvals-void", RECORD_MEDIUM,
-			  "something of it was cut since it was approved: it takes its approvals "
-			  "anew");
-	run->approvals = kept;
-	return 0;
-}
-
-/* Of more than one approval, each is a login of its own: who became another user since stays
- * whoever logged in. */
-static int take_approval(struct host *host, const char *by, char **problem)
-{
-	struct plan_run *run = host->plan;
-	const struct caller *asker = host->asker;
-	struct plan_approval approval = {.login = UINT32_MAX, .at_ns = host_wall(host)};
-
-	if (asker && asker->has_login)
-		approval.login = asker->login;
-	if (plan_approvals(host, plan_stage(run)) > 1 && approval.login == UINT32_MAX)
-		return tell_problem(problem, -EPERM,
-				    "stage %s takes %u approvals, each of somebody who logged in: "
-				    "this caller did not",
-				    plan_stage(run)->name.text,
-				    plan_approvals(host, plan_stage(run)));
-	for (size_t i = 0; i < run->approvals; i++) {
-		if (run->approval[i].login == approval.login)
-			return tell_problem(problem, -EPERM,
-					    "%s has approved stage %s already: it takes somebody "
-					    "else",
-					    run->approval[i].by, plan_stage(run)->name.text);
-	}
-	if (run->approvals == PLAN_MAX_APPROVALS)
-		return tell_problem(problem, -EPERM, "stage %s has all approvals that it can have",
-				    plan_stage(run)->name.text);
-	snprintf(approval.by, sizeof(approval.by), "%s", by);
-	run->approval[run->approvals++] = approval;
-	return 0;
-}
-
 /* It waits for more people. */
 static int journal_approval(struct host *host, char **problem)
 {
@@ -261,7 +182,7 @@ static int journal_approval(struct host *host, char **problem)
 static int approve(struct host *host, const char *by, struct json_out *reply, char **problem)
 {
 	struct plan_run *run = host->plan;
-	int r = take_approval(host, by, problem);
+	int r = plan_take_approval(host, by, problem);
 
 	if (r < 0)
 		return r;
@@ -298,7 +219,7 @@ int host_plan_next(struct host *host, const struct plan_request *request, struct
 		r = plan_has_room(host, run, problem);
 	if (r < 0)
 		return r;
-	r = drop_approvals(host, problem);
+	r = plan_drop_approvals(host, problem);
 	if (r < 0)
 		return r;
 	approvals = run->approvals;

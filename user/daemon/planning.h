@@ -12,6 +12,10 @@
  * Each step is an order of its own, in the journal. The plan is on the disk before a stage begins;
  * one that a crash left between closed and open is cut again.
  *
+ * An approval counts for as long as a request waits for its second person (four eyes), by boot
+ * time: one of another boot, or from before the clock was confirmed anew, has no age, and does not
+ * count.
+ *
  * Breaches are told from the kernel's counters (planning_watch.c): none gets lost with an event.
  * They are counted anew from where another build took the programs over, which refuses what is
  * under way, and from where another policy came, under which the targets mean other accounts.
@@ -23,7 +27,8 @@
 #include "user/daemon/host.h"
 #include "user/policy/plan.h"
 
-#define PLAN_FILE "plan.json"
+#define PLAN_FILE	 "plan.json"
+#define PLAN_APPROVAL_NS SECOND_PERSON_NS
 
 enum { PLAN_FILE_NAME = 4096 }; /* bytes of the path that a plan was started from, with its end */
 
@@ -37,7 +42,9 @@ enum plan_phase {
 struct plan_approval {
 	uint32_t login; /* uid; UINT32_MAX: no login started it */
 	char by[64];
-	uint64_t at_ns; /* wall */
+	uint64_t at_ns;	  /* wall */
+	uint64_t boot_ns; /* the same moment, by the boot time of then */
+	bool is_over;	  /* it counts no more, and that was told */
 };
 
 /* Of the accounts in a stage. */
@@ -93,8 +100,8 @@ int host_plan_abort(struct host *host, const struct plan_request *request, struc
 /* What is due of the plan; returns the boot time of the next look, 0 without one. */
 uint64_t host_plan_tick(struct host *host);
 
-/* Before another policy comes into force, under which breaches are counted anew: what was refused
- * so far is one. Not under guard_lock(). */
+/* Before another policy comes into force: what was refused so far is a breach. And right after,
+ * since breaches are counted anew from there. Not under guard_lock(). */
 void host_plan_look(struct host *host);
 
 /* Reads the plan that was under way when the daemon ended, when there is one. Tells what is wrong,
@@ -147,6 +154,16 @@ void plan_watch_stage(struct host *host);
 /* What breaches are counted from: `sum`, or what the meters have. -errno with `problem`. */
 void plan_take_base(struct host *host, const struct plan_sum *sum);
 int plan_read_base(struct host *host, char **problem);
+
+/* planning_approve.c. One more approval, by who asks. 0; -EPERM with `problem`. */
+int plan_take_approval(struct host *host, const char *by, char **problem);
+/* Those that do not count: what was cut since they have not seen, or they are over. 0; -EPERM with
+ * `problem`: with those that are over the next one would have begun the stage; -errno. */
+int plan_drop_approvals(struct host *host, char **problem);
+/* The boot time at which it counts no more; 0: it does not count. */
+uint64_t plan_approval_until(const struct host *host, const struct plan_approval *approval);
+/* Tells of those that are over. Returns the boot time at which the next one is, 0 without one. */
+uint64_t plan_tick_approvals(struct host *host);
 
 /* planning.c. Frees the plan, on the disk too. */
 void plan_forget(struct host *host);

@@ -66,6 +66,8 @@ static void put_run(struct json_out *json, const struct plan_run *run)
 		json_put_uint(json, "login", run->approval[i].login);
 		json_put_text(json, "by", run->approval[i].by);
 		json_put_uint(json, "at_ns", run->approval[i].at_ns);
+		json_put_uint(json, "boot_ns", run->approval[i].boot_ns);
+		json_put_bool(json, "is_over", run->approval[i].is_over);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -133,6 +135,8 @@ static bool take_approvals(struct plan_run *run, json_object *root)
 
 		approval->login = (uint32_t)field_number(one, "login");
 		approval->at_ns = field_number(one, "at_ns");
+		approval->boot_ns = field_number(one, "boot_ns");
+		approval->is_over = field_is(one, "is_over");
 		if (!take_text(one, "by", approval->by, sizeof(approval->by)))
 			return false;
 	}

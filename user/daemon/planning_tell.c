@@ -26,11 +26,29 @@ static const char *state_of(const struct plan_run *run, size_t index)
 	return run->why[0] ? "cut again" : "next";
 }
 
-static void put_approvals(const struct plan_run *run, struct json_out *reply)
+/* Once the stage has begun with it, an approval has no end any more. */
+static bool has_counted(const struct host *host, const struct plan_run *run, size_t index)
 {
-	json_open(reply, "approved", '[');
-	for (size_t i = 0; i < run->approvals; i++)
-		json_put_text(reply, NULL, run->approval[i].by);
+	return run->phase != PLAN_WAITS || plan_approval_until(host, &run->approval[index]);
+}
+
+static void put_approvals(const struct host *host, const struct plan_run *run, bool that_count,
+			  struct json_out *reply)
+{
+	json_open(reply, that_count ? "approved" : "approvals_over", '[');
+	for (size_t i = 0; i < run->approvals; i++) {
+		const struct plan_approval *approval = &run->approval[i];
+
+		if (has_counted(host, run, i) != that_count)
+			continue;
+		json_open(reply, NULL, '{');
+		json_put_text(reply, "by", approval->by);
+		json_put_uint(reply, "at", approval->at_ns / NS_PER_SECOND);
+		if (that_count && run->phase == PLAN_WAITS)
+			json_put_uint(reply, "until",
+				      (approval->at_ns + PLAN_APPROVAL_NS) / NS_PER_SECOND);
+		json_close(reply, '}');
+	}
 	json_close(reply, ']');
 }
 
@@ -64,7 +82,8 @@ static void put_under_way(const struct host *host, const struct plan_run *run,
 		json_put_text(reply, "evidence_given", run->evidence);
 	if (run->why[0])
 		json_put_text(reply, "why", run->why);
-	put_approvals(run, reply);
+	put_approvals(host, run, true, reply);
+	put_approvals(host, run, false, reply);
 	put_held(host, run, reply);
 }
 

@@ -122,14 +122,16 @@ static bool look_at_stage(struct host *host)
 	_cleanup_free_ char *account = NULL, *why = NULL;
 	struct plan_look look;
 
-	if (is_quiet(host))
+	bool is_same = strcmp(host->plan->digest, host->digest) == 0;
+
+	if (is_same && is_quiet(host))
 		return true;
 	if (plan_look(host, host->plan, &look) < 0) {
 		host->plan->has_looked = false;
 		return false; /* nobody can say that there was none: the watch goes on */
 	}
 	account = look.account;
-	if (strcmp(host->plan->digest, host->digest) != 0) { /* the targets mean other accounts */
+	if (!is_same) { /* the targets mean other accounts */
 		look.sum.severed = host->plan->base.severed;
 		look.sum.alerted = host->plan->base.alerted;
 		plan_take_base(host, &look.sum);
@@ -211,8 +213,11 @@ uint64_t host_plan_tick(struct host *host)
 		return 0;
 	if (run->is_unsaved)
 		plan_keep(host);
-	if (run->phase == PLAN_WAITS)
-		return run->is_unsaved ? boot_now() + look_every_ns : 0;
+	if (run->phase == PLAN_WAITS) {
+		uint64_t next_ns = plan_tick_approvals(host);
+
+		return run->is_unsaved ? boot_now() + look_every_ns : next_ns;
+	}
 	if (boot_now() < run->look_at_ns)
 		return run->look_at_ns;
 	run->look_at_ns = boot_now() + look_apart_ns;

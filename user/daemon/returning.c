@@ -10,10 +10,12 @@
 
 #include "user/base/cleanup.h"
 #include "user/daemon/applying.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/namespaces.h"
 #include "user/daemon/orders_change.h"
 #include "user/daemon/outliving.h"
+#include "user/daemon/outliving_held.h"
 #include "user/daemon/planning.h"
 #include "user/daemon/policy_order.h"
 #include "user/daemon/recovering.h"
@@ -95,7 +97,7 @@ static int load_older(struct host *host, const char *file, struct older *older, 
 			r = policy_to_image(&older->applied.sources, host_wall(host), &older->image,
 					    &faults);
 	} else {
-		r = default_image(host_wall(host), &older->image);
+		r = default_image(host, host_wall(host), &older->image);
 	}
 	faults_free(&faults);
 	return r < 0 ? tell_problem(problem, r, "cannot read the policy to go back to: %s",
@@ -166,8 +168,17 @@ static int switch_with(struct host *host, struct older *older, struct orders *or
 	return 0;
 }
 
-/* Nobody asks: what is cut under the policy that is left stays cut, whatever the older one calls
- * it. */
+static int outlive(const struct host *host, const struct image *older, struct orders *orders,
+		   char **problem)
+{
+	uint64_t wall_ns = host_wall(host);
+	int r = held_outlives(host, &host->image, older, wall_ns, orders, problem);
+
+	return r < 0 ? r : cuts_outlive(&host->image, older, wall_ns, orders, problem);
+}
+
+/* Nobody asks: what is cut or held under the policy that is left stays cut, whatever the older one
+ * calls it. */
 static int return_by_itself(struct host *host, const char *file, char **problem)
 {
 	_cleanup_order_table_ struct order_table cuts = {0};
@@ -179,7 +190,7 @@ static int return_by_itself(struct host *host, const char *file, char **problem)
 	if (r == 0)
 		r = orders_begin(host, &orders, problem);
 	if (r == 0 && !host->is_foreign)
-		r = cuts_outlive(&host->image, &older.image, host_wall(host), &orders, problem);
+		r = outlive(host, &older.image, &orders, problem);
 	if (r == 0)
 		r = host_compile_orders(host, &older.image, &orders, &cuts,
 					host->is_foreign ? NULL : &lost, problem);
@@ -260,8 +271,11 @@ static int end_trial(struct host *host, const char *kind, char **problem)
 {
 	const char *file = applying_has_file(host, APPLIED_FILE) ? APPLIED_FILE : NULL;
 	bool is_interim = host->interim_until_ns;
-	int r = kind ? return_to(host, file, kind, problem) : return_by_itself(host, file, problem);
+	int r = file ? 0 : default_keep_lifeline(host);
 
+	if (r < 0)
+		return tell_problem(problem, r, "cannot keep the lifeline: %s", strerror(-r));
+	r = kind ? return_to(host, file, kind, problem) : return_by_itself(host, file, problem);
 	if (r < 0)
 		return r;
 	r = forget_trial(host, kind);
@@ -307,6 +321,7 @@ int host_rollback(struct host *host, const char *by, const char *digest, struct 
 		return r;
 	r = rollback_locked(host, by, digest, problem);
 	guard_unlock(host->guard);
+	host_plan_look(host);
 	if (r < 0)
 		return r;
 	applying_tell(host, "rollback", by);

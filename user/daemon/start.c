@@ -11,6 +11,7 @@
 #include "user/base/file.h"
 #include "user/base/hex.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/ended_trial.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/metering.h"
@@ -358,6 +359,23 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	return 0;
 }
 
+/* A disk that fails loses the lifeline of a trial that ended, but keeps no guard from starting. */
+static int take_default(struct host *host, const struct ended_trial *ended, struct image *image,
+			char **problem)
+{
+	int r = ended->was_on_trial ? default_keep_lifeline(host) : 0;
+
+	if (r < 0)
+		host_tell(host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			  "the lifeline of the policy on trial could not be kept: %s",
+			  strerror(-r));
+	r = default_image(host, wall_now(), image);
+	return r < 0 ? tell_problem(problem, r, "cannot compile the default policy: %s",
+				    strerror(-r))
+		     : 0;
+}
+
 static int start(struct host *host, const struct run_options *options, struct applied *applied,
 		 char **problem)
 {
@@ -370,7 +388,7 @@ static int start(struct host *host, const struct run_options *options, struct ap
 	if (r == 0 && !host->trial_until_ns)
 		r = ended_trial_read(host, &ended);
 	if (r == 0 && is_default)
-		r = default_image(wall_now(), &image);
+		r = take_default(host, &ended, &image, problem);
 	else if (r == 0)
 		r = compile(&applied->sources, &image, problem);
 	if (r == 0 && is_new)

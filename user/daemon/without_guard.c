@@ -10,6 +10,7 @@
 #include "user/base/hex.h"
 #include "user/base/units.h"
 #include "user/daemon/clock.h"
+#include "user/daemon/default_policy.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/links.h"
@@ -65,7 +66,7 @@ static int load_policy(struct host *host)
 		r = policy_to_image(&applied.sources, wall_now(), &image, &faults);
 	} else if (r == -ENOENT && (has(host, "orders.json") || has(host, "orders.json.copy"))) {
 		is_default = true; /* a guard ran with it */
-		r = default_image(wall_now(), &image);
+		r = default_image(host, wall_now(), &image);
 	} else if (r == -ENOENT && (has(host, "meters") || has(host, WITHOUT_GUARD_FILE))) {
 		r = -EBADMSG; /* a guard ran; by which policy? */
 	}

@@ -66,6 +66,26 @@ static void print_targets(json_object *stage, FILE *out)
 	fputc('\n', out);
 }
 
+static void print_approvals(json_object *stage, const char *key, FILE *out)
+{
+	bool are_over = strcmp(key, "approvals_over") == 0;
+
+	for (size_t i = 0; i < field_count(stage, key); i++) {
+		json_object *approval = field_item(stage, key, i);
+		char when[32];
+
+		fputs("            approved by ", out);
+		print_plain(approval, "by", out);
+		if (are_over)
+			fprintf(out, " at %s, which is over, and does not count",
+				time_text(field_number(approval, "at"), when));
+		else if (field_object(approval, "until"))
+			fprintf(out, ", which counts until %s",
+				time_text(field_number(approval, "until"), when));
+		fputc('\n', out);
+	}
+}
+
 static void print_under_way(json_object *stage, FILE *out)
 {
 	json_object *held = field_object(stage, "held");
@@ -74,9 +94,8 @@ static void print_under_way(json_object *stage, FILE *out)
 	if (is_state(stage, "watched"))
 		fprintf(out, "            watched until %s\n",
 			time_text(field_number(stage, "until"), when));
-	for (size_t i = 0; i < field_count(stage, "approved"); i++)
-		fprintf(out, "            approved by %s\n",
-			json_object_get_string(field_item(stage, "approved", i)));
+	print_approvals(stage, "approved", out);
+	print_approvals(stage, "approvals_over", out);
 	if (field_object(stage, "evidence_given")) {
 		fputs("            evidence: ", out);
 		print_plain(stage, "evidence_given", out);
