@@ -14,6 +14,7 @@ DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd l
              openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
+DEPS_BENCH = ipset# peers in tests/bench
 
 # The package's own, so that there is one.
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)
@@ -56,7 +57,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench deb deb-test
+.PHONY: all deps deps-bench test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench deb deb-test
 
 all: $(B)/weir $(B)/weir-fleet
 
@@ -64,6 +65,9 @@ deps:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		$(DEPS_BUILD) $(DEPS_LAB) $(DEPS_FAULT) $(DEPS_DEB)
+
+deps-bench:
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEPS_BENCH)
 
 # ---- kernel side ------------------------------------------------------------------------------
 
@@ -173,8 +177,9 @@ vm: all prog
 	B=$(abspath $(B)) tests/vm/units
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
-bench: all $(B)/tests/bench/flow $(B)/tests/bench/fleet_agents $(B)/tests/bench/empty.bpf.o
+bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents judged empty.bpf.o)
 	B=$(abspath $(B)) tests/bench/packet --json $(B)/packet.json
+	B=$(abspath $(B)) tests/bench/policy --json $(B)/policy.json
 	B=$(abspath $(B)) tests/bench/fleet
 
 test: all unit prog asan $(B)/tests/fleet/daemon

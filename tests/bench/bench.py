@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -65,6 +66,7 @@ class Table:
 
     def __init__(self, options, columns):
         self.path, self.columns, self.rows, self.machine = options.json, columns, [], machine()
+        self.notes = []
         self.name = os.path.basename(sys.argv[0])
         print(" | ".join(["%-44s" % self.name, "unit     ", *("%-22s" % who for who in columns), "ratio   ", "target"]),
               flush=True)
@@ -76,12 +78,17 @@ class Table:
         print(" | ".join(["%-44s" % row.what, "%-9s" % row.unit, *("%-22s" % row.cell(who) for who in self.columns),
                           "%-8s" % ratio, row.target + met]), flush=True)
 
+    def note(self, text):
+        """What a reader of the rows must know: what is missing among them, and why."""
+        self.notes.append(text)
+        print("    " + text, flush=True)
+
     def end(self):
         if not self.path:
             return
         with open(self.path, "w", encoding="utf-8") as file:
             json.dump({"bench": self.name, "machine": self.machine, "columns": self.columns,
-                       "rows": [vars(row) for row in self.rows]}, file, indent=1)
+                       "rows": [vars(row) for row in self.rows], "notes": self.notes}, file, indent=1)
             file.write("\n")
 
 
@@ -117,6 +124,24 @@ def in_turns(names, once, rounds):
         for name in names[turn % len(names):] + names[:turn % len(names)]:
             taken[name].append(once(name))
     return taken
+
+
+def timed(lab, words, env=None, **place):
+    """(seconds, seconds of CPU time) that a program takes to its end; RuntimeError with its words if it fails."""
+    seconds, cpu, code, said = lab.call(_timed, [str(word) for word in words], dict(os.environ, **(env or {})),
+                                        timeout=600, **place)
+    if code:
+        raise RuntimeError("%s: exit %d: %s" % (" ".join(map(str, words))[:200], code, said[-500:]))
+    return seconds, cpu
+
+
+def _timed(words, env):
+    """In a process that has no other children, so that their times are this one's."""
+    since = time.monotonic()
+    done = subprocess.run(words, env=env, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace")
+    seconds, used = time.monotonic() - since, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, used.ru_utime + used.ru_stime, done.returncode, done.stderr
 
 
 # ---- the kernel's own counts ------------------------------------------------------------------------
@@ -197,5 +222,7 @@ def other_prefixes(count):
     return ["%d.%d.%d.%d/32" % (10 + (n >> 20), n >> 12 & 255, n >> 4 & 255, (n & 15) << 4) for n in range(count)]
 
 
-def other_partners(count):
-    return {"p%d" % n: {"addresses": [prefix]} for n, prefix in enumerate(other_prefixes(count))}
+def other_partners(count, prefixes=None):
+    """`count` partners that share `prefixes` prefixes; left out: one each."""
+    each, listed = (prefixes or count) // max(count, 1), other_prefixes(prefixes or count)
+    return {"p%d" % n: {"addresses": listed[n * each:(n + 1) * each]} for n in range(count)}
