@@ -14,7 +14,7 @@ DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd l
              openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
-DEPS_BENCH = ipset# peers in tests/bench
+DEPS_BENCH = ipset xdp-tools# peers in tests/bench
 
 # The package's own, so that there is one.
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)
@@ -177,9 +177,11 @@ vm: all prog
 	B=$(abspath $(B)) tests/vm/units
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
-bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents judged empty.bpf.o)
+bench: all $(addprefix $(B)/tests/bench/,flow fleet_agents judged frames empty.bpf.o xdp_peers.bpf.o)
 	B=$(abspath $(B)) tests/bench/packet --json $(B)/packet.json
 	B=$(abspath $(B)) tests/bench/policy --json $(B)/policy.json
+	B=$(abspath $(B)) tests/bench/memory --json $(B)/memory.json
+	B=$(abspath $(B)) tests/bench/xdp --json $(B)/xdp.json
 	B=$(abspath $(B)) tests/bench/fleet
 
 test: all unit prog asan $(B)/tests/fleet/daemon

@@ -160,12 +160,16 @@ def bpftool(*words):
 
 
 class Program:
-    """The egress program of a cgroup."""
+    """By its id, or the egress program of a cgroup."""
 
-    def __init__(self, cgroup):
-        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
-        self.id = next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
+    def __init__(self, which):
+        self.id = which if isinstance(which, int) else self._egress(which)
         self.runs = self.ns = 0
+
+    @staticmethod
+    def _egress(cgroup):
+        shown = json.loads(bpftool("-j", "cgroup", "show", cgroup))
+        return next(one["id"] for one in shown if one["attach_type"] in ("egress", "cgroup_inet_egress"))
 
     def read(self):
         """(runs, nanoseconds per run) since the last time."""
