@@ -135,6 +135,29 @@ static __always_inline bool claim_ceilings(struct charge *c, const struct weir_s
 			   WEIR_HOLD, WEIR_REASON_PARTNER_BUDGET);
 }
 
+/* Whether a lease lies in a window that would be remade, and could not be given back to it then. */
+WEIR_FUNCTION bool meter_is_lent(const struct weir_meter *m, const struct weir_limits *l)
+{
+	__u64 differ = 0;
+
+	if (!m || !l || !m->leases)
+		return false;
+#pragma unroll
+	for (int i = 0; i < WEIR_WINDOWS; i++)
+		differ |= m->window[i].window_ns ^ l->window[i].window_ns;
+	return differ != 0;
+}
+
+static __always_inline bool claims_are_lent(const struct charge *c)
+{
+#pragma unroll
+	for (int i = 0; i < WEIR_CLAIMS; i++)
+		if (limits_are_set(c->claim[i].limits) &&
+		    meter_is_lent(c->claim[i].meter, c->claim[i].limits))
+			return true;
+	return false;
+}
+
 static __always_inline void claims_fit(struct charge *c, __u32 generation)
 {
 #pragma unroll
@@ -421,6 +444,8 @@ WEIR_FUNCTION int charge_parcel(const struct weir_answer *a, const struct parcel
 	} else {
 		charge_claim(&c, a, service, partner, &p->peer);
 	}
+	if (!c.is_final && claims_are_lent(&c))
+		return CHARGE_SHORT;
 	claims_fit(&c, a->generation);
 	charged = meter_charge(&c);
 	if (charged == CHARGE_SHORT)

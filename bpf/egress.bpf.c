@@ -215,7 +215,8 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 		const struct udphdr *udp = transport;
 
 		if (s->protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
-		    bpf_ntohs(udp->dest) != s->peer_port || (segments <= 1 && skb->len > 576))
+		    bpf_ntohs(udp->dest) != s->peer_port ||
+		    (segments <= 1 && skb->len > NARROWEST_PATH))
 			return false;
 		header_bytes += sizeof(*udp);
 	}
@@ -297,10 +298,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	}
 
 	passes = charge(&a, &p.parcel, allowance, s);
-	if (a.shadow != WEIR_NO_GRANT && !p.parcel.is_bare) {
-		p.parcel.is_shadow = 1;
-		charge_parcel(&a, &p.parcel, 0, s);
-	}
+	charge_shadow(&a, &p.parcel, s);
 	if (!passes)
 		return false;
 	if (s) {

@@ -197,6 +197,7 @@ WEIR_FUNCTION int lease_end(struct weir_lease *l, __u64 now_ns)
 struct recall {
 	__u64 now_ns;
 	__u64 account; /* 0: all, whatever they are charged to */
+	__u64 shadow;  /* another account; 0: none */
 	__u64 service_ceiling;
 	__u64 partner_ceiling;
 };
@@ -209,8 +210,8 @@ static long recall_step(__u32 index, struct recall *r)
 		return 1;
 	if (lease_is_over(READ_ONCE(l->word)))
 		return 0;
-	if (!r->account || l->account == r->account || l->service_ceiling == r->service_ceiling ||
-	    l->partner_ceiling == r->partner_ceiling)
+	if (!r->account || l->account == r->account || l->account == r->shadow ||
+	    l->service_ceiling == r->service_ceiling || l->partner_ceiling == r->partner_ceiling)
 		lease_end(l, r->now_ns);
 	return 0;
 }

@@ -9,11 +9,13 @@
 #include "charge.bpf.h"
 #include "lease.bpf.h"
 
-/* Takes back what is lent of the meters that the answer is charged to. */
+/* Takes back what is lent of the meters that the answer is charged to. Of a grant that observes
+ * something is lent only by an earlier policy, in which it decided. */
 WEIR_FUNCTION int leases_recall(const struct weir_answer *a, __u64 now_ns)
 {
 	const struct weir_service *service;
 	const struct weir_partner *partner;
+	const struct weir_grant *shadow;
 	struct recall r = {.now_ns = now_ns};
 
 	if (!a)
@@ -22,6 +24,9 @@ WEIR_FUNCTION int leases_recall(const struct weir_answer *a, __u64 now_ns)
 	partner = partner_get(a->policy_slot, a->partner);
 	if (!service || !partner)
 		return 0;
+	shadow = a->shadow == WEIR_NO_GRANT ? NULL : grant_get(a->policy_slot, a->shadow);
+	if (shadow)
+		r.shadow = weir_meter_key(shadow->key, service->key, partner->key);
 	r.account = a->account;
 	r.service_ceiling = weir_meter_key(WEIR_KEY_CEILING, service->key, 0);
 	r.partner_ceiling = weir_meter_key(WEIR_KEY_CEILING, 0, partner->key);
@@ -205,6 +210,21 @@ static __always_inline bool charge(const struct weir_answer *a, struct parcel *p
 		charged = charge_parcel(a, p, allowance, s);
 	}
 	return charged == CHARGE_PASSES;
+}
+
+/* Charges the grant that observes, if there is one. It decides nothing. */
+static __always_inline void charge_shadow(const struct weir_answer *a, struct parcel *p,
+					  struct weir_socket *s)
+{
+	if (a->shadow == WEIR_NO_GRANT || p->is_bare)
+		return;
+	p->is_shadow = 1;
+	p->is_final = 0;
+	if (charge_parcel(a, p, 0, s) != CHARGE_SHORT)
+		return;
+	leases_recall(a, p->now_ns);
+	p->is_final = 1;
+	charge_parcel(a, p, 0, s);
 }
 
 /* After a packet that passed: lends to those that follow, where nothing but the meters of a grant

@@ -20,8 +20,9 @@
 enum {
 	IP_FRAGMENT_OFFSET = 0x1fff,
 	IP_MORE_FRAGMENTS = 0x2000,
-	IPV6_EXTENSIONS = 6, /* headers walked before the packet counts as unreadable */
-	RTAX_MTU = 2,	     /* include/uapi/linux/rtnetlink.h */
+	IPV6_EXTENSIONS = 6,  /* headers walked before the packet counts as unreadable */
+	RTAX_MTU = 2,	      /* include/uapi/linux/rtnetlink.h */
+	NARROWEST_PATH = 552, /* that a peer can bring about: net.ipv4.route.min_pmtu's default */
 };
 
 struct packet {
@@ -62,7 +63,8 @@ static __always_inline bool transport_read(struct __sk_buff *skb, __u32 offset, 
 	case IPPROTO_DCCP:
 		if (bpf_skb_load_bytes(skb, offset, &port, sizeof(port)))
 			return false;
-		p->header_bytes = offset + 8;
+		/* RFC 9260 section 3.1: SCTP's is 12, and its packets are cut into segments too */
+		p->header_bytes = offset + (p->parcel.protocol == IPPROTO_SCTP ? 12 : 8);
 		break;
 	case IPPROTO_ICMPV6:
 	case IPPROTO_ICMP:
@@ -234,7 +236,7 @@ WEIR_FUNCTION __u32 packet_wire_bytes(struct __sk_buff *skb, const struct packet
 	if (segments > 1)
 		return skb->len + (segments - 1) * p->header_bytes;
 	is4 = address_is4(&p->parcel.peer);
-	if (is_tcp || skb->len <= 576)
+	if (is_tcp || skb->len <= NARROWEST_PATH)
 		return skb->len;
 	mtu = path_mtu(skb, is4);
 	if (is4 ? skb->len <= mtu : skb->len <= 1280)

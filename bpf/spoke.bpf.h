@@ -13,9 +13,11 @@
 #define SPOKE_NS   (120 * NS_PER_SECOND)
 #define SPOKE_WAYS 4
 
+/* What a packet of another CPU, or of an interrupt, noted since this one read the clock is later
+ * than `now`, and as fresh as can be. */
 static __always_inline bool spoke_is_fresh(const struct weir_spoke *s, __u64 now)
 {
-	return s->tag && now - s->last_ns < SPOKE_NS;
+	return s->tag && (__s64)(now - s->last_ns) < (__s64)SPOKE_NS;
 }
 
 /* Where the peers of a partner stand: a share of the lower half, so that a flood in the name of one

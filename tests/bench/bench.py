@@ -4,7 +4,8 @@ bench.py - what all benches share: rounds in turns, peers to stand beside, rows,
 
 A bench is a program of this directory. It prints a table of rows, one for each thing that it measured:
 what, the target (of DESIGN section 10), what weir takes, what its peers take, the floor, and the ratio
-that the target is about. With --json FILE its raw numbers, and what machine it was, go there too.
+that the target is about. With --json FILE its raw numbers, what machine it was, and its own words of what
+is measured and what that does not say (the comment at its head) go there too; `results` makes a page of them.
 """
 import argparse
 import ctypes
@@ -86,9 +87,11 @@ class Table:
     def end(self):
         if not self.path:
             return
+        words = [word for before, word in zip(sys.argv, sys.argv[1:]) if "--json" not in (before, word)]
         with open(self.path, "w", encoding="utf-8") as file:
-            json.dump({"bench": self.name, "machine": self.machine, "columns": self.columns,
-                       "rows": [vars(row) for row in self.rows], "notes": self.notes}, file, indent=1)
+            json.dump({"bench": self.name, "about": sys.modules["__main__"].__doc__, "words": words,
+                       "machine": self.machine, "columns": self.columns, "rows": [vars(row) for row in self.rows],
+                       "notes": self.notes}, file, indent=1)
             file.write("\n")
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Bytes are an interval: acknowledged <= received <= sent (promise 11), and nothing is lost in silence."""
+import errno
 import socket
+import struct
+import time
 
 from case import HUB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far
 from guard import grant, policy
@@ -29,6 +32,24 @@ class Interval(LabCase):
             sink, address, port = self.sink(STORE, family, 443, udp=True)
             self.assertEqual(self.lab.call(far.udp_give, address, port, 60000, 20, host="hub", service="batch"), (20, None))
             sink.task.kill()
+        self.assert_interval(counted)
+
+    def test_datagrams_that_a_peer_makes_fragments_of(self):
+        """A peer may say that its path is narrow: what then leaves in two fragments has one header more. TCP makes
+        smaller segments instead, though it may not set "don't fragment" any more."""
+        counted = self.count(STORE)
+        own_port = next(self.ports)
+        sink, address, port = self.sink(STORE, 4, 443, udp=True)
+        narrow = self.lab.start(_say_narrow, address, port, own_port, host=STORE)
+        for size in (548, 1400):
+            self.lab.call(_give_narrow, address, port, own_port, size, 2000, host="hub", service="batch")
+        narrow.kill()
+        self.assert_interval(counted)
+        self.assertGreaterEqual(counted[1].packets, 2000 * (2 + 3), "nothing was fragmented: this test shows nothing")
+        sink.task.kill()
+        sink, address, port = self.sink(STORE, 4, 443)
+        self.assertEqual(self.lab.call(far.tcp_give, address, port, 2 * MIB, host="hub", service="batch"), 2 * MIB)
+        sink.task.kill()
         self.assert_interval(counted)
 
     def test_service_and_partner_agree(self):
@@ -128,6 +149,39 @@ class Edge(LabCase):
         for family in (4, 6):
             self.assertEqual(far.ssh(self.lab, "admin", "echo alive", far.ADMIN[family]).stdout, "alive\n")
         self.guard.reopen("all")
+
+
+NARROW = 552  # net.ipv4.route.min_pmtu: the least that Linux lets a peer say
+
+
+def _say_narrow(address, port, its_port):
+    """Tells the hub again and again that its datagrams do not fit (RFC 1191). Runs until it is killed."""
+    quoted = far.ip4(socket.IPPROTO_UDP, far.udp(port, b"", its_port), address)
+    body = struct.pack("!BBHHH", 3, 4, 0, 0, NARROW) + quoted
+    total = sum(struct.unpack("!%dH" % (len(body) // 2), body))
+    total = (total & 0xffff) + (total >> 16)
+    body = body[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + body[4:]
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        while True:
+            raw.sendto(body, (HUB[4], 0))
+            time.sleep(0.02)
+
+
+def _give_narrow(address, port, own_port, size, number):
+    """Sends so many datagrams once the way to the peer is narrow."""
+    ip_mtu = 14
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("", own_port))
+        client.connect((address, port))
+        while client.getsockopt(socket.IPPROTO_IP, ip_mtu) > NARROW:
+            time.sleep(0.005)
+        while number:
+            try:
+                client.send(bytes(size))
+                number -= 1
+            except OSError as error:  # what the peer said meanwhile
+                if error.errno != errno.EMSGSIZE:
+                    raise
 
 
 def _spray(address, port, number):

@@ -4,6 +4,7 @@
  * tc programs, since those may take the meters' lock. Run on the maps of a loaded guard.
  */
 #include "lend.bpf.h"
+#include "packet.bpf.h"
 #include "tests/prog/ask.h"
 
 SEC("tc")
@@ -84,11 +85,25 @@ int ask_charge(struct __sk_buff *skb)
 		return 1;
 	if (!spends(skb)) {
 		passes = charge(&answer, &p, 0, NULL);
+		charge_shadow(&answer, &p, NULL);
 		if (passes)
 			lends(skb, &answer, &p);
 	}
 	return !!bpf_skb_store_bytes(skb, ASK_OFFSET + __builtin_offsetof(struct ask, passes),
 				     &passes, 1, 0);
+}
+
+/* The IP bytes on the wire of the packet that it runs on, told in its mark; 0: it cannot be read.
+ */
+SEC("cgroup_skb/egress")
+int ask_wire(struct __sk_buff *skb)
+{
+	struct packet p = {};
+
+	skb->mark = 0;
+	if (packet_read(skb, true, &p))
+		skb->mark = packet_wire_bytes(skb, &p, p.parcel.protocol == IPPROTO_TCP);
+	return 1;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
