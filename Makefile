@@ -14,7 +14,7 @@ DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd l
              openssl ncat socat mandoc kmod systemd nftables mosquitto
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
-DEPS_BENCH = iptables ipset conntrack gnuplot-nox# what weir is measured beside, and pictures of tests/bench/scale
+DEPS_BENCH = iptables ipset conntrack xdp-tools gnuplot-nox# what weir is measured beside, and pictures of tests/bench/scale
 
 # The package's own, so that there is one.
 VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)
@@ -185,22 +185,20 @@ costs: all $(B)/tests/prog/test_costs
 	B=$(abspath $(B)) tests/prog/renew-costs $(COSTS_OF)
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
-BENCHES = packet throughput connect budget cut events
-BENCH_LOADS = $(addprefix $(B)/tests/bench/,flow flood fleet_agents crowd dial empty.bpf.o empty_connect.bpf.o \
-	arrived.bpf.o)
+BENCHES = packet throughput connect budget cut policy memory xdp events fleet
+BENCH_LOADS = $(addprefix $(B)/tests/bench/,flow flood fleet_agents crowd dial judged frames empty.bpf.o \
+	empty_connect.bpf.o arrived.bpf.o xdp_peers.bpf.o)
 bench: all $(BENCH_LOADS)
 	@for package in $(DEPS_BENCH); do \
-		dpkg-query -W -f '$${db:Status-Status}
-' $$package 2>/dev/null | grep -qx installed || \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
 		{ echo "$$package is missing: make deps-bench" >&2; exit 1; }; \
 	done
 	@mkdir -p $(B)/bench
 	for bench in $(BENCHES); do B=$(abspath $(B)) tests/bench/$$bench --json $(B)/bench/$$bench.json || exit 1; done
-	B=$(abspath $(B)) tests/bench/fleet
 
 # How it grows, in pictures.
 scale: all $(addprefix $(B)/tests/bench/,flow flood empty.bpf.o)
-	B=$(abspath $(B)) tests/bench/scale --json $(B)/scale.json --page $(B)/scale.html
+	B=$(abspath $(B)) tests/bench/scale --json $(B)/bench/scale.json --page $(B)/scale.html
 
 test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers

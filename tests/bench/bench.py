@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import platform
+import resource
 import select
 import statistics
 import subprocess
@@ -130,6 +131,24 @@ def in_turns(names, once, rounds):
         for name in names[turn % len(names):] + names[:turn % len(names)]:
             taken[name].append(once(name))
     return taken
+
+
+def timed(lab, words, env=None, **place):
+    """(seconds, seconds of CPU time) that a program takes to its end; RuntimeError with its words if it fails."""
+    seconds, cpu, code, said = lab.call(_timed, [str(word) for word in words], dict(os.environ, **(env or {})),
+                                        timeout=600, **place)
+    if code:
+        raise RuntimeError("%s: exit %d: %s" % (" ".join(map(str, words))[:200], code, said[-500:]))
+    return seconds, cpu
+
+
+def _timed(words, env):
+    """In a process that has no other children, so that their times are this one's."""
+    since = time.monotonic()
+    done = subprocess.run(words, env=env, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace")
+    seconds, used = time.monotonic() - since, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, used.ru_utime + used.ru_stime, done.returncode, done.stderr
 
 
 # ---- the kernel's own counts ------------------------------------------------------------------------

@@ -9,19 +9,36 @@
 
 #include "user/base/text.h"
 
+/* Bytes that stand as they are, at the beginning of a text; those that take a look are left out. */
+static size_t plain_length(const unsigned char *text)
+{
+	size_t length = 0;
+
+	while (text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' &&
+	       text[length] != '\\')
+		length++;
+	return length;
+}
+
 static void put_escaped(FILE *out, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 
 	fputc('"', out);
-	while (*at) {
-		size_t length = text_sequence(at);
+	for (;;) {
+		size_t length = plain_length(at);
 
+		fwrite(at, 1, length, out);
+		at += length;
+		if (!*at)
+			break;
+		length = text_sequence(at);
 		if (length == 0) {
 			fputs("\\ufffd", out);
 			length = 1;
 		} else if (*at == '"' || *at == '\\') {
-			fprintf(out, "\\%c", *at);
+			fputc('\\', out);
+			fputc(*at, out);
 		} else if (*at == '\n' || *at == '\t') { /* short: whole files are kept so */
 			fputs(*at == '\n' ? "\\n" : "\\t", out);
 		} else if (*at < 0x20 || *at == 0x7f) {

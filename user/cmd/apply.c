@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/text.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/cmd/difference.h"
@@ -18,30 +19,47 @@
 #include "user/daemon/interim.h"
 #include "user/policy/policy.h"
 
-/*
- * Reads and checks here too: bytes that are no text (which JSON cannot carry) and most other faults
- * are found before anybody is asked. Prints the faults.
- */
-static int load(const struct arguments *arguments, struct sources *sources)
+/* Prints the faults; 0 when there are none. */
+static int tell_faults(const struct arguments *arguments, const struct sources *sources,
+		       struct faults *faults, int r)
 {
 	const char *path = arguments->item[0];
-	struct policy policy = {0};
-	struct faults faults = {0};
-	int r = sources_load(path, sources, &faults);
 
-	if (r == 0)
-		r = policy_read(sources, &policy, &faults);
-	if (r == 0)
-		r = policy_check(&policy, &faults);
-	policy_free(&policy);
-	if (r < 0 && faults.errors) {
-		faults_print(&faults, sources, stderr);
+	if (r < 0 && faults->errors) {
+		faults_print(faults, sources, stderr);
 		command_refuse(arguments, "%zu fault%s in %s; the policy in force stays",
-			       faults.errors, faults.errors == 1 ? "" : "s", path);
+			       faults->errors, faults->errors == 1 ? "" : "s", path);
 	} else if (r < 0) {
 		command_refuse(arguments, "cannot read %s: %s", path, strerror(-r));
 	}
-	faults_free(&faults);
+	faults_free(faults);
+	return r;
+}
+
+static int check(const struct arguments *arguments, const struct sources *sources)
+{
+	struct policy policy = {0};
+	struct faults faults = {0};
+	int r = policy_read(sources, &policy, &faults);
+
+	if (r == 0)
+		r = policy_check(&policy, &faults);
+	policy_free(&policy);
+	return tell_faults(arguments, sources, &faults, r);
+}
+
+/* The daemon checks what it is asked about, and tells the faults. What is no text JSON cannot carry
+ * to it: that is checked here. */
+static int load(const struct arguments *arguments, struct sources *sources)
+{
+	struct faults faults = {0};
+	int r = sources_load(arguments->item[0], sources, &faults);
+
+	r = tell_faults(arguments, sources, &faults, r);
+	for (size_t i = 0; r == 0 && i < sources->count; i++) {
+		if (!text_is_utf8(sources->item[i].text, sources->item[i].length))
+			r = check(arguments, sources);
+	}
 	return r;
 }
 
@@ -145,6 +163,8 @@ static int run(const struct arguments *arguments)
 		      realpath(arguments->item[0], real) ? real : arguments->item[0]);
 	json_object_object_add(request, "files", call_files(&sources));
 	code = difference_tell(arguments, NULL, difference_side_files(&sources));
+	if (code == CMD_NO_DAEMON && check(arguments, &sources) < 0)
+		code = CMD_REFUSED;
 	sources_free(&sources);
 	if (code != CMD_DONE) {
 		json_object_put(request);

@@ -123,7 +123,8 @@ int answer_difference(struct call *call)
 	if (r == 0)
 		r = get_choice(call, "after", &after);
 	if (r == 0)
-		r = store_compare(call->host, &before, &after, &call->reply, &call->problem);
+		r = store_compare(call->host, &before, &after, &call->reply, &call->problem,
+				  &call->details);
 	sources_free(&before.sources);
 	sources_free(&after.sources);
 	return r;

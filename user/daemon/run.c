@@ -211,6 +211,7 @@ static void save_stand_in(struct loop *loop, uint64_t now)
 	if (now < loop->stand_in_at)
 		return;
 	r = without_guard_save(host);
+	malloc_trim(0); /* its text is of many MiB where there are many partners */
 	host->has_stale_stand_in = r < 0;
 	loop->stand_in_at = r < 0 ? now + losses_every_ns : 0;
 	if (r < 0 && !loop->has_unsaved_stand_in)

@@ -254,18 +254,40 @@ int store_show(const struct host *host, const char *prefix, struct json_out *rep
 
 /* ---- compare -------------------------------------------------------------------------------- */
 
-static int read_texts(const struct sources *sources, struct policy *policy, char **problem)
+static char *list_faults(const struct faults *faults, const struct sources *sources)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out)
+		return NULL;
+	faults_print(faults, sources, out);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* `details`: the faults, one a line; NULL: nobody wants them. */
+static int read_texts(const struct sources *sources, struct policy *policy, char **problem,
+		      char **details)
 {
 	struct faults faults = {0};
 	int r = policy_read(sources, policy, &faults);
 
 	if (r == 0)
 		r = policy_check(policy, &faults);
-	faults_free(&faults);
+	if (r == -EBADMSG && details)
+		*details = list_faults(&faults, sources);
 	if (r == -EBADMSG)
-		return tell_problem(problem, r, "the policy %s has faults (weir check)",
-				    sources->count ? sources->item[0].name : "");
-	return r < 0 ? tell_problem(problem, r, "cannot read the policy: %s", strerror(-r)) : 0;
+		tell_problem(problem, r, "%zu fault%s in %s", faults.errors,
+			     faults.errors == 1 ? "" : "s",
+			     sources->count ? sources->item[0].name : "the policy");
+	else if (r < 0)
+		tell_problem(problem, r, "cannot read the policy: %s", strerror(-r));
+	faults_free(&faults);
+	return r;
 }
 
 static int read_state_file(const struct host *host, const char *file, struct policy *policy,
@@ -279,19 +301,19 @@ static int read_state_file(const struct host *host, const char *file, struct pol
 		return tell_problem(problem, r, "there is no policy before this one");
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read %s: %s", file, strerror(-r));
-	r = read_texts(&applied.sources, policy, problem);
+	r = read_texts(&applied.sources, policy, problem, NULL);
 	applied_free(&applied);
 	return r;
 }
 
 static int choose(const struct host *host, const struct policy_choice *choice,
-		  struct policy *policy, char **problem)
+		  struct policy *policy, char **problem, char **details)
 {
 	struct applied applied = {0};
 	int r;
 
 	if (choice->sources.count)
-		return read_texts(&choice->sources, policy, problem);
+		return read_texts(&choice->sources, policy, problem, details);
 	if (choice->is_previous)
 		return read_state_file(host,
 				       host->trial_until_ns ? "applied.json" : "previous.json",
@@ -301,7 +323,7 @@ static int choose(const struct host *host, const struct policy_choice *choice,
 	r = store_load(host, choice->digest ? choice->digest : host->digest, &applied, problem);
 	if (r < 0)
 		return r;
-	r = read_texts(&applied.sources, policy, problem);
+	r = read_texts(&applied.sources, policy, problem, NULL);
 	applied_free(&applied);
 	return r;
 }
@@ -322,14 +344,15 @@ static void put_difference(const struct difference *difference, struct json_out 
 }
 
 int store_compare(const struct host *host, const struct policy_choice *before,
-		  const struct policy_choice *after, struct json_out *reply, char **problem)
+		  const struct policy_choice *after, struct json_out *reply, char **problem,
+		  char **details)
 {
 	struct policy old = {0}, new = {0};
 	struct difference difference = {0};
-	int r = choose(host, before, &old, problem);
+	int r = choose(host, before, &old, problem, details);
 
 	if (r == 0)
-		r = choose(host, after, &new, problem);
+		r = choose(host, after, &new, problem, details);
 	if (r == 0) {
 		r = difference_make(&old, &new, &difference);
 		if (r < 0)
@@ -373,8 +396,8 @@ bool store_loosens(const struct host *host, const struct policy_choice *after)
 	const struct policy_choice in_force = {0};
 	struct policy old = {0}, new = {0};
 	_cleanup_free_ char *problem = NULL, *other = NULL;
-	bool loosens = !after || choose(host, &in_force, &old, &problem) < 0 ||
-		       choose(host, after, &new, &other) < 0 || is_looser(host, &old, &new);
+	bool loosens = !after || choose(host, &in_force, &old, &problem, NULL) < 0 ||
+		       choose(host, after, &new, &other, NULL) < 0 || is_looser(host, &old, &new);
 
 	policy_free(&old);
 	policy_free(&new);
@@ -387,9 +410,9 @@ bool store_trial_loosens(const struct host *host, const struct policy_choice *af
 	const struct policy_choice applied = {.is_previous = true};
 	struct policy old = {0}, new = {0};
 	_cleanup_free_ char *problem = NULL, *other = NULL;
-	int r = choose(host, &applied, &old, &problem);
+	int r = choose(host, &applied, &old, &problem, NULL);
 	bool loosens =
-		r < 0 || choose(host, after, &new, &other) < 0 || is_looser(host, &old, &new);
+		r < 0 || choose(host, after, &new, &other, NULL) < 0 || is_looser(host, &old, &new);
 
 	/* one that cannot be read may say so */
 	*is_under_four_eyes = r == 0 ? old.four_eyes : r != -ENOENT;
