@@ -149,11 +149,17 @@ struct weir_holder {
 	struct weir_address peer;
 };
 
+enum { WEIR_EDGE_SETS = 1 << 17 };
+
+/* What the edge knows of a source, while `active` is control.active; valid while `sequence` is even
+ * and unchanged around the copy. Two of them share a cache line. */
 struct weir_edge {
-	__u64 active; /* control.active when it was judged */
-	__u32 partner;
-	__u32 is_cut;
+	struct weir_address source;
+	__u64 active;
+	__u32 sequence;
+	__u32 partner : 24, is_cut : 1, has_lifeline : 1;
 };
+WEIR_SIZE(struct weir_edge, 32);
 
 /* What a cgroup hook returns: 1 lets pass, 0 refuses. The mask is for the verifier, which does not
  * know that a function's bool is 0 or 1. */

@@ -35,6 +35,42 @@ static __always_inline bool load(struct xdp_md *ctx, __u32 offset, void *to, __u
 	return !bpf_xdp_load_bytes(ctx, offset, to, size);
 }
 
+/*
+ * Reads the usual frame in place: TCP or UDP behind plain headers. False: it is another, and has to
+ * be read step by step, by a helper that takes longer than all the rest.
+ */
+static __always_inline bool usual_read(struct xdp_md *ctx, struct arrival *a)
+{
+	void *end = (void *)(long)ctx->data_end;
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct iphdr *ip4 = (void *)(eth + 1);
+	const struct ipv6hdr *ip6 = (void *)(eth + 1);
+	const __be16 *port;
+
+	if ((void *)(ip4 + 1) > end)
+		return false;
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		if (ip4->ihl != 5 || ip4->frag_off & bpf_htons(FRAGMENT_OFFSET))
+			return false;
+		address_from4(&a->source, ip4->saddr);
+		a->protocol = ip4->protocol;
+		port = (void *)(ip4 + 1);
+	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6) && (void *)(ip6 + 1) <= end) {
+		__builtin_memcpy(&a->source, &ip6->saddr, 16);
+		a->protocol = ip6->nexthdr;
+		port = (void *)(ip6 + 1);
+		if (address_is4(&a->source))
+			return false;
+	} else {
+		return false;
+	}
+	if ((a->protocol != IPPROTO_TCP && a->protocol != IPPROTO_UDP) || (void *)(port + 2) > end)
+		return false;
+	a->source_port = bpf_ntohs(port[0]);
+	a->target_port = bpf_ntohs(port[1]);
+	return true;
+}
+
 /* The network protocol, and where its header begins; 0 when it is not IP. */
 static __always_inline __be16 ethernet_read(struct xdp_md *ctx, __u32 *offset)
 {
@@ -86,14 +122,34 @@ static __always_inline bool arrival_read6(struct xdp_md *ctx, __u32 offset, stru
 	return true;
 }
 
+/* Any other frame, as far as its source. False: it is not IP's, or (is_unread) cannot be read. */
+WEIR_FUNCTION bool arrival_read(struct xdp_md *ctx, struct arrival *a)
+{
+	__u32 offset = 0;
+
+	if (!a)
+		return false;
+	switch (ethernet_read(ctx, &offset)) {
+	case bpf_htons(ETH_P_IP):
+		a->is_unread = !arrival_read4(ctx, offset, a);
+		return !a->is_unread;
+	case bpf_htons(ETH_P_IPV6):
+		a->is_unread = !arrival_read6(ctx, offset, a);
+		return !a->is_unread;
+	}
+	return false;
+}
+
 /* Extension headers, ports and ICMP type: read only for what would be dropped. */
-static __noinline int arrival_finish(struct xdp_md *ctx, struct arrival *a)
+WEIR_FUNCTION int arrival_finish(struct xdp_md *ctx, struct arrival *a)
 {
 	struct {
 		__be16 source, target;
 	} port;
 	__u8 header[4] = {};
 
+	if (!a)
+		return 0;
 	for (int i = 0; i < EXTENSIONS && !address_is4(&a->source); i++) {
 		__u8 is_fragment = a->protocol == IPPROTO_FRAGMENT;
 
@@ -141,11 +197,14 @@ static __always_inline bool is_vital(const struct arrival *a)
 	       (a->source_port == 547 && a->target_port == 546);
 }
 
-static __noinline bool is_lifeline(const struct arrival *a, __u32 slot)
+WEIR_FUNCTION bool is_lifeline(const struct arrival *a, __u32 slot)
 {
-	struct weir_span span = lifeline_of(slot, &a->source);
+	struct weir_span span;
 	struct lifeline_search s = {};
 
+	if (!a)
+		return false;
+	span = lifeline_of(slot, &a->source);
 	if (!span.count)
 		return false;
 	if (a->is_later_fragment)
@@ -161,38 +220,122 @@ static __noinline bool is_lifeline(const struct arrival *a, __u32 slot)
 	return s.found;
 }
 
-/* Whether a cut covers the source whatever it talks to. */
-static __noinline bool source_is_cut(const struct weir_address *source, __u64 active,
-				     __u32 *partner)
-{
-	const struct weir_edge *known = bpf_map_lookup_elem(&edge_cache, source);
-	const struct weir_partner *record;
-	struct weir_edge fresh = {};
-	struct cut_search s = {};
-	__u64 until_ns = FOREVER;
+/* ---- what is known of a source ---------------------------------------------------------------*/
 
-	if (known && known->active == active) {
-		*partner = known->partner;
-		return known->is_cut;
-	}
-	fresh.active = active;
-	fresh.partner = partner_of(weir_policy_slot(active), source);
-	if (fresh.partner == WEIR_NO_PARTNER)
-		fresh.partner = partner_added(source, weir_cut_slot(active),
-					      bpf_ktime_get_boot_ns(), &until_ns);
-	record = partner_get(weir_policy_slot(active), fresh.partner);
+/* Where the two places of its set are, and which of them it takes when both are in use. A product
+ * with a secret spreads whatever addresses a peer picks (Dietzfelbinger 1996), at a tenth of what
+ * SipHash takes; who found the secret out would make the edge slower, and nothing else. */
+static __always_inline __u32 set_of(const struct weir_address *source, __u32 *way)
+{
+	const struct weir_control *control = control_get();
+	__u64 hash;
+
+	*way = 0;
+	if (!control)
+		return 0;
+	hash = address_high(source) * (control->secret[0] | 1) +
+	       address_low(source) * (control->secret[1] | 1);
+	*way = hash >> 32 & 1;
+	return (hash >> 40) % WEIR_EDGE_SETS;
+}
+
+static __always_inline struct weir_edge *place_get(__u32 set, __u32 way)
+{
+	__u32 place = 2 * set + (way & 1);
+
+	return bpf_map_lookup_elem(&edge_cache, &place);
+}
+
+/* Copies what a place says of the source. False: nothing, or not of now. */
+static __always_inline bool place_read(const struct weir_edge *place,
+				       const struct weir_address *source, __u64 active,
+				       struct weir_edge *known)
+{
+	__u32 sequence;
+
+	if (!place)
+		return false;
+	sequence = READ_ONCE(place->sequence);
+	barrier();
+	if (sequence & 1 || place->active != active || !address_equal(&place->source, source))
+		return false;
+	*known = *place;
+	barrier();
+	return READ_ONCE(place->sequence) == sequence;
+}
+
+/* Another CPU at it: that one's stays, ours was used once. */
+static __always_inline void place_write(struct weir_edge *place, const struct weir_edge *fresh)
+{
+	__u32 sequence = READ_ONCE(place->sequence);
+
+	if (sequence & 1 ||
+	    __sync_val_compare_and_swap(&place->sequence, sequence, sequence + 1) != sequence)
+		return;
+	place->source = fresh->source;
+	place->active = fresh->active;
+	place->partner = fresh->partner;
+	place->is_cut = fresh->is_cut;
+	place->has_lifeline = fresh->has_lifeline;
+	__sync_fetch_and_add(&place->sequence, 1); /* a full barrier */
+}
+
+static __always_inline void keep(const struct weir_edge *fresh)
+{
+	__u32 way, set = set_of(&fresh->source, &way);
+	struct weir_edge *place = place_get(set, way), *other = place_get(set, !way);
+
+	if (!place || !other)
+		return;
+	if (place->active == fresh->active && other->active != fresh->active)
+		place = other;
+	place_write(place, fresh);
+}
+
+/* Whether a cut covers the source whatever it talks to, and who it is. */
+static __noinline int source_judge(struct weir_edge *fresh)
+{
+	const struct weir_address *source = &fresh->source;
+	__u64 until_ns = FOREVER, active = fresh->active;
+	const struct weir_partner *record;
+	struct cut_search s = {};
+	__u32 partner = partner_of(weir_policy_slot(active), source);
+
+	if (partner == WEIR_NO_PARTNER)
+		partner = partner_added(source, weir_cut_slot(active), bpf_ktime_get_boot_ns(),
+					&until_ns);
+	record = partner_get(weir_policy_slot(active), partner);
 	if (record)
 		classes_add(s.classes, record->classes);
 	s.high = address_high(source);
 	s.low = address_low(source);
-	s.partner = fresh.partner;
+	s.partner = partner;
 	s.by_address = 1;
-	fresh.is_cut = cut_scan(weir_cut_slot(active), &s);
+	fresh->partner = partner;
+	fresh->is_cut = cut_scan(weir_cut_slot(active), &s);
+	fresh->has_lifeline = !!lifeline_of(weir_policy_slot(active), source).count;
 	/* What ends by itself is asked each time: no end raises the generation without a daemon. */
-	if (until_ns == FOREVER)
-		bpf_map_update_elem(&edge_cache, source, &fresh, BPF_ANY);
-	*partner = fresh.partner;
-	return fresh.is_cut;
+	if (until_ns == FOREVER && partner == fresh->partner)
+		keep(fresh);
+	return 0;
+}
+
+/* Of known->source under known->active. */
+WEIR_FUNCTION int source_look(struct weir_edge *known)
+{
+	struct weir_edge asked;
+	__u32 way, set;
+
+	if (!known)
+		return 0;
+	asked = *known;
+	set = set_of(&asked.source, &way);
+	if (!place_read(place_get(set, way), &asked.source, asked.active, known) &&
+	    !place_read(place_get(set, !way), &asked.source, asked.active, known)) {
+		*known = asked;
+		source_judge(known);
+	}
+	return 0;
 }
 
 static __always_inline void drop_count(__u32 slot, __u32 partner, __u64 bytes)
@@ -208,38 +351,33 @@ static __always_inline void drop_count(__u32 slot, __u32 partner, __u64 bytes)
 
 static __always_inline int edge(struct xdp_md *ctx)
 {
-	__u64 active = active_read();
-	__u32 cut_slot = weir_cut_slot(active), partner = 0, offset = 0;
+	struct weir_edge source = {.active = active_read()};
+	__u32 cut_slot = weir_cut_slot(source.active);
 	const struct weir_cut_head *head = bpf_map_lookup_elem(&cut_heads, &cut_slot);
 	struct arrival a = {};
-	bool is_read;
+	bool is_usual;
 
 	if (!head || !head->touches_edge)
 		return XDP_PASS;
-	switch (ethernet_read(ctx, &offset)) {
-	case bpf_htons(ETH_P_IP):
-		is_read = arrival_read4(ctx, offset, &a);
-		break;
-	case bpf_htons(ETH_P_IPV6):
-		is_read = arrival_read6(ctx, offset, &a);
-		break;
-	default:
+	is_usual = usual_read(ctx, &a);
+	if (!is_usual && !arrival_read(ctx, &a)) {
+		if (a.is_unread)
+			loss_count(WEIR_LOST_EDGE_UNREAD);
 		return XDP_PASS;
 	}
-	if (!is_read) {
-		loss_count(WEIR_LOST_EDGE_UNREAD);
+	source.source = a.source;
+	source_look(&source);
+	if (!source.is_cut)
 		return XDP_PASS;
-	}
-	if (!source_is_cut(&a.source, active, &partner))
-		return XDP_PASS;
-	arrival_finish(ctx, &a);
+	if (!is_usual)
+		arrival_finish(ctx, &a);
 	if (a.is_unread)
 		loss_count(WEIR_LOST_EDGE_UNREAD);
 	else if (!a.is_later_fragment && is_vital(&a))
 		return XDP_PASS;
-	if (!a.is_unread && is_lifeline(&a, weir_policy_slot(active)))
+	if (!a.is_unread && source.has_lifeline && is_lifeline(&a, weir_policy_slot(source.active)))
 		return XDP_PASS;
-	drop_count(weir_policy_slot(active), partner, ctx->data_end - ctx->data);
+	drop_count(weir_policy_slot(source.active), source.partner, ctx->data_end - ctx->data);
 	return XDP_DROP;
 }
 

@@ -260,11 +260,12 @@ struct {
 /* ---- edge
  * ---------------------------------------------------------------------------------------*/
 
-/* Source address -> drop or pass, stamped with its generation. Full: the oldest is judged again. */
+/* Source addresses that were judged, in sets of two; edge.bpf.c. An array, since a look-up in an
+ * LRU hash costs more than all else that a packet from a cut source does. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct weir_address);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * WEIR_EDGE_SETS);
+	__type(key, __u32);
 	__type(value, struct weir_edge);
 } edge_cache WEIR_MAP;
 

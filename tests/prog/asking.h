@@ -83,6 +83,24 @@ static inline void asking_end(struct asking *asking)
 	image_free(&asking->image);
 }
 
+/* The program behind a pinned link of the guard; to be closed. */
+static inline int asking_program(const char *pin)
+{
+	struct bpf_link_info info = {0};
+	char path[160];
+	uint32_t size = sizeof(info);
+	int link, fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/bpf/weir/%s/%s", asking_instance, pin);
+	link = bpf_obj_get(path);
+	assert_true(link >= 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(link, &info, &size), 0);
+	close(link);
+	fd = bpf_prog_get_fd_by_id(info.prog_id);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* Runs one program on `ask`, in place. May be called from several threads. */
 static inline void asking_run(const struct bpf_program *program, struct ask *ask)
 {

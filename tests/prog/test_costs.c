@@ -132,24 +132,6 @@ static int empty_program(const struct timed *t)
 	return fd;
 }
 
-/* The program behind a pinned link. */
-static int program_of(const char *pin)
-{
-	struct bpf_link_info info = {0};
-	char path[160];
-	uint32_t size = sizeof(info);
-	int link, fd;
-
-	snprintf(path, sizeof(path), "/sys/fs/bpf/weir/%s/%s", asking_instance, pin);
-	link = bpf_obj_get(path);
-	assert_true(link >= 0);
-	assert_int_equal(bpf_obj_get_info_by_fd(link, &info, &size), 0);
-	close(link);
-	fd = bpf_prog_get_fd_by_id(info.prog_id);
-	assert_true(fd >= 0);
-	return fd;
-}
-
 static size_t packet_write(const struct timed *t, uint8_t *packet)
 {
 	struct iphdr ip = {.version = 4,
@@ -254,7 +236,8 @@ static void see_time(void)
 	if (guard_load(&options, &image, &guard, &problem))
 		fail_msg("load: %s", problem ? problem : "?");
 	for (int i = 0; i < TIMED; i++)
-		timed[i].fd = timed[i].hook ? program_of(timed[i].hook) : empty_program(&timed[i]);
+		timed[i].fd =
+			timed[i].hook ? asking_program(timed[i].hook) : empty_program(&timed[i]);
 	/* As it runs on an interface: else each turn would change the dispatcher. */
 	link = bpf_link_create(timed[FLOOR_XDP].fd, if_nametoindex("wc1"), BPF_XDP, NULL);
 	assert_true(link >= 0);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * test_edge.c - what the edge drops, against a model that knows only the policy: frames of many
+ * shapes, each twice (judged, and as it is remembered), from so many sources that they take each
+ * other's places, while cuts come and go.
+ */
+#include "tests/prog/asking.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <sched.h>
+
+#include "user/policy/target.h"
+
+enum { ROUNDS = 6, FRAMES = 100000 };
+
+static const char policy_text[] =
+	"weir: 1\n"
+	"name: edge\n"
+	"mode: enforce\n"
+	"lifeline:\n"
+	"  - {service: admin, serves: tcp/22, to: [10.129.0.0/16, '2001:db8:c:1::/64'], why: a "
+	"test}\n"
+	"services:\n"
+	"  admin: {cgroup: admin}\n"
+	"  files: {cgroup: files}\n"
+	"partners:\n"
+	"  north: {addresses: [10.0.0.0/9, '2001:db8:b::/48']}\n"
+	"  cut: {addresses: [10.128.0.0/9, '2001:db8:c::/48']}\n"
+	"  inside: {addresses: [10.200.0.0/16, '2001:db8:c:2::/64']}\n"
+	"grants:\n"
+	"  - {name: one, service: files, partner: [north, cut, inside], serves: tcp/443, budget: "
+	"none}\n";
+
+/* How a frame says it. */
+enum shape {
+	PLAIN,
+	TAGGED,
+	OPTIONS,
+	FIRST_FRAGMENT,
+	LATER_FRAGMENT,
+	EXTENDED = OPTIONS,
+	SHAPES = 5
+};
+
+struct frame {
+	bool is6;
+	enum shape shape;
+	uint32_t
+		host; /* of 10.0.0.0/8; of IPv6 the low 16 bits of the /48's subnet, and the rest */
+	uint8_t net6; /* 0xb or 0xc: which /48 */
+	uint8_t protocol;
+	uint16_t port, source_port;
+};
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static size_t ports_write(const struct frame *f, uint8_t *to)
+{
+	const uint16_t port[2] = {htons(f->source_port), htons(f->port)};
+
+	memcpy(to, port, sizeof(port));
+	return 20;
+}
+
+static size_t ip4_write(const struct frame *f, uint8_t *to)
+{
+	size_t header = f->shape == OPTIONS ? 24 : 20;
+	struct iphdr ip = {.version = 4,
+			   .ihl = header / 4,
+			   .ttl = 64,
+			   .protocol = f->protocol,
+			   .saddr = htonl(10u << 24 | f->host),
+			   .daddr = htonl(0xc0000201)};
+
+	if (f->shape == FIRST_FRAGMENT)
+		ip.frag_off = htons(IP_MF);
+	if (f->shape == LATER_FRAGMENT)
+		ip.frag_off = htons(100);
+	memset(to + 20, 1, 4); /* no operation (RFC 791 section 3.1) */
+	memcpy(to, &ip, sizeof(ip));
+	return header + ports_write(f, to + header);
+}
+
+static size_t ip6_write(const struct frame *f, uint8_t *to)
+{
+	uint8_t source[16] = {0x20, 0x01, 0x0d, 0xb8, 0, f->net6, f->host >> 8, f->host};
+	bool has_fragment = f->shape == FIRST_FRAGMENT || f->shape == LATER_FRAGMENT;
+	struct ip6_hdr ip = {.ip6_nxt = f->shape == EXTENDED ? 0 : has_fragment ? 44 : f->protocol};
+	size_t size = sizeof(ip);
+
+	memcpy(source + 12, &f->host, 4);
+	memcpy(&ip.ip6_src, source, sizeof(source));
+	ip.ip6_vfc = 0x60;
+	memcpy(to, &ip, sizeof(ip));
+	memset(to + size, 0, 8);
+	to[size] = f->protocol;
+	if (f->shape == LATER_FRAGMENT)
+		to[size + 3] = 0x80;
+	if (f->shape == FIRST_FRAGMENT)
+		to[size + 3] = 1;
+	if (f->shape == EXTENDED || has_fragment)
+		size += 8;
+	return size + ports_write(f, to + size);
+}
+
+static size_t frame_write(const struct frame *f, uint8_t *to)
+{
+	const uint16_t type = htons(f->is6 ? 0x86dd : 0x0800), tag[2] = {htons(0x8100), htons(7)};
+	size_t size = 12;
+
+	if (f->shape == TAGGED) {
+		memcpy(to + size, tag, sizeof(tag));
+		size += sizeof(tag);
+	}
+	memcpy(to + size, &type, sizeof(type));
+	size += sizeof(type);
+	return size + (f->is6 ? ip6_write(f, to + size) : ip4_write(f, to + size));
+}
+
+static struct frame frame_any(void)
+{
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP};
+	static const uint16_t ports[] = {22, 443, 68, 546};
+	struct frame f = {.is6 = rand() % 3 == 0,
+			  .shape = rand() % 2 ? PLAIN : rand() % SHAPES,
+			  .host = rand() & 0xffffff,
+			  .net6 = rand() % 2 ? 0xb : 0xc,
+			  .protocol = protocols[rand() % 3],
+			  .port = ports[rand() % 4],
+			  .source_port = rand() % 3   ? 40000
+					 : rand() % 2 ? 67
+						      : 547};
+
+	if (rand() % 4 == 0) /* as many in what is named as elsewhere */
+		f.host = (f.host & 0xffff) | (rand() % 2 ? 129 : 200) << 16;
+	if (f.is6)
+		f.host = (f.host & 0xff0003) | 1u << 24; /* subnets 0 to 3 */
+	return f;
+}
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+static uint32_t second(const struct frame *f)
+{
+	return f->is6 ? f->host & 0xffff : f->host >> 16;
+}
+
+/* What is cut in a round. */
+enum cut { NOTHING, CUT, NORTH, CUTS };
+
+static bool is_covered(const struct frame *f, enum cut cut)
+{
+	bool is_north = f->is6 ? f->net6 == 0xb : second(f) < 128;
+
+	if (cut == NORTH)
+		return is_north;
+	return cut == CUT && !is_north && second(f) != (f->is6 ? 2 : 200);
+}
+
+static bool is_lifeline(const struct frame *f)
+{
+	bool is_named = f->is6 ? f->net6 == 0xc && second(f) == 1 : second(f) == 129;
+
+	return is_named &&
+	       (f->shape == LATER_FRAGMENT ||
+		(f->protocol == IPPROTO_TCP && (f->port == 22 || f->source_port == 22)));
+}
+
+static bool is_dhcp(const struct frame *f)
+{
+	return f->protocol == IPPROTO_UDP && f->shape != LATER_FRAGMENT &&
+	       ((f->source_port == 67 && f->port == 68) ||
+		(f->source_port == 547 && f->port == 546));
+}
+
+static uint32_t expected(const struct frame *f, enum cut cut)
+{
+	return is_covered(f, cut) && !is_lifeline(f) && !is_dhcp(f) ? XDP_DROP : XDP_PASS;
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static void run(int program, const struct frame *f, enum cut cut)
+{
+	uint8_t packet[256] = {0}, out[256];
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_out = out,
+		    .data_size_out = sizeof(out));
+
+	options.data_size_in = frame_write(f, packet);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
+		if (options.retval != expected(f, cut))
+			fail_msg("IPv%d, shape %d, %06x of net %x, protocol %d, %d to %d: %u",
+				 f->is6 ? 6 : 4, f->shape, f->host, f->net6, f->protocol,
+				 f->source_port, f->port, options.retval);
+	}
+}
+
+static void cut_set(struct guard *guard, const struct image *image, enum cut cut)
+{
+	struct weir_cut_entry entry = {0};
+	struct order_table orders = {.entry = &entry, .count = cut != NOTHING};
+	char *problem = NULL;
+
+	assert_int_equal(target_resolve(image, cut == NORTH ? "partner:north" : "partner:cut",
+					&entry, &problem),
+			 0);
+	entry.order = 1;
+	assert_int_equal(guard_set_cuts(guard, &orders), 0);
+}
+
+static void drops_what_is_cut_and_nothing_else(void **state)
+{
+	char *uplinks[] = {"we0"}, *problem = NULL;
+	struct guard_options options = {.instance = asking_instance,
+					.cgroup = asking_cgroup,
+					.uplinks = uplinks,
+					.uplink_count = 1};
+	struct image image = compile_good(policy_text);
+	struct guard *guard = NULL;
+	int program, dropped = 0;
+
+	(void)state;
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(system("ip link add we0 type veth peer name we1"), 0);
+	if (guard_load(&options, &image, &guard, &problem))
+		fail_msg("load: %s", problem ? problem : "?");
+	program = asking_program("link_edge_we0");
+	for (int round = 0; round < ROUNDS; round++) {
+		enum cut cut = round % CUTS;
+
+		cut_set(guard, &image, cut);
+		srand(round / 3 ? round : 1); /* the same ones under another cut, and others */
+		for (int i = 0; i < FRAMES; i++) {
+			const struct frame f = frame_any();
+
+			run(program, &f, cut);
+			dropped += expected(&f, cut) == XDP_DROP;
+		}
+	}
+	assert_true(dropped > FRAMES / 4);
+	close(program);
+	guard_close(guard);
+	image_free(&image);
+}
+
+static int all_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(drops_what_is_cut_and_nothing_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return asking_main(all_tests);
+}
