@@ -254,7 +254,7 @@ class Stages(PlanCase):
         self.start(plan(first, stage("second", SUED)))
         self.next()
         self.assertIn("which this policy does not have", self.guard.weir("rollback").stderr)
-        wait_for(lambda: "trial" not in self.guard.status()["policy"], 10, "the trial to end")
+        wait_for(lambda: "trial_seconds_left" not in self.guard.status()["policy"], 10, "the trial to end")
         self.assertEqual(sorted(cut["target"] for cut in self.guard.cuts() if cut["by"] == "guard"),
                          ["addr:203.0.113.192/30", "partner:moving"], "what nobody could cut again is open")
         self.assert_open(NORD)

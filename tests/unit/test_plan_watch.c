@@ -159,10 +159,13 @@ static void test_a_policy_that_does_not_come_looks_at_nothing(void **state)
 	struct host *host = *state;
 	struct weir_meter *meter = is_watched(host);
 	char *other = policy_named("tesu");
+	json_object *faulty;
 
 	refuses_one(meter);
 	done(apply(host, other, "{\"dry_run\":true}"));
-	expect_code(apply(host, "weir: 1\n", "{}"), 1);
+	faulty = apply(host, "weir: 1\n", "{}");
+	expect_code(faulty, 1);
+	json_object_put(faulty);
 	assert_int_equal(host->plan->phase, PLAN_WATCHED);
 	passed_ns += NS_PER_SECOND;
 	host_plan_tick(host);
