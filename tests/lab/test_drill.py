@@ -109,9 +109,9 @@ class Drill(LabCase):
         report = self.report()
         cut, seen, again = report["cut"], report["cut"]["seen"], report["reopening"]["seen"]
         self.assertEqual((report["result"], report["faults"]), ("held", []))
-        # a round takes as long as the line does
-        self.assertGreater(again["connected_ms"], 50)
-        self.assertGreater(again["first_byte_acknowledged_ms"], again["connected_ms"] + 50)
+        # a round waits at least for one of the other's packets, of which each takes the line 6 ms
+        self.assertGreater(again["connected_ms"], 5)
+        self.assertGreater(again["first_byte_acknowledged_ms"], again["connected_ms"] + 5)
         # but the guard is no slower for it, and the sender is told at once
         self.assertLess(cut["in_force_ms"], 100 * SLOWNESS)
         self.assertGreaterEqual(cut["ended_connections"], 1)
