@@ -149,15 +149,24 @@ struct weir_holder {
 	struct weir_address peer;
 };
 
+enum { WEIR_DROP_PLACES = 256 }; /* of each CPU; a power of two */
+
+/* What one CPU dropped at the edge since it was last settled, of one partner: drops.bpf.h. */
+struct weir_drops {
+	__u64 word;
+	__u64 partner_key;
+};
+
 enum { WEIR_EDGE_SETS = 1 << 17 };
 
-/* What the edge knows of a source, while `active` is control.active; valid while `sequence` is even
- * and unchanged around the copy. Two of them share a cache line. */
+/* What the edge knows of a source, of one generation; valid while EDGE_WRITING is not in `word` and
+ * that is unchanged around the copy. Two of them share a cache line. */
+enum { EDGE_CUT = 1, EDGE_LIFELINE = 2, EDGE_FLAGS = 3, EDGE_WRITING = 4, EDGE_SEQUENCE = 8 };
 struct weir_edge {
 	struct weir_address source;
-	__u64 active;
-	__u32 sequence;
-	__u32 partner : 24, is_cut : 1, has_lifeline : 1;
+	__u64 partner_key; /* 0: of no partner */
+	__u32 generation;
+	__u32 word; /* counts up in EDGE_SEQUENCE */
 };
 WEIR_SIZE(struct weir_edge, 32);
 

@@ -8,8 +8,8 @@
  * and the lifeline (its prefix, protocol and port) pass; a later fragment only from a lifeline
  * prefix. From a cut source, headers that cannot be read are dropped and counted.
  */
+#include "drops.bpf.h"
 #include "hash.bpf.h"
-#include "meter.bpf.h"
 #include "verdict.bpf.h"
 
 #include <linux/if_ether.h>
@@ -246,38 +246,37 @@ static __always_inline struct weir_edge *place_get(__u32 set, __u32 way)
 	return bpf_map_lookup_elem(&edge_cache, &place);
 }
 
-/* Copies what a place says of the source. False: nothing, or not of now. */
-static __always_inline bool place_read(const struct weir_edge *place,
-				       const struct weir_address *source, __u64 active,
-				       struct weir_edge *known)
+/* Copies what a place says of known->source. False: nothing, or not of known->generation. */
+static __always_inline bool place_read(const struct weir_edge *place, struct weir_edge *known)
 {
-	__u32 sequence;
+	__u32 word;
 
 	if (!place)
 		return false;
-	sequence = READ_ONCE(place->sequence);
+	word = READ_ONCE(place->word);
 	barrier();
-	if (sequence & 1 || place->active != active || !address_equal(&place->source, source))
+	if (word & EDGE_WRITING || place->generation != known->generation ||
+	    !address_equal(&place->source, &known->source))
 		return false;
-	*known = *place;
+	known->partner_key = place->partner_key;
+	known->word = word;
 	barrier();
-	return READ_ONCE(place->sequence) == sequence;
+	return READ_ONCE(place->word) == word;
 }
 
 /* Another CPU at it: that one's stays, ours was used once. */
 static __always_inline void place_write(struct weir_edge *place, const struct weir_edge *fresh)
 {
-	__u32 sequence = READ_ONCE(place->sequence);
+	__u32 word = READ_ONCE(place->word);
 
-	if (sequence & 1 ||
-	    __sync_val_compare_and_swap(&place->sequence, sequence, sequence + 1) != sequence)
+	if (word & EDGE_WRITING ||
+	    __sync_val_compare_and_swap(&place->word, word, word | EDGE_WRITING) != word)
 		return;
 	place->source = fresh->source;
-	place->active = fresh->active;
-	place->partner = fresh->partner;
-	place->is_cut = fresh->is_cut;
-	place->has_lifeline = fresh->has_lifeline;
-	__sync_fetch_and_add(&place->sequence, 1); /* a full barrier */
+	place->generation = fresh->generation;
+	place->partner_key = fresh->partner_key;
+	word = (word & ~EDGE_FLAGS) + EDGE_SEQUENCE;
+	__sync_lock_test_and_set(&place->word, word | (fresh->word & EDGE_FLAGS)); /* a barrier */
 }
 
 static __always_inline void keep(const struct weir_edge *fresh)
@@ -287,73 +286,58 @@ static __always_inline void keep(const struct weir_edge *fresh)
 
 	if (!place || !other)
 		return;
-	if (place->active == fresh->active && other->active != fresh->active)
+	if (place->generation == fresh->generation && other->generation != fresh->generation)
 		place = other;
 	place_write(place, fresh);
 }
 
 /* Whether a cut covers the source whatever it talks to, and who it is. */
-static __noinline int source_judge(struct weir_edge *fresh)
+WEIR_FUNCTION int source_judge(struct weir_edge *fresh, __u64 active)
 {
-	const struct weir_address *source = &fresh->source;
-	__u64 until_ns = FOREVER, active = fresh->active;
+	const struct weir_address *source;
 	const struct weir_partner *record;
+	__u64 until_ns = FOREVER;
 	struct cut_search s = {};
-	__u32 partner = partner_of(weir_policy_slot(active), source);
 
-	if (partner == WEIR_NO_PARTNER)
-		partner = partner_added(source, weir_cut_slot(active), bpf_ktime_get_boot_ns(),
-					&until_ns);
-	record = partner_get(weir_policy_slot(active), partner);
+	if (!fresh)
+		return 0;
+	source = &fresh->source;
+	s.partner = partner_of(weir_policy_slot(active), source);
+	if (s.partner == WEIR_NO_PARTNER)
+		s.partner = partner_added(source, weir_cut_slot(active), bpf_ktime_get_boot_ns(),
+					  &until_ns);
+	record = partner_get(weir_policy_slot(active), s.partner);
 	if (record)
 		classes_add(s.classes, record->classes);
 	s.high = address_high(source);
 	s.low = address_low(source);
-	s.partner = partner;
 	s.by_address = 1;
-	fresh->partner = partner;
-	fresh->is_cut = cut_scan(weir_cut_slot(active), &s);
-	fresh->has_lifeline = !!lifeline_of(weir_policy_slot(active), source).count;
+	fresh->partner_key = record ? record->key : 0;
+	fresh->word = cut_scan(weir_cut_slot(active), &s) ? EDGE_CUT : 0;
+	if (lifeline_of(weir_policy_slot(active), source).count)
+		fresh->word |= EDGE_LIFELINE;
 	/* What ends by itself is asked each time: no end raises the generation without a daemon. */
-	if (until_ns == FOREVER && partner == fresh->partner)
+	if (until_ns == FOREVER)
 		keep(fresh);
 	return 0;
 }
 
-/* Of known->source under known->active. */
-WEIR_FUNCTION int source_look(struct weir_edge *known)
+/* Of known->source, under `active`. */
+static __always_inline void source_look(struct weir_edge *known, __u64 active)
 {
-	struct weir_edge asked;
-	__u32 way, set;
+	__u32 way, set = set_of(&known->source, &way);
 
-	if (!known)
-		return 0;
-	asked = *known;
-	set = set_of(&asked.source, &way);
-	if (!place_read(place_get(set, way), &asked.source, asked.active, known) &&
-	    !place_read(place_get(set, !way), &asked.source, asked.active, known)) {
-		*known = asked;
-		source_judge(known);
-	}
-	return 0;
-}
-
-static __always_inline void drop_count(__u32 slot, __u32 partner, __u64 bytes)
-{
-	const struct weir_partner *record = partner_get(slot, partner);
-	struct weir_meter *meter = meter_of(WEIR_KEY_EDGE, 0, record ? record->key : 0);
-
-	if (!meter)
-		return;
-	__sync_fetch_and_add(&meter->refused_bytes, bytes);
-	__sync_fetch_and_add(&meter->refused_packets, 1);
+	known->generation = weir_generation(active);
+	if (!place_read(place_get(set, way), known) && !place_read(place_get(set, !way), known))
+		source_judge(known, active);
 }
 
 static __always_inline int edge(struct xdp_md *ctx)
 {
-	struct weir_edge source = {.active = active_read()};
-	__u32 cut_slot = weir_cut_slot(source.active);
+	__u64 active = active_read();
+	__u32 cut_slot = weir_cut_slot(active);
 	const struct weir_cut_head *head = bpf_map_lookup_elem(&cut_heads, &cut_slot);
+	struct weir_edge source = {};
 	struct arrival a = {};
 	bool is_usual;
 
@@ -366,8 +350,8 @@ static __always_inline int edge(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	source.source = a.source;
-	source_look(&source);
-	if (!source.is_cut)
+	source_look(&source, active);
+	if (!(source.word & EDGE_CUT))
 		return XDP_PASS;
 	if (!is_usual)
 		arrival_finish(ctx, &a);
@@ -375,9 +359,10 @@ static __always_inline int edge(struct xdp_md *ctx)
 		loss_count(WEIR_LOST_EDGE_UNREAD);
 	else if (!a.is_later_fragment && is_vital(&a))
 		return XDP_PASS;
-	if (!a.is_unread && source.has_lifeline && is_lifeline(&a, weir_policy_slot(source.active)))
+	if (!a.is_unread && source.word & EDGE_LIFELINE &&
+	    is_lifeline(&a, weir_policy_slot(active)))
 		return XDP_PASS;
-	drop_count(weir_policy_slot(source.active), source.partner, ctx->data_end - ctx->data);
+	drops_count(source.partner_key, ctx->data_end - ctx->data);
 	return XDP_DROP;
 }
 

@@ -269,6 +269,13 @@ struct {
 	__type(value, struct weir_edge);
 } edge_cache WEIR_MAP;
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEIR_DROP_PLACES);
+	__type(key, __u32);
+	__type(value, struct weir_drops);
+} edge_drops WEIR_MAP;
+
 /* ---- out --------------------------------------------------------------------------------------*/
 
 /* struct weir_event. Full: the event is dropped and WEIR_LOST_EVENTS counted. */

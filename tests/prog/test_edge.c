@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include "user/policy/target.h"
@@ -183,7 +184,12 @@ static uint32_t expected(const struct frame *f, enum cut cut)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static void run(int program, const struct frame *f, enum cut cut)
+/* What was dropped of each partner. */
+struct drops {
+	uint64_t packets[CUTS], bytes[CUTS];
+};
+
+static void run(int program, const struct frame *f, enum cut cut, struct drops *drops)
 {
 	uint8_t packet[256] = {0}, out[256];
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_out = out,
@@ -196,64 +202,229 @@ static void run(int program, const struct frame *f, enum cut cut)
 			fail_msg("IPv%d, shape %d, %06x of net %x, protocol %d, %d to %d: %u",
 				 f->is6 ? 6 : 4, f->shape, f->host, f->net6, f->protocol,
 				 f->source_port, f->port, options.retval);
+		drops->packets[cut] += options.retval == XDP_DROP;
+		drops->bytes[cut] += options.retval == XDP_DROP ? options.data_size_in : 0;
 	}
 }
 
-static void cut_set(struct guard *guard, const struct image *image, enum cut cut)
+struct counting {
+	uint64_t cut_key, north_key;
+	struct drops drops;
+};
+
+static int add_meter(uint64_t key, const struct weir_meter *meter, void *data)
+{
+	struct counting *counting = data;
+	enum cut cut = meter->partner_key == counting->cut_key ? CUT : NORTH;
+
+	(void)key;
+	if (meter->grant_key != WEIR_KEY_EDGE)
+		return 0;
+	assert_true(cut == CUT || meter->partner_key == counting->north_key);
+	counting->drops.packets[cut] += meter->refused_packets;
+	counting->drops.bytes[cut] += meter->refused_bytes;
+	return 0;
+}
+
+static uint64_t key_of(const struct image *image, const char *partner)
+{
+	return image->partners[image_partner(image, partner)].key;
+}
+
+/* To the packet, and also when it is read again. */
+static void is_counted(struct guard *guard, const struct image *image, const struct drops *drops)
+{
+	for (int i = 0; i < 2; i++) {
+		struct counting counting = {
+			key_of(image, "cut"), key_of(image, "north"), {{0}, {0}}};
+
+		assert_int_equal(guard_accounts(guard, add_meter, &counting), 0);
+		assert_memory_equal(&counting.drops, drops, sizeof(*drops));
+	}
+}
+
+static void cut_set(struct guard *guard, const struct image *image, const char *target, bool is_cut)
 {
 	struct weir_cut_entry entry = {0};
-	struct order_table orders = {.entry = &entry, .count = cut != NOTHING};
+	struct order_table orders = {.entry = &entry, .count = is_cut};
 	char *problem = NULL;
 
-	assert_int_equal(target_resolve(image, cut == NORTH ? "partner:north" : "partner:cut",
-					&entry, &problem),
-			 0);
+	assert_int_equal(target_resolve(image, target, &entry, &problem), 0);
 	entry.order = 1;
 	assert_int_equal(guard_set_cuts(guard, &orders), 0);
 }
 
-static void drops_what_is_cut_and_nothing_else(void **state)
+/* On an interface in a network namespace of its own. */
+static struct guard *edge_up(struct image *image, int *program)
 {
 	char *uplinks[] = {"we0"}, *problem = NULL;
 	struct guard_options options = {.instance = asking_instance,
 					.cgroup = asking_cgroup,
 					.uplinks = uplinks,
 					.uplink_count = 1};
-	struct image image = compile_good(policy_text);
 	struct guard *guard = NULL;
-	int program, dropped = 0;
 
-	(void)state;
+	guard_unload(asking_instance, &problem); /* a test that failed before this one left it */
+	free(problem);
+	problem = NULL;
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	assert_int_equal(system("ip link add we0 type veth peer name we1"), 0);
-	if (guard_load(&options, &image, &guard, &problem))
+	if (guard_load(&options, image, &guard, &problem))
 		fail_msg("load: %s", problem ? problem : "?");
-	program = asking_program("link_edge_we0");
+	*program = asking_program("link_edge_we0");
+	return guard;
+}
+
+static void edge_down(struct guard *guard, struct image *image, int program)
+{
+	char *problem = NULL;
+
+	close(program);
+	guard_close(guard);
+	assert_int_equal(guard_unload(asking_instance, &problem), 0);
+	image_free(image);
+}
+
+static void drops_what_is_cut_and_nothing_else(void **state)
+{
+	struct image image = compile_good(policy_text);
+	struct drops drops = {0};
+	struct guard *guard;
+	int program;
+
+	(void)state;
+	guard = edge_up(&image, &program);
 	for (int round = 0; round < ROUNDS; round++) {
 		enum cut cut = round % CUTS;
 
-		cut_set(guard, &image, cut);
+		cut_set(guard, &image, cut == NORTH ? "partner:north" : "partner:cut",
+			cut != NOTHING);
 		srand(round / 3 ? round : 1); /* the same ones under another cut, and others */
 		for (int i = 0; i < FRAMES; i++) {
 			const struct frame f = frame_any();
 
-			run(program, &f, cut);
-			dropped += expected(&f, cut) == XDP_DROP;
+			run(program, &f, cut, &drops);
+		}
+		is_counted(guard, &image, &drops);
+	}
+	assert_true(drops.packets[CUT] > FRAMES / 4 && drops.packets[NORTH] > FRAMES / 4);
+	edge_down(guard, &image, program);
+}
+
+/* ---- many partners --------------------------------------------------------------------------- */
+
+/* More than a CPU has places to count for: they take them from each other. */
+enum { MANY = 700, TURNS = 60 };
+
+static struct image many_image(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct image image;
+
+	assert_non_null(out);
+	fputs("weir: 1\nname: many\nmode: enforce\nservices:\n  files: {cgroup: "
+	      "files}\npartners:\n",
+	      out);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "  m%d: {addresses: [10.0.%d.%d], class: [many]}\n", i, i >> 8,
+			i & 255);
+	fputs("grants:\n  - {name: one, service: files, partner: class:many, serves: tcp/443, "
+	      "budget: "
+	      "none}\n",
+	      out);
+	fclose(out);
+	image = compile_good(text);
+	free(text);
+	return image;
+}
+
+struct reader {
+	struct guard *guard;
+	bool has_ended;
+};
+
+static int look_at(uint64_t key, const struct weir_meter *meter, void *data)
+{
+	(void)key;
+	(void)meter;
+	(void)data;
+	return 0;
+}
+
+/* From another CPU, as it may be. */
+static void *read_on(void *data)
+{
+	struct reader *reader = data;
+
+	while (!__atomic_load_n(&reader->has_ended, __ATOMIC_ACQUIRE))
+		if (guard_accounts(reader->guard, look_at, NULL))
+			abort();
+	return NULL;
+}
+
+struct tally {
+	const struct image *image;
+	uint64_t dropped[MANY];
+};
+
+static int take_meter(uint64_t key, const struct weir_meter *meter, void *data)
+{
+	struct tally *tally = data;
+	char name[16];
+
+	(void)key;
+	for (int i = 0; i < MANY && meter->grant_key == WEIR_KEY_EDGE; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		if (meter->partner_key == key_of(tally->image, name))
+			tally->dropped[i] -= meter->refused_packets;
+	}
+	return 0;
+}
+
+static void counts_for_each_while_it_is_read(void **state)
+{
+	struct frame f = {.protocol = IPPROTO_TCP, .port = 443, .source_port = 40000};
+	struct image image = many_image();
+	struct tally tally = {.image = &image};
+	struct reader reader = {0};
+	uint8_t packet[256] = {0};
+	pthread_t thread;
+	int program;
+
+	(void)state;
+	reader.guard = edge_up(&image, &program);
+	cut_set(reader.guard, &image, "class:many", true);
+	assert_int_equal(pthread_create(&thread, NULL, read_on, &reader), 0);
+	for (int turn = 0; turn < TURNS; turn++) {
+		for (int i = 0; i < MANY; i++) {
+			LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet,
+				    .repeat = 1 + (i + turn) % 50);
+
+			f.host = i;
+			options.data_size_in = frame_write(&f, packet);
+			assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
+			assert_int_equal(options.retval, XDP_DROP);
+			tally.dropped[i] += options.repeat;
 		}
 	}
-	assert_true(dropped > FRAMES / 4);
-	close(program);
-	guard_close(guard);
-	image_free(&image);
+	__atomic_store_n(&reader.has_ended, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_int_equal(guard_accounts(reader.guard, take_meter, &tally), 0);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(tally.dropped[i], 0);
+	edge_down(reader.guard, &image, program);
 }
 
 static int all_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drops_what_is_cut_and_nothing_else),
+		cmocka_unit_test(counts_for_each_while_it_is_read),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("edge", tests, NULL, NULL);
 }
 
 int main(void)

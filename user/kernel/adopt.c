@@ -349,6 +349,15 @@ static void free_edges(const struct guard *guard)
 		pins_each(fd, drop_staged_edge, &staged);
 }
 
+/* What the earlier programs counted to the end; their pins are in the stage now. */
+static void settle_staged(const struct guard *guard)
+{
+	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
+
+	if (stage)
+		settle(stage);
+}
+
 /* Until the directories change places, the old pins count. */
 static int succeed(struct adoption *adoption, const struct before *before)
 {
@@ -380,6 +389,7 @@ static int succeed(struct adoption *adoption, const struct before *before)
 	cleanup_close(&guard->dir_fd); /* the lock goes over: nobody else can have the new one */
 	guard->dir_fd = TAKE_FD(stage_fd);
 	/* counters only, and no packet waits for them: not worth taking the guard back */
+	settle_staged(guard);
 	former_carry_rest(guard, NULL);
 	if (ring) /* of what ran, which after a takeover that was cut short is not what was pinned
 		   */
