@@ -6,24 +6,14 @@
  * it can), and answers with the nanoseconds that they took, how many were refused (EPERM), and how
  * many were not.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
+
+#include "load.h"
 
 enum { MOST = 1 << 20, PORTS = 16, BATCH = 64 };
 
 static in_addr_t address[MOST];
 static size_t addresses;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void read_addresses(const char *path)
 {
@@ -38,14 +28,6 @@ static void read_addresses(const char *path)
 	fclose(file);
 	if (!addresses)
 		die(path);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 static void wait_until(uint64_t ns)

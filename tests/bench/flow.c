@@ -7,37 +7,18 @@
  * per line from its input, makes them, taking turns among its FLOWS sockets, and answers each with
  * the nanoseconds that they took.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "load.h"
 
 enum { BATCH = 64 };
 
 static char data[1 << 20];
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static struct sockaddr_in at(const char *address, const char *port)
-{
-	struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
-
-	if (inet_pton(AF_INET, address, &where.sin_addr) != 1)
-		die(address);
-	return where;
-}
 
 static int bound(int type, const char *port)
 {
@@ -56,14 +37,6 @@ static void watch(int poller, int fd)
 
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event))
 		die("epoll_ctl");
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 struct taken {

@@ -9,23 +9,19 @@
  * them all TIMES times, and tells the nanoseconds per frame. `frames fill MAP FILE` makes them keys
  * of a hash with 8 bytes for each CPU. A run that does not drop ends the program.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+
+#include "load.h"
 
 enum { BATCH = 64, FRAME = 128 };
 
@@ -38,12 +34,6 @@ struct frame {
 
 static uint32_t *source;
 static size_t count;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void read_sources(const char *path)
 {
@@ -117,14 +107,6 @@ static int fill(const char *id)
 		if (bpf_map_update_elem(fd, &source[i], values, BPF_ANY))
 			die("BPF_MAP_UPDATE_ELEM");
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 static void send_batch(int fd, struct mmsghdr *message, unsigned int length)

@@ -8,16 +8,13 @@
  * stays open and from a new one, which is judged afresh, and one to the stranger. Then it tells its
  * turns, what was refused of the first two, and what the kernel took for the stranger.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "load.h"
 
 enum stream { OLD, NEW, STREAMS };
 
@@ -25,21 +22,6 @@ struct datagram {
 	uint64_t stream;
 	char rest[504];
 };
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static struct sockaddr_in at(const char *address, const char *port)
-{
-	struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
-
-	if (inet_pton(AF_INET, address, &where.sin_addr) != 1)
-		die(address);
-	return where;
-}
 
 /* Whether a line was asked for; the end of the input ends the program. */
 static bool is_asked(void)
