@@ -277,6 +277,7 @@ class EachIsNeeded(PrivilegesCase):
     def cut_in_part(self, cgroup, mode, host, why):
         """An idle connection of another user's; the task."""
         self.guard.start(POLICY)
+        self.addCleanup(self.guard.process.wait, 20)  # it ends by itself once the guard is off; then the next may start
         self.addCleanup(self.guard.must, "unload", "--yes")
         task = self.connect_idle(host, "nobody", "system.slice/batch.service/" + cgroup, mode)
         self.addCleanup(self.guard.reopen, "partner:" + NORD)
