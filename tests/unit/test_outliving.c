@@ -808,6 +808,21 @@ static void back_to_no_policy_the_lifeline_stays(void **state)
 	image_free(&image);
 }
 
+/* It is lost, and that is told; but the guard goes back. */
+static void a_full_disk_keeps_no_lifeline_and_holds_nothing_up(void **state)
+{
+	struct host *host = *state;
+	char *problem = NULL, path[96];
+
+	done(apply(host, a_policy, "{\"confirm_seconds\":60}"));
+	snprintf(path, sizeof(path), "%s/unit/lifeline.json", state_root);
+	assert_int_equal(mkdir(path, 0700), 0); /* a name that no file can take */
+	assert_int_equal(end_by_itself(host, &problem), 0);
+	assert_string_equal(host->image.name, "none");
+	assert_int_equal(host->trial_until_ns, 0);
+	assert_int_equal(access(path, F_OK), -1); /* damaged: set aside */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -835,6 +850,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(there_is_no_way_back_from_the_first_one, host_up,
 						host_down),
 		cmocka_unit_test_setup_teardown(the_journal_says_how_it_ended, host_up, host_down),
+		cmocka_unit_test_setup_teardown(a_full_disk_keeps_no_lifeline_and_holds_nothing_up,
+						host_up, host_down),
 		cmocka_unit_test_setup_teardown(back_to_no_policy_the_lifeline_stays, host_up,
 						host_down),
 		cmocka_unit_test_setup_teardown(no_cut_holds_up_the_way_back, host_up, host_down),

@@ -28,18 +28,10 @@ static int compile_request(const struct host *host, const struct sources *source
 			   struct image *image, char **problem, char **details)
 {
 	struct faults faults = {0};
-	size_t length;
-	FILE *out;
 	int r = policy_to_image(sources, host_wall(host), image, &faults);
 
-	if (faults.count > 0) {
-		out = open_memstream(details, &length);
-		if (out) {
-			faults_print(&faults, sources, out);
-			if (fclose(out) != 0)
-				*details = NULL;
-		}
-	}
+	if (faults.count > 0)
+		*details = faults_text(&faults, sources);
 	if (r < 0 && faults.errors)
 		tell_problem(problem, r, "%zu fault%s; the policy in force stays", faults.errors,
 			     faults.errors == 1 ? "" : "s");

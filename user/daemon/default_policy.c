@@ -8,18 +8,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "user/base/cleanup.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/recovering.h"
 
-int default_keep_lifeline(const struct host *host)
+static int keep(const struct host *host)
 {
 	static const char beside[] = "lifeline.json.new";
 
-	if (host->state_dir < 0)
-		return 0;
 	unlinkat(host->state_dir, beside, 0); /* of who was killed here */
 	if (linkat(host->state_dir, TRIAL_FILE, host->state_dir, beside, 0) < 0)
 		return errno == ENOENT ? 0 : -errno;
@@ -27,6 +26,17 @@ int default_keep_lifeline(const struct host *host)
 	    fsync(host->state_dir) < 0)
 		return -errno;
 	return 0;
+}
+
+void default_keep_lifeline(struct host *host)
+{
+	int r = host->state_dir < 0 ? 0 : keep(host);
+
+	if (r < 0)
+		host_tell(host, "unsaved", RECORD_HIGH,
+			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
+			  "the lifeline of the policy on trial could not be kept: %s",
+			  strerror(-r));
 }
 
 /* -ENOENT: none was kept. */

@@ -12,8 +12,9 @@
 
 #define LIFELINE_FILE "lifeline.json"
 
-/* Of TRIAL_FILE, which goes thereafter. 0, also when none is there; -errno. */
-int default_keep_lifeline(const struct host *host);
+/* Of TRIAL_FILE, if it is there; it goes thereafter. What cannot be kept is told: it holds up
+ * neither the way back nor a start. */
+void default_keep_lifeline(struct host *host);
 
 /* 0; -ENOMEM; -EBADMSG. With a file that cannot be read there is no lifeline, which is told. */
 int default_image(struct host *host, uint64_t wall_ns, struct image *image);

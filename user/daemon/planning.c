@@ -18,8 +18,6 @@ static int read_plan(struct host *host, const struct sources *sources, struct pl
 		     char **problem, char **details)
 {
 	struct faults faults = {0};
-	size_t length;
-	FILE *out;
 	int r;
 
 	if (sources->count != 1)
@@ -33,11 +31,7 @@ static int read_plan(struct host *host, const struct sources *sources, struct pl
 	if (r == 0)
 		r = plan_check(&run->plan, &host->image, &faults);
 	if (r == -EBADMSG) {
-		out = open_memstream(details, &length);
-		if (out)
-			faults_print(&faults, sources, out);
-		if (!out || fclose(out) != 0)
-			*details = NULL;
+		*details = faults_text(&faults, sources);
 		tell_problem(problem, r, "%zu fault%s in the plan", faults.errors,
 			     faults.errors == 1 ? "" : "s");
 	}

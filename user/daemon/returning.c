@@ -271,10 +271,10 @@ static int end_trial(struct host *host, const char *kind, char **problem)
 {
 	const char *file = applying_has_file(host, APPLIED_FILE) ? APPLIED_FILE : NULL;
 	bool is_interim = host->interim_until_ns;
-	int r = file ? 0 : default_keep_lifeline(host);
+	int r;
 
-	if (r < 0)
-		return tell_problem(problem, r, "cannot keep the lifeline: %s", strerror(-r));
+	if (!file)
+		default_keep_lifeline(host);
 	r = kind ? return_to(host, file, kind, problem) : return_by_itself(host, file, problem);
 	if (r < 0)
 		return r;

@@ -29,16 +29,14 @@ static int tell_fault(const struct faults *faults, const struct sources *sources
 {
 	_cleanup_free_ char *text = NULL;
 	struct faults first = {.count = 1, .errors = 1};
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
 
 	for (size_t i = 0; i < faults->count && !first.item; i++) {
 		if (faults->item[i].severity == SEVERITY_ERROR)
 			first.item = &faults->item[i];
 	}
-	if (out && first.item)
-		faults_print(&first, sources, out);
-	if (!out || fclose(out) != 0 || length == 0)
+	if (first.item)
+		text = faults_text(&first, sources);
+	if (!text)
 		return tell_problem(problem, -EBADMSG, "the policy has faults");
 	text[strcspn(text, "\n")] = '\0';
 	if (faults->errors > 1)
@@ -359,17 +357,13 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	return 0;
 }
 
-/* A disk that fails loses the lifeline of a trial that ended, but keeps no guard from starting. */
 static int take_default(struct host *host, const struct ended_trial *ended, struct image *image,
 			char **problem)
 {
-	int r = ended->was_on_trial ? default_keep_lifeline(host) : 0;
+	int r;
 
-	if (r < 0)
-		host_tell(host, "unsaved", RECORD_HIGH,
-			  (struct record_field[]){{"error", strerror(-r), 0}}, 1,
-			  "the lifeline of the policy on trial could not be kept: %s",
-			  strerror(-r));
+	if (ended->was_on_trial)
+		default_keep_lifeline(host);
 	r = default_image(host, wall_now(), image);
 	return r < 0 ? tell_problem(problem, r, "cannot compile the default policy: %s",
 				    strerror(-r))

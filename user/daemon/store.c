@@ -254,21 +254,6 @@ int store_show(const struct host *host, const char *prefix, struct json_out *rep
 
 /* ---- compare -------------------------------------------------------------------------------- */
 
-static char *list_faults(const struct faults *faults, const struct sources *sources)
-{
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
-
-	if (!out)
-		return NULL;
-	faults_print(faults, sources, out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
 /* `details`: the faults, one a line; NULL: nobody wants them. */
 static int read_texts(const struct sources *sources, struct policy *policy, char **problem,
 		      char **details)
@@ -279,7 +264,7 @@ static int read_texts(const struct sources *sources, struct policy *policy, char
 	if (r == 0)
 		r = policy_check(policy, &faults);
 	if (r == -EBADMSG && details)
-		*details = list_faults(&faults, sources);
+		*details = faults_text(&faults, sources);
 	if (r == -EBADMSG)
 		tell_problem(problem, r, "%zu fault%s in %s", faults.errors,
 			     faults.errors == 1 ? "" : "s",

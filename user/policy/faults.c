@@ -99,6 +99,21 @@ void faults_print(const struct faults *faults, const struct sources *sources, FI
 		fprintf(out, "and %zu more faults\n", all - faults->count);
 }
 
+char *faults_text(const struct faults *faults, const struct sources *sources)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out)
+		return NULL;
+	faults_print(faults, sources, out);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 void faults_free(struct faults *faults)
 {
 	size_t i;

@@ -243,6 +243,8 @@ void faults_add(struct faults *faults, enum severity severity, struct position a
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* `file:line:column: text`, in the order of the files; warnings say so. */
 void faults_print(const struct faults *faults, const struct sources *sources, FILE *out);
+/* The same as a text, to be freed; NULL: no memory. */
+char *faults_text(const struct faults *faults, const struct sources *sources);
 /* The same, naming a second place: "...; the other one: file:line:column". */
 void faults_add_pair(struct faults *faults, enum severity severity, struct position at,
 		     struct position other, const char *format, ...)
