@@ -240,13 +240,15 @@ class Arrived:
 
     def settle(self, quiet=0.25):
         """read(), once nothing has come for so many seconds."""
-        last, since = self.read(), time.monotonic()
-        while time.monotonic() - since < quiet:
-            time.sleep(0.02)
+        last = [self.read(), time.monotonic()]
+
+        def is_quiet():
             now = self.read()
-            if now != last:
-                last, since = now, time.monotonic()
-        return last
+            if now != last[0]:
+                last[:] = now, time.monotonic()
+            return time.monotonic() - last[1] >= quiet
+        labs.wait_for(is_quiet, 60.0, "the far end to hear no more", 0.02)
+        return last[0]
 
 
 # ---- peers ------------------------------------------------------------------------------------------

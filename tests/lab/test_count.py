@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from case import HUB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far
+from case import HUB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
 
 
@@ -173,8 +173,7 @@ def _give_narrow(address, port, own_port, size, number):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind(("", own_port))
         client.connect((address, port))
-        while client.getsockopt(socket.IPPROTO_IP, ip_mtu) > NARROW:
-            time.sleep(0.005)
+        wait_for(lambda: client.getsockopt(socket.IPPROTO_IP, ip_mtu) <= NARROW, 10, "the way to be narrow")
         while number:
             try:
                 client.send(bytes(size))

@@ -310,9 +310,7 @@ class FourEyes(FourEyesCase):
         self.guard.process.wait(10)
 
     def test_signed_orders_are_not_asked_again(self):
-        signing = Signing(self.guard)
-        for name in ("alice", "bob"):
-            signing.allow(name)
+        signing = Signing(self.guard, "alice", "bob")
         path, cut = signing.order("cut", "partner:" + NORD, by=("alice",))
         self.guard.must("order", "apply", path, login=NOBODY)
         self.assert_cut(NORD, self.port)
@@ -412,9 +410,7 @@ class Reserve(ReserveCase):
         self.assert_gets(SUED, BUDGET + RESERVE // 2)
 
     def test_signed_by_one(self):
-        signing = Signing(self.guard)
-        for name in ("alice", "bob"):
-            signing.allow(name)
+        signing = Signing(self.guard, "alice", "bob")
 
         def order(size, *by):
             return signing.order("extend", "partner:" + NORD, "--grant", self.small, "--by", "%dB" % size, "--for", "30m",

@@ -216,9 +216,7 @@ class UnderASignedCut(TheWayBackCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.signing = Signing(cls.guard)
-        for name in ("alice", "bob"):
-            cls.signing.allow(name)
+        cls.signing = Signing(cls.guard, "alice", "bob")
 
     def cut(self, *words):
         path, cut = self.signing.order("cut", *words, by=("alice",))

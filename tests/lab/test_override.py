@@ -222,9 +222,7 @@ class SignedOverride(OverrideCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.signing = Signing(cls.guard)
-        for name in ("alice", "bob"):
-            cls.signing.allow(name)
+        cls.signing = Signing(cls.guard, "alice", "bob")
 
     def extension(self, *by, target="partner:" + NORD, name=None, more=MORE, span="30m"):
         return self.signing.order("extend", target, "--grant", name or self.small, "--by", "%dB" % more, "--for", span, by=by)

@@ -365,9 +365,7 @@ class SignedAdd(PartnerCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.signing = Signing(cls.guard)
-        for name in ("alice", "bob"):
-            cls.signing.allow(name)
+        cls.signing = Signing(cls.guard, "alice", "bob")
         cls.signing.allow("carol", namespaces="cut@weir")
 
     def addition(self, *by, target="partner:" + NORD, prefix=None, span="30m"):

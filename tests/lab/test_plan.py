@@ -372,9 +372,7 @@ class Preconditions(PlanCase):
             self.assertEqual(self.guard.weir("apply", lax, "--yes", login=uid).returncode, code)
 
     def test_what_a_signed_order_cut_waits_for_a_signed_reopening(self):
-        signing = Signing(self.guard)
-        for name in ("alice", "bob"):
-            signing.allow(name)
+        signing = Signing(self.guard, "alice", "bob")
         path, cut = signing.order("cut", TARGETS[NORD], by=("alice",))
         self.guard.must("order", "apply", path)
         self.start(plan(stage("first", NORD, SUED, watch="1h", budget="25%"), stage("second", PAYER)))

@@ -23,9 +23,11 @@ def gently(connection):
 class Signing:
     """People with keys, and the lists that say what these are good for."""
 
-    def __init__(self, guard):
+    def __init__(self, guard, *principals):
         self.guard, self.count = guard, 0
         self.signers, self.lines = guard.lab.path("config", "allowed_signers"), []
+        for principal in principals:
+            self.allow(principal)
 
     def key(self, name):
         path = self.guard.lab.path("key-" + name)
@@ -59,9 +61,7 @@ class Signed(LabCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.signing = signing = Signing(cls.guard)
-        for name in ("alice", "bob", "carol"):
-            signing.allow(name)
+        cls.signing = signing = Signing(cls.guard, "alice", "bob", "carol")
         signing.allow("alice", "alice-two")
         signing.allow("dora", namespaces="cut@weir")
         signing.allow("late", more=',valid-before="20200101Z"')
