@@ -107,6 +107,22 @@ def keep_trying(address, port, stop):
     return got
 
 
+def knock(address, port, stop):
+    """Sends datagrams, each once no answer has come to the last, until the file `stop` is there; how many."""
+    import socket
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.0005)
+        while not os.path.exists(stop):
+            client.sendto(b"?", (address, port))
+            sent += 1
+            try:
+                raise RuntimeError("an answer: %r" % client.recv(64))
+            except socket.timeout:
+                pass
+    return sent
+
+
 class Upgrade(LabCase):
     content = policy([grant("night", "batch", NORD, ["48MiB/1h"], serves=PORTS),
                       grant("latch", "batch", STORE, ["256KiB/1h"], on_breach="sever", serves=PORTS),
@@ -128,6 +144,27 @@ class Upgrade(LabCase):
         if self.guard.process.poll() is None:
             self.guard.must("unload", "--yes")
         shutil.rmtree(os.path.join(self.guard.state_dir, self.lab.instance), ignore_errors=True)
+
+    def test_each_packet_that_the_edge_drops_is_counted_once(self):
+        """Whoever counted it, and whatever became of the daemon: killed, or of another build, and back."""
+        self.guard.cut("partner:" + SUED)
+        knocker = self.lab.start(knock, HUB[4], 9, self.stop, host=SUED)
+        self.addCleanup(knocker.kill)
+
+        def dropped():
+            return self.guard.partner(SUED)["edge_dropped_packets"]
+        for program in (WEIR, self.other, WEIR):
+            seen = dropped()
+            wait_for(lambda seen=seen: dropped() > seen + 100, 10, "packets to be dropped")
+            if program == self.guard.program:
+                self.guard.kill()
+                self.guard.start()
+            else:
+                self.swap(program)
+        self.end_background()
+        sent = knocker.result(10)
+        wait_for(lambda: dropped() >= sent, 5, "the last packet")
+        self.assertEqual(dropped(), sent)
 
     def swap(self, program):
         self.guard.stop()
