@@ -23,6 +23,7 @@ OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
 
 # (file, what stands there, what stands there instead)
 PATCH = (
+    ("bpf/common.bpf.h", "\t__u64 word;\n\t__u64 partner_key;\n", "\t__u64 later;\n\t__u64 word;\n\t__u64 partner_key;\n"),
     ("bpf/abi.h", "\t__u64 partner_key;\n\t__u64 sent_bytes[2]; /* IP", "\t__u64 partner_key;\n\t__u64 later;\n\t__u64 sent_bytes[2]; /* IP"),
     ("bpf/abi.h", "WEIR_SIZE(struct weir_meter, 152", "WEIR_SIZE(struct weir_meter, 160"),
     ("user/daemon/meters_format.h", "\tFIELD(weir_meter, partner_key),\n",
