@@ -7,29 +7,10 @@
  * nothing has changed. Only then the running links get the new programs, each by one atomic update;
  * when one fails, all get their old programs back.
  */
-#include "user/kernel/former.h"
+#include "user/kernel/adopt.h"
 
 #include <errno.h>
 #include <fcntl.h>
-
-#include "user/base/now.h"
-
-enum { FREEZE_TRIES = 4 };
-/* For copying, in the first try; the next ones are longer. It ends by itself, should this process
- * end. */
-static const uint64_t FREEZE_NS = NS_PER_SECOND / 4;
-/* For changing the programs, once the meters are copied. */
-static const uint64_t CHANGE_NS = NS_PER_SECOND;
-
-struct adoption {
-	struct guard *guard;
-	const struct guard_options *options;
-	struct bpf_object *object;
-	int cgroup_fd;
-	struct links fresh;   /* attached now, not pinned yet */
-	struct links running; /* pinned; get the new program */
-	char **problem;
-};
 
 static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 {
@@ -92,83 +73,6 @@ static int adopt_edge(struct adoption *adoption, const char *ifname)
 	return keep_running(adoption, pin, &fd);
 }
 
-static const char *program_of(const char *pin)
-{
-	for (size_t i = 0; i < hook_count; i++)
-		if (!strcmp(pin + strlen(PIN_LINK), hooks[i].name))
-			return hooks[i].program;
-	return "weir_edge";
-}
-
-/* What runs behind a link now; -1 when the kernel does not give it (CAP_SYS_ADMIN). */
-static int program_behind(int link_fd)
-{
-	struct bpf_link_info info = {};
-	uint32_t length = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(link_fd, &info, &length)
-		       ? -1
-		       : bpf_prog_get_fd_by_id(info.prog_id);
-}
-
-/* The programs that ran before, to put them back. */
-struct before {
-	int *fd;
-	size_t count;
-};
-
-static void before_close(struct before *before)
-{
-	for (size_t i = 0; i < before->count; i++)
-		cleanup_close(&before->fd[i]);
-	free(before->fd);
-	*before = (struct before){0};
-}
-
-static int before_open(const struct adoption *adoption, struct before *before)
-{
-	before->fd = calloc(adoption->running.count + 1, sizeof(*before->fd));
-	if (!before->fd)
-		return -ENOMEM;
-	before->count = adoption->running.count;
-	for (size_t i = 0; i < before->count; i++)
-		before->fd[i] = program_behind(adoption->running.item[i].fd);
-	return 0;
-}
-
-static void put_back(const struct adoption *adoption, const struct before *before, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (before->fd[i] >= 0)
-			bpf_link_update(adoption->running.item[i].fd, before->fd[i], NULL);
-	}
-}
-
-/* All of them, or none. -ETIME: it is until_ns (boot) already. An interface's link may wait for
- * whatever else changes interfaces, and the programs that come after it would charge by then. */
-static int update_running(struct adoption *adoption, const struct before *before, uint64_t until_ns)
-{
-	for (size_t i = 0; i < adoption->running.count; i++) {
-		const struct link *link = &adoption->running.item[i];
-		const char *name = program_of(link->pin);
-		struct bpf_program *program =
-			bpf_object__find_program_by_name(adoption->object, name);
-		int err;
-
-		if (boot_now() >= until_ns) {
-			put_back(adoption, before, i);
-			return -ETIME;
-		}
-		if (!bpf_link_update(link->fd, bpf_program__fd(program), NULL))
-			continue;
-		err = -errno;
-		put_back(adoption, before, i);
-		return problem_set(adoption->problem, err, "cannot replace %s: %s", name,
-				   strerror(-err));
-	}
-	return 0;
-}
-
 /* Dead links' pins make room for the fresh ones. */
 static int pin_fresh(struct adoption *adoption)
 {
@@ -218,185 +122,6 @@ static int replace(struct adoption *adoption, const struct before *before)
 	return err ?: update_running(adoption, before, UINT64_MAX);
 }
 
-/* ---- from another build's maps -------------------------------------------------------------- */
-
-static int pin_in_stage(const struct adoption *adoption)
-{
-	_cleanup_free_ char *stage = pins_stage_name(adoption->guard->instance);
-	struct bpf_map *map;
-	int err;
-
-	if (!stage)
-		return -ENOMEM;
-	bpf_object__for_each_map(map, adoption->object)
-	{
-		_cleanup_free_ char *path = pin_path(stage, bpf_map__name(map));
-
-		if (bpf_map__is_internal(map))
-			continue;
-		if (!path)
-			return -ENOMEM;
-		if (bpf_obj_pin(bpf_map__fd(map), path))
-			return problem_set(adoption->problem, -errno, "cannot pin %s: %s", path,
-					   strerror(errno));
-	}
-	err = settle_pin(adoption->object, stage, adoption->problem);
-	if (!err)
-		err = links_pin(&adoption->running, stage, adoption->problem);
-	return err ?: links_pin(&adoption->fresh, stage, adoption->problem);
-}
-
-/* The meters a last time; *until_ns: the programs stay frozen till then. 0: they may have gone on
- * meanwhile. */
-static int copy_frozen(struct adoption *adoption, uint64_t for_ns, uint64_t *until_ns)
-{
-	uint64_t end_ns = boot_now() + for_ns, next_end_ns;
-	int err;
-
-	former_freeze(adoption->guard, end_ns);
-	err = grace_wait(adoption->guard);
-	if (!err) {
-		err = settle(adoption->guard->instance);
-		if (err)
-			problem_set(adoption->problem, err, "cannot take back what is lent: %s",
-				    strerror(-err));
-	}
-	if (!err)
-		err = former_carry(adoption->guard, adoption->problem);
-	next_end_ns = boot_now() + CHANGE_NS;
-	former_freeze(adoption->guard, next_end_ns);
-	*until_ns = boot_now() < end_ns ? next_end_ns : 0; /* no moment between the two */
-	return err;
-}
-
-/*
- * While no budget is charged, the meters are copied a last time and the programs change. The new
- * ones are frozen as well: what they charged before it is known that they stay would be lost with
- * them. What was not done before all go on by themselves is taken back and tried once more, with
- * more time.
- */
-static int change_frozen(struct adoption *adoption, const struct before *before)
-{
-	uint64_t freeze_ns = FREEZE_NS;
-
-	for (int i = 0; i < FREEZE_TRIES; i++, freeze_ns *= 2) {
-		uint64_t until_ns;
-		int err = copy_frozen(adoption, freeze_ns, &until_ns);
-
-		if (!err && !until_ns)
-			continue;
-		if (!err)
-			err = update_running(adoption, before, until_ns);
-		if (err == -ETIME)
-			continue;
-		if (err)
-			return err;
-		if (boot_now() < until_ns)
-			return 0;
-		former_freeze(adoption->guard, boot_now() + CHANGE_NS);
-		put_back(adoption, before, adoption->running.count);
-	}
-	return problem_set(adoption->problem, -ETIME,
-			   "the meters take too long to copy; the running guard stays");
-}
-
-/* What the change has left over, also one whose process was killed in its middle: the pins that
- * were replaced, and a ring that nobody will read. */
-static void end_stage(struct guard *guard)
-{
-	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
-	_cleanup_free_ char *path = stage ? pin_path(stage, map_layouts[MAP_EVENTS].name) : NULL;
-	_cleanup_close_ int ring_fd = path ? bpf_obj_get(path) : -1;
-
-	if (ring_fd >= 0)
-		events_give_up(guard, ring_fd);
-	pins_unstage(guard->instance);
-}
-
-struct staged {
-	const struct guard *guard;
-	const char *stage;
-	int fd;
-};
-
-static int drop_staged_edge(const char *name, void *data)
-{
-	const struct staged *staged = data;
-	_cleanup_free_ char *path = pin_path(staged->stage, name);
-	_cleanup_close_ int link = -1;
-
-	if (strncmp(name, PIN_EDGE, strlen(PIN_EDGE)) ||
-	    !faccessat(staged->guard->dir_fd, name, F_OK, 0))
-		return 0;
-	link = path ? bpf_obj_get(path) : -1;
-	if (link >= 0)
-		bpf_link_detach(link); /* at once, which unpinning is not */
-	unlinkat(staged->fd, name, 0);
-	return 0;
-}
-
-/* An uplink that a takeover attached before it was killed is pinned in its stage alone, and takes
- * no second program: it would keep every later takeover from beginning. */
-static void free_edges(const struct guard *guard)
-{
-	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
-	_cleanup_free_ char *path = stage ? pin_path(stage, NULL) : NULL;
-	_cleanup_close_ int fd =
-		path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	struct staged staged = {guard, stage, fd};
-
-	if (fd >= 0)
-		pins_each(fd, drop_staged_edge, &staged);
-}
-
-/* What the earlier programs counted to the end; their pins are in the stage now. */
-static void settle_staged(const struct guard *guard)
-{
-	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
-
-	if (stage)
-		settle(stage);
-}
-
-/* Until the directories change places, the old pins count. */
-static int succeed(struct adoption *adoption, const struct before *before)
-{
-	struct guard *guard = adoption->guard;
-	const struct old_map *ring = former_find(guard->former, map_layouts[MAP_EVENTS].name);
-	_cleanup_close_ int stage_fd = -1;
-	int err = pins_stage(guard->instance, &stage_fd, adoption->problem);
-
-	if (!err)
-		err = pin_in_stage(adoption);
-	if (!err)
-		err = change_frozen(adoption, before);
-	if (!err && pins_exchange(guard->instance)) {
-		err = problem_set(adoption->problem, -errno, "cannot change the pins: %s",
-				  strerror(errno));
-		put_back(adoption, before, before->count);
-	}
-	if (!err) {
-		/* A packet that is still in the earlier programs would be charged to meters that
-		 * nobody reads any more. */
-		former_freeze(guard, boot_now() + CHANGE_NS);
-		grace_wait(guard);
-	}
-	former_freeze(guard, 0); /* of what does not run any more, or goes on */
-	if (err) {
-		pins_unstage(guard->instance);
-		return err;
-	}
-	cleanup_close(&guard->dir_fd); /* the lock goes over: nobody else can have the new one */
-	guard->dir_fd = TAKE_FD(stage_fd);
-	/* counters only, and no packet waits for them: not worth taking the guard back */
-	settle_staged(guard);
-	former_carry_rest(guard, NULL);
-	if (ring) /* of what ran, which after a takeover that was cut short is not what was pinned
-		   */
-		events_give_up(guard, ring->fd);
-	return 0;
-}
-
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static int take_over(struct adoption *adoption)
@@ -404,18 +129,18 @@ static int take_over(struct adoption *adoption)
 	struct before before = {0};
 	int err;
 
-	free_edges(adoption->guard);
+	adopt_free_edges(adoption->guard);
 	err = find_places(adoption);
 	if (!err)
 		err = before_open(adoption, &before);
 	if (!err)
-		err = adoption->guard->former ? succeed(adoption, &before)
+		err = adoption->guard->former ? adopt_former(adoption, &before)
 					      : replace(adoption, &before);
 	before_close(&before);
 	if (!err)
 		pins_each(adoption->guard->dir_fd, drop_edge, adoption);
 	if (!err)
-		end_stage(adoption->guard);
+		adopt_end_stage(adoption->guard);
 	return err;
 }
 

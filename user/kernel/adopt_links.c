@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * adopt_links.c - the running links get this build's programs, each by one atomic update; when one
+ * fails, all get their old programs back.
+ */
+#include "user/kernel/adopt.h"
+
+#include <errno.h>
+
+#include "user/base/now.h"
+
+static const char *program_of(const char *pin)
+{
+	for (size_t i = 0; i < hook_count; i++)
+		if (!strcmp(pin + strlen(PIN_LINK), hooks[i].name))
+			return hooks[i].program;
+	return "weir_edge";
+}
+
+/* What runs behind a link now; -1 when the kernel does not give it (CAP_SYS_ADMIN). */
+static int program_behind(int link_fd)
+{
+	struct bpf_link_info info = {};
+	uint32_t length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(link_fd, &info, &length)
+		       ? -1
+		       : bpf_prog_get_fd_by_id(info.prog_id);
+}
+
+void before_close(struct before *before)
+{
+	for (size_t i = 0; i < before->count; i++)
+		cleanup_close(&before->fd[i]);
+	free(before->fd);
+	*before = (struct before){0};
+}
+
+int before_open(const struct adoption *adoption, struct before *before)
+{
+	before->fd = calloc(adoption->running.count + 1, sizeof(*before->fd));
+	if (!before->fd)
+		return -ENOMEM;
+	before->count = adoption->running.count;
+	for (size_t i = 0; i < before->count; i++)
+		before->fd[i] = program_behind(adoption->running.item[i].fd);
+	return 0;
+}
+
+void put_back(const struct adoption *adoption, const struct before *before, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (before->fd[i] >= 0)
+			bpf_link_update(adoption->running.item[i].fd, before->fd[i], NULL);
+	}
+}
+
+int update_running(struct adoption *adoption, const struct before *before, uint64_t until_ns)
+{
+	for (size_t i = 0; i < adoption->running.count; i++) {
+		const struct link *link = &adoption->running.item[i];
+		const char *name = program_of(link->pin);
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(adoption->object, name);
+		int err;
+
+		if (boot_now() >= until_ns) {
+			put_back(adoption, before, i);
+			return -ETIME;
+		}
+		if (!bpf_link_update(link->fd, bpf_program__fd(program), NULL))
+			continue;
+		err = -errno;
+		put_back(adoption, before, i);
+		return problem_set(adoption->problem, err, "cannot replace %s: %s", name,
+				   strerror(-err));
+	}
+	return 0;
+}
