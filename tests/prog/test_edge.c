@@ -121,22 +121,22 @@ static size_t frame_write(const struct frame *f, uint8_t *to)
 	return size + (f->is6 ? ip6_write(f, to + size) : ip4_write(f, to + size));
 }
 
-static struct frame frame_any(void)
+static struct frame frame_any(unsigned int *seed)
 {
 	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP};
 	static const uint16_t ports[] = {22, 443, 68, 546};
-	struct frame f = {.is6 = rand() % 3 == 0,
-			  .shape = rand() % 2 ? PLAIN : rand() % SHAPES,
-			  .host = rand() & 0xffffff,
-			  .net6 = rand() % 2 ? 0xb : 0xc,
-			  .protocol = protocols[rand() % 3],
-			  .port = ports[rand() % 4],
-			  .source_port = rand() % 3   ? 40000
-					 : rand() % 2 ? 67
-						      : 547};
+	struct frame f = {.is6 = rand_r(seed) % 3 == 0,
+			  .shape = rand_r(seed) % 2 ? PLAIN : rand_r(seed) % SHAPES,
+			  .host = rand_r(seed) & 0xffffff,
+			  .net6 = rand_r(seed) % 2 ? 0xb : 0xc,
+			  .protocol = protocols[rand_r(seed) % 3],
+			  .port = ports[rand_r(seed) % 4],
+			  .source_port = rand_r(seed) % 3   ? 40000
+					 : rand_r(seed) % 2 ? 67
+							    : 547};
 
-	if (rand() % 4 == 0) /* as many in what is named as elsewhere */
-		f.host = (f.host & 0xffff) | (rand() % 2 ? 129 : 200) << 16;
+	if (rand_r(seed) % 4 == 0) /* as many in what is named as elsewhere */
+		f.host = (f.host & 0xffff) | (rand_r(seed) % 2 ? 129 : 200) << 16;
 	if (f.is6)
 		f.host = (f.host & 0xff0003) | 1u << 24; /* subnets 0 to 3 */
 	return f;
@@ -299,15 +299,76 @@ static void drops_what_is_cut_and_nothing_else(void **state)
 
 		cut_set(guard, &image, cut == NORTH ? "partner:north" : "partner:cut",
 			cut != NOTHING);
-		srand(round / 3 ? round : 1); /* the same ones under another cut, and others */
+		/* the same ones under another cut, and others */
+		unsigned int seed = round / 3 ? round : 1;
+
 		for (int i = 0; i < FRAMES; i++) {
-			const struct frame f = frame_any();
+			const struct frame f = frame_any(&seed);
 
 			run(program, &f, cut, &drops);
 		}
 		is_counted(guard, &image, &drops);
 	}
 	assert_true(drops.packets[CUT] > FRAMES / 4 && drops.packets[NORTH] > FRAMES / 4);
+	edge_down(guard, &image, program);
+}
+
+/* ---- from each CPU at once --------------------------------------------------------------------
+ */
+
+enum { CPUS_AT_ONCE = 4 };
+
+struct sender {
+	pthread_t thread;
+	int program;
+	unsigned int seed;
+	struct drops drops;
+	size_t wrong;
+};
+
+static void *send_all(void *data)
+{
+	struct sender *sender = data;
+	uint8_t packet[256] = {0}, out[256];
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_out = out);
+
+	for (int i = 0; i < FRAMES; i++) {
+		const struct frame f = frame_any(&sender->seed);
+
+		options.data_size_in = frame_write(&f, packet);
+		options.data_size_out = sizeof(out);
+		if (bpf_prog_test_run_opts(sender->program, &options))
+			abort();
+		sender->wrong += options.retval != expected(&f, CUT);
+		sender->drops.packets[CUT] += options.retval == XDP_DROP;
+		sender->drops.bytes[CUT] += options.retval == XDP_DROP ? options.data_size_in : 0;
+	}
+	return NULL;
+}
+
+/* Of the same sources, so that all write to the same places. */
+static void judges_alike_on_all_cpus_at_once(void **state)
+{
+	struct image image = compile_good(policy_text);
+	struct sender sender[CPUS_AT_ONCE] = {0};
+	struct drops drops = {0};
+	struct guard *guard;
+	int program;
+
+	(void)state;
+	guard = edge_up(&image, &program);
+	cut_set(guard, &image, "partner:cut", true);
+	for (int i = 0; i < CPUS_AT_ONCE; i++) {
+		sender[i] = (struct sender){.program = program, .seed = 1};
+		assert_int_equal(pthread_create(&sender[i].thread, NULL, send_all, &sender[i]), 0);
+	}
+	for (int i = 0; i < CPUS_AT_ONCE; i++) {
+		pthread_join(sender[i].thread, NULL);
+		assert_int_equal(sender[i].wrong, 0);
+		drops.packets[CUT] += sender[i].drops.packets[CUT];
+		drops.bytes[CUT] += sender[i].drops.bytes[CUT];
+	}
+	is_counted(guard, &image, &drops);
 	edge_down(guard, &image, program);
 }
 
@@ -421,6 +482,7 @@ static int all_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drops_what_is_cut_and_nothing_else),
+		cmocka_unit_test(judges_alike_on_all_cpus_at_once),
 		cmocka_unit_test(counts_for_each_while_it_is_read),
 	};
 
