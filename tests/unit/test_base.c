@@ -428,6 +428,29 @@ static void test_control_characters_come_out_plain(void **state)
 	assert_true(text_is_plain(""));
 }
 
+/* Eight bytes are looked at together: at each place of one that is not ASCII. */
+static void test_what_is_utf8_at_any_place(void **state)
+{
+	(void)state;
+	for (size_t length = 0; length < 20; length++) {
+		char text[24] = "aaaaaaaaaaaaaaaaaaaaaaa";
+
+		assert_true(text_is_utf8(text, length));
+		assert_int_equal(text_ascii_length(text, length), length);
+		for (size_t i = 0; i < length; i++) {
+			text[i] = '\xc3';
+			assert_int_equal(text_ascii_length(text, length), i);
+			assert_false(text_is_utf8(text, length));
+			text[i + 1] = '\xa4';
+			assert_int_equal(text_is_utf8(text, length), i + 1 < length);
+			text[i] = '\0';
+			text[i + 1] = 'a';
+			assert_true(text_is_utf8(text, length));
+			text[i] = 'a';
+		}
+	}
+}
+
 static void test_very_long_words_have_no_near_name(void **state)
 {
 	static char word[5000];
@@ -598,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_spans_as_text),
 		cmocka_unit_test(test_near_names),
 		cmocka_unit_test(test_control_characters_come_out_plain),
+		cmocka_unit_test(test_what_is_utf8_at_any_place),
 		cmocka_unit_test(test_very_long_words_have_no_near_name),
 		cmocka_unit_test(test_an_array_grows),
 		cmocka_unit_test(test_a_table_finds_what_was_put),

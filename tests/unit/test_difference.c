@@ -52,6 +52,40 @@ static void expect_both(const char *before, const char *after, const char *says,
 	expect(after, before, CHANGE_TIGHTER, says_back);
 }
 
+/* One for each letter, with an address of its own. */
+static char *with_partners(const char *letters)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	fputs(HEAD SERVICES "partners:\n", out);
+	for (; *letters; letters++) {
+		if (*letters != ' ')
+			fprintf(out, "  %c: {addresses: [192.0.2.%d]}\n", *letters, *letters);
+	}
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* A partner of so many addresses in a net of its own, and `others` elsewhere. */
+static char *with_addresses(int count, int others)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	fputs(HEAD SERVICES "partners:\n  p:\n    addresses:\n", out);
+	for (int i = 1; i <= others; i++)
+		fprintf(out, "      - 203.0.113.%d\n", i);
+	for (int i = 1; i <= count; i++)
+		fprintf(out, "      - 198.51.100.%d\n", 2 * i);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
 static void test_nothing(void **state)
 {
 	struct difference difference;
@@ -226,6 +260,53 @@ static void test_partners(void **state)
 	       CHANGE_CHANGED, "drill false -> 203.0.113.5:22");
 }
 
+/* Names are paired in whatever order they stand. */
+static void test_another_order(void **state)
+{
+	static const char *const order[] = {
+		"a b c d", "d c b a", "b c d a", "d a b c", "a c b d",
+	};
+	static const char *const other[] = {"x a b c d", "a b x c d", "d c x b a", "d c b a x"};
+	struct difference difference;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(order); i++) {
+		for (size_t j = 0; j < COUNT(order); j++) {
+			_cleanup_free_ char *before = with_partners(order[i]);
+			_cleanup_free_ char *after = with_partners(order[j]);
+
+			make(before, after, &difference);
+			assert_int_equal(difference.count, 0);
+			difference_free(&difference);
+		}
+		for (size_t j = 0; j < COUNT(other); j++) {
+			_cleanup_free_ char *before = with_partners(order[i]);
+			_cleanup_free_ char *after = with_partners(other[j]);
+
+			expect_both(before, after, "partner x is added", "partner x is removed");
+		}
+	}
+}
+
+/* Short lists are searched, long ones looked up. */
+static void test_lists_of_any_length(void **state)
+{
+	struct difference difference;
+
+	(void)state;
+	for (int count = 1; count < 20; count++) {
+		_cleanup_free_ char *before = with_addresses(count, 0);
+		_cleanup_free_ char *same = with_addresses(count, 0);
+		_cleanup_free_ char *one = with_addresses(count, 1);
+
+		make(before, same, &difference);
+		assert_int_equal(difference.count, 0);
+		difference_free(&difference);
+		expect_both(before, one, "partner p: 1 prefix more (203.0.113.1)",
+			    "partner p: 1 prefix less (203.0.113.1)");
+	}
+}
+
 static void test_services(void **state)
 {
 	(void)state;
@@ -349,6 +430,8 @@ int main(void)
 		cmocka_unit_test(test_a_grant_below_the_strangers_is_not_sure),
 		cmocka_unit_test(test_another_name),
 		cmocka_unit_test(test_partners),
+		cmocka_unit_test(test_another_order),
+		cmocka_unit_test(test_lists_of_any_length),
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_strangers_and_lifeline),
 		cmocka_unit_test(test_four_eyes_and_reserve),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* text.c - names that are nearly right (edit distance), and texts that others chose. */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,13 +154,33 @@ size_t text_character(const unsigned char *at, const unsigned char *end)
 	return length <= (size_t)(end - at) && text_sequence(at) == length ? length : 0;
 }
 
+size_t text_ascii_length(const char *text, size_t length)
+{
+	const uint64_t high_bits = UINT64_C(0x8080808080808080);
+	size_t count = 0;
+	uint64_t part;
+
+	for (; length - count >= sizeof(part); count += sizeof(part)) {
+		memcpy(&part, text + count, sizeof(part));
+		if (part & high_bits)
+			break;
+	}
+	while (count < length && !(text[count] & 0x80))
+		count++;
+	return count;
+}
+
 bool text_is_utf8(const char *text, size_t length)
 {
 	const unsigned char *at = (const unsigned char *)text, *end = at + length;
 
 	while (at < end) {
-		size_t step = text_character(at, end);
+		size_t step;
 
+		at += text_ascii_length((const char *)at, end - at);
+		if (at == end)
+			break;
+		step = text_character(at, end);
 		if (step == 0)
 			return false;
 		at += step;

@@ -34,6 +34,8 @@ void text_put_line(FILE *out, const char *format, ...) __attribute__((format(pri
 size_t text_sequence(const unsigned char *text);
 /* The same in a text that ends at `end`, where no NUL need stand; at < end. */
 size_t text_character(const unsigned char *at, const unsigned char *end);
+/* Bytes at the beginning of a text of `length` bytes that are ASCII; NULs are. */
+size_t text_ascii_length(const char *text, size_t length);
 /* Whether all of it is; NULs are. */
 bool text_is_utf8(const char *text, size_t length);
 

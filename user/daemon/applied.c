@@ -293,19 +293,3 @@ int sources_digest(const struct sources *sources, uint8_t digest[32])
 	memcpy(digest, result, sizeof(result));
 	return 0;
 }
-
-int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct image *image,
-		    struct faults *faults)
-{
-	struct policy policy = {0};
-	int r;
-
-	r = policy_read(sources, &policy, faults);
-	if (r < 0)
-		return r;
-	r = policy_check(&policy, faults);
-	if (r == 0)
-		r = image_compile(&policy, wall_ns, image, faults);
-	policy_free(&policy);
-	return r;
-}

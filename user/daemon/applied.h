@@ -6,7 +6,6 @@
 #ifndef WEIR_APPLIED_H
 #define WEIR_APPLIED_H
 
-#include "user/policy/image.h"
 #include "user/policy/policy.h"
 
 #define DIGEST_TEXT 65 /* SHA-256 in hexadecimal, and the NUL */
@@ -40,9 +39,5 @@ int sources_from_json(struct json_object *files, struct sources *sources);
 
 /* SHA-256 over the texts alone: the same under whatever name the file was read. -EIO. */
 int sources_digest(const struct sources *sources, uint8_t digest[32]);
-
-/* Read, check, compile. -EBADMSG with `faults`; warnings are there on success too. */
-int policy_to_image(const struct sources *sources, uint64_t wall_ns, struct image *image,
-		    struct faults *faults);
 
 #endif

@@ -24,20 +24,23 @@ static const char new_file[] = "new.json";
 
 /* ---- is it one that can be applied? --------------------------------------------------------- */
 
-static int compile_request(const struct host *host, const struct sources *sources,
-			   struct image *image, char **problem, char **details)
+static int compile_request(struct host *host, const struct sources *sources, struct image *image,
+			   char **problem, char **details)
 {
-	struct faults faults = {0};
-	int r = policy_to_image(sources, host_wall(host), image, &faults);
+	struct reading reading = {0};
+	const struct faults *faults = &reading.faults;
+	int r = reading_take(&host->kept_reading, sources, &reading);
 
-	if (faults.count > 0)
-		*details = faults_text(&faults, sources);
-	if (r < 0 && faults.errors)
-		tell_problem(problem, r, "%zu fault%s; the policy in force stays", faults.errors,
-			     faults.errors == 1 ? "" : "s");
+	if (r == 0)
+		r = image_compile(&reading.policy, host_wall(host), image, &reading.faults);
+	if (faults->count > 0)
+		*details = faults_text(faults, sources);
+	if (r < 0 && faults->errors)
+		tell_problem(problem, r, "%zu fault%s; the policy in force stays", faults->errors,
+			     faults->errors == 1 ? "" : "s");
 	else if (r < 0)
 		tell_problem(problem, r, "cannot compile the policy: %s", strerror(-r));
-	faults_free(&faults);
+	reading_free(&reading);
 	return r;
 }
 

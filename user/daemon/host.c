@@ -99,6 +99,7 @@ void host_close(struct host *host)
 	guard_close(host->guard);
 	names_free(&host->names);
 	image_free(&host->image);
+	reading_drop(&host->kept_reading);
 	orders_free(&host->orders);
 	sink_close(&host->sink);
 	journaling_close(host);

@@ -19,6 +19,7 @@
 #include "user/daemon/journaling.h"
 #include "user/daemon/names.h"
 #include "user/daemon/namespaces.h"
+#include "user/daemon/reading.h"
 #include "user/daemon/second_person.h"
 #include "user/policy/host_config.h"
 #include "user/event/record.h"
@@ -55,8 +56,9 @@ struct host {
 	uint64_t applied_ns;	  /* wall; 0: the built-in default */
 	uint8_t texts_digest[32];
 	uint64_t compiled_ns; /* boot */
-	bool is_foreign;      /* the kernel's policy is none of those on disk: names do not count */
-	char *watched_path;   /* `run --policy FILE`; NULL: policy_path */
+	struct kept_reading kept_reading;
+	bool is_foreign;    /* the kernel's policy is none of those on disk: names do not count */
+	char *watched_path; /* `run --policy FILE`; NULL: policy_path */
 
 	struct in_force_note in_force[ORDER_KINDS];
 	struct orders orders;

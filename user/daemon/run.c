@@ -267,6 +267,7 @@ static uint64_t do_due(struct loop *loop)
 	sooner(&next, refusing_save_due(host, now));
 	sooner(&next, end_orders(loop, now));
 	sooner(&next, host_plan_tick(host));
+	sooner(&next, reading_drop_due(&host->kept_reading, now));
 	sooner(&next, server_expire(&loop->server));
 	sooner(&next, loop->losses_at);
 	sooner(&next, loop->attachment_at);

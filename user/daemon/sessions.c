@@ -16,35 +16,35 @@
 
 enum { MOST_LISTED = 1000 };
 
-struct reading {
+struct listing {
 	struct sessions *sessions;
 	bool is_short; /* of memory */
 };
 
 static void keep(const struct weir_session *session, void *data)
 {
-	struct reading *reading = data;
-	struct weir_session *item = ARRAY_ADD(reading->sessions->item, reading->sessions->count);
+	struct listing *listing = data;
+	struct weir_session *item = ARRAY_ADD(listing->sessions->item, listing->sessions->count);
 
 	if (!item) {
-		reading->is_short = true;
+		listing->is_short = true;
 		return;
 	}
-	reading->sessions->count++;
+	listing->sessions->count++;
 	*item = *session;
 }
 
 int sessions_read(const struct host *host, struct sessions *sessions)
 {
-	struct reading reading = {.sessions = sessions};
+	struct listing listing = {.sessions = sessions};
 	struct guard_reach reach;
 	int r;
 
 	*sessions = (struct sessions){0};
-	r = guard_sessions(host->guard, keep, &reading, &reach, &sessions->problem);
+	r = guard_sessions(host->guard, keep, &listing, &reach, &sessions->problem);
 	if (r < 0 && !sessions->problem)
 		sessions->problem = strdup(strerror(-r));
-	return reading.is_short || (r < 0 && !sessions->problem) ? -ENOMEM : 0;
+	return listing.is_short || (r < 0 && !sessions->problem) ? -ENOMEM : 0;
 }
 
 void sessions_free(struct sessions *sessions)

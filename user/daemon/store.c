@@ -255,27 +255,24 @@ int store_show(const struct host *host, const char *prefix, struct json_out *rep
 /* ---- compare -------------------------------------------------------------------------------- */
 
 /* `details`: the faults, one a line; NULL: nobody wants them. */
-static int read_texts(const struct sources *sources, struct policy *policy, char **problem,
+static int read_texts(const struct sources *sources, struct reading *reading, char **problem,
 		      char **details)
 {
-	struct faults faults = {0};
-	int r = policy_read(sources, policy, &faults);
+	const struct faults *faults = &reading->faults;
+	int r = reading_make(sources, reading);
 
-	if (r == 0)
-		r = policy_check(policy, &faults);
 	if (r == -EBADMSG && details)
-		*details = faults_text(&faults, sources);
+		*details = faults_text(faults, sources);
 	if (r == -EBADMSG)
-		tell_problem(problem, r, "%zu fault%s in %s", faults.errors,
-			     faults.errors == 1 ? "" : "s",
+		tell_problem(problem, r, "%zu fault%s in %s", faults->errors,
+			     faults->errors == 1 ? "" : "s",
 			     sources->count ? sources->item[0].name : "the policy");
 	else if (r < 0)
 		tell_problem(problem, r, "cannot read the policy: %s", strerror(-r));
-	faults_free(&faults);
 	return r;
 }
 
-static int read_state_file(const struct host *host, const char *file, struct policy *policy,
+static int read_state_file(const struct host *host, const char *file, struct reading *reading,
 			   char **problem)
 {
 	_cleanup_free_ char *path = host_path(host, file);
@@ -286,29 +283,29 @@ static int read_state_file(const struct host *host, const char *file, struct pol
 		return tell_problem(problem, r, "there is no policy before this one");
 	if (r < 0)
 		return tell_problem(problem, r, "cannot read %s: %s", file, strerror(-r));
-	r = read_texts(&applied.sources, policy, problem, NULL);
+	r = read_texts(&applied.sources, reading, problem, NULL);
 	applied_free(&applied);
 	return r;
 }
 
 static int choose(const struct host *host, const struct policy_choice *choice,
-		  struct policy *policy, char **problem, char **details)
+		  struct reading *reading, char **problem, char **details)
 {
 	struct applied applied = {0};
 	int r;
 
 	if (choice->sources.count)
-		return read_texts(&choice->sources, policy, problem, details);
+		return read_texts(&choice->sources, reading, problem, details);
 	if (choice->is_previous)
 		return read_state_file(host,
 				       host->trial_until_ns ? "applied.json" : "previous.json",
-				       policy, problem);
+				       reading, problem);
 	if (!choice->digest && !host->applied_ns)
-		return policy_default(policy);
+		return policy_default(&reading->policy);
 	r = store_load(host, choice->digest ? choice->digest : host->digest, &applied, problem);
 	if (r < 0)
 		return r;
-	r = read_texts(&applied.sources, policy, problem, NULL);
+	r = read_texts(&applied.sources, reading, problem, NULL);
 	applied_free(&applied);
 	return r;
 }
@@ -328,26 +325,28 @@ static void put_difference(const struct difference *difference, struct json_out 
 	json_put_uint(reply, "unlisted", difference->unlisted);
 }
 
-int store_compare(const struct host *host, const struct policy_choice *before,
+int store_compare(struct host *host, const struct policy_choice *before,
 		  const struct policy_choice *after, struct json_out *reply, char **problem,
 		  char **details)
 {
-	struct policy old = {0}, new = {0};
+	struct reading old = {0}, new = {0};
 	struct difference difference = {0};
 	int r = choose(host, before, &old, problem, details);
 
 	if (r == 0)
 		r = choose(host, after, &new, problem, details);
 	if (r == 0) {
-		r = difference_make(&old, &new, &difference);
+		r = difference_make(&old.policy, &new.policy, &difference);
 		if (r < 0)
 			tell_problem(problem, r, "cannot compare: %s", strerror(-r));
 	}
 	if (r == 0)
 		put_difference(&difference, reply);
+	if (r == 0 && after->sources.count)
+		reading_keep(&host->kept_reading, &after->sources, &new);
 	difference_free(&difference);
-	policy_free(&old);
-	policy_free(&new);
+	reading_free(&old);
+	reading_free(&new);
 	return r;
 }
 
@@ -379,13 +378,14 @@ static bool is_looser(const struct host *host, const struct policy *before,
 bool store_loosens(const struct host *host, const struct policy_choice *after)
 {
 	const struct policy_choice in_force = {0};
-	struct policy old = {0}, new = {0};
+	struct reading old = {0}, new = {0};
 	_cleanup_free_ char *problem = NULL, *other = NULL;
 	bool loosens = !after || choose(host, &in_force, &old, &problem, NULL) < 0 ||
-		       choose(host, after, &new, &other, NULL) < 0 || is_looser(host, &old, &new);
+		       choose(host, after, &new, &other, NULL) < 0 ||
+		       is_looser(host, &old.policy, &new.policy);
 
-	policy_free(&old);
-	policy_free(&new);
+	reading_free(&old);
+	reading_free(&new);
 	return loosens;
 }
 
@@ -393,15 +393,15 @@ bool store_trial_loosens(const struct host *host, const struct policy_choice *af
 			 bool *is_under_four_eyes)
 {
 	const struct policy_choice applied = {.is_previous = true};
-	struct policy old = {0}, new = {0};
+	struct reading old = {0}, new = {0};
 	_cleanup_free_ char *problem = NULL, *other = NULL;
 	int r = choose(host, &applied, &old, &problem, NULL);
-	bool loosens =
-		r < 0 || choose(host, after, &new, &other, NULL) < 0 || is_looser(host, &old, &new);
+	bool loosens = r < 0 || choose(host, after, &new, &other, NULL) < 0 ||
+		       is_looser(host, &old.policy, &new.policy);
 
 	/* one that cannot be read may say so */
-	*is_under_four_eyes = r == 0 ? old.four_eyes : r != -ENOENT;
-	policy_free(&old);
-	policy_free(&new);
+	*is_under_four_eyes = r == 0 ? old.policy.four_eyes : r != -ENOENT;
+	reading_free(&old);
+	reading_free(&new);
 	return loosens;
 }

@@ -43,8 +43,9 @@ bool store_loosens(const struct host *host, const struct policy_choice *after);
 bool store_trial_loosens(const struct host *host, const struct policy_choice *after,
 			 bool *is_under_four_eyes);
 
-/* `details`: the faults of a side that was given as texts, one a line. */
-int store_compare(const struct host *host, const struct policy_choice *before,
+/* `details`: the faults of a side that was given as texts, one a line. What `after` was read from
+ * texts to is kept for an apply (reading.h). */
+int store_compare(struct host *host, const struct policy_choice *before,
 		  const struct policy_choice *after, struct json_out *reply, char **problem,
 		  char **details);
 

@@ -60,11 +60,9 @@ add_line(struct walk *walk, enum direction_of_change direction, const char *form
 	return 0;
 }
 
-int comparison_open(struct comparison *comparison)
+static struct comparison comparison_open(const struct walk *walk)
 {
-	*comparison = (struct comparison){.relation = SAME};
-	comparison->words.out = open_memstream(&comparison->words.text, &comparison->words.length);
-	return comparison->words.out ? 0 : -ENOMEM;
+	return (struct comparison){.out = walk->out, .relation = SAME};
 }
 
 void comparison_say(struct comparison *comparison, enum relation relation, const char *format, ...)
@@ -73,27 +71,44 @@ void comparison_say(struct comparison *comparison, enum relation relation, const
 
 	comparison->relation = relation_and(comparison->relation, relation);
 	if (comparison->has_words)
-		fputs("; ", comparison->words.out);
+		fputs("; ", comparison->out);
 	comparison->has_words = true;
 	va_start(list, format);
-	vfprintf(comparison->words.out, format, list);
+	vfprintf(comparison->out, format, list);
 	va_end(list);
 }
 
-static int comparison_close(struct walk *walk, struct comparison *comparison, const char *kind,
-			    const char *name)
+/* walk->words are the comparison's, and the next one's begin. */
+static int end_words(struct walk *walk, const struct comparison *comparison)
 {
-	int r = fclose(comparison->words.out) == 0 ? 0 : -ENOMEM;
+	if (!comparison->has_words)
+		return 0;
+	fputc('\0', walk->out);
+	if (fflush(walk->out) != 0 || ferror(walk->out))
+		return -ENOMEM;
+	rewind(walk->out);
+	return 0;
+}
+
+static int comparison_close(struct walk *walk, const struct comparison *comparison,
+			    const char *kind, const char *name)
+{
+	int r = end_words(walk, comparison);
 
 	walk->difference->moved += comparison->moves;
-	if (r == 0 && comparison->has_words)
-		r = add_line(walk, direction_of(comparison->relation), "%s%s%s: %s", kind,
-			     *name ? " " : "", name, comparison->words.text);
-	free(comparison->words.text);
-	return r;
+	if (r < 0 || !comparison->has_words)
+		return r;
+	return add_line(walk, direction_of(comparison->relation), "%s%s%s: %s", kind,
+			*name ? " " : "", name, walk->words);
 }
 
 /* ---- walking ------------------------------------------------------------------------------- */
+
+/* Which of the one policy has the name of which of the other. */
+struct pairs {
+	uint32_t *before; /* by index in `after`; TABLE_NONE: none */
+	bool *is_kept;	  /* by index in `before` */
+};
 
 static int index_names(const struct kind *kind, const struct policy *policy, struct table *table)
 {
@@ -108,12 +123,50 @@ static int index_names(const struct kind *kind, const struct policy *policy, str
 	return r;
 }
 
-static bool is_in(const struct kind *kind, const struct policy *policy, size_t i,
-		  const struct table *names)
+/* Most policies keep the order of the one before, so the next one's name is looked at first. */
+static int find_before(const struct walk *walk, const struct kind *kind, const char *name,
+		       uint32_t *next, struct table *names)
 {
-	const char *name = kind->name_of(policy, i);
+	size_t count = kind->count(walk->before);
+	int r = 0;
 
-	return table_get(names, name, strlen(name)) != TABLE_NONE;
+	if (*next < count && strcmp(kind->name_of(walk->before, *next), name) == 0)
+		return 0;
+	if (names->size == 0)
+		r = index_names(kind, walk->before, names);
+	*next = r < 0 ? TABLE_NONE : table_get(names, name, strlen(name));
+	return r;
+}
+
+static int make_pairs(const struct walk *walk, const struct kind *kind, struct pairs *pairs)
+{
+	size_t count = kind->count(walk->after);
+	struct table names = {0};
+	uint32_t next = 0;
+	int r = 0;
+
+	pairs->before = calloc(count + 1, sizeof(*pairs->before));
+	pairs->is_kept = calloc(kind->count(walk->before) + 1, sizeof(*pairs->is_kept));
+	if (!pairs->before || !pairs->is_kept)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		uint32_t found = next;
+
+		r = find_before(walk, kind, kind->name_of(walk->after, i), &found, &names);
+		pairs->before[i] = found;
+		if (r < 0 || found == TABLE_NONE)
+			continue;
+		pairs->is_kept[found] = true;
+		next = found + 1;
+	}
+	table_free(&names);
+	return r;
+}
+
+static void free_pairs(struct pairs *pairs)
+{
+	free(pairs->before);
+	free(pairs->is_kept);
 }
 
 /* What is gone, by its words, so that it is found again under another name. */
@@ -124,7 +177,7 @@ struct gone {
 };
 
 static int collect_gone(const struct kind *kind, const struct policy *before,
-			const struct table *names_after, struct gone *gone)
+			const struct pairs *pairs, struct gone *gone)
 {
 	size_t count = kind->count(before);
 	uint32_t found;
@@ -134,7 +187,7 @@ static int collect_gone(const struct kind *kind, const struct policy *before,
 	if (!gone->words || !gone->is_named)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		if (is_in(kind, before, i, names_after))
+		if (pairs->is_kept[i])
 			continue;
 		gone->words[i] = kind->words_of(before, i);
 		if (!gone->words[i] || table_put(&gone->by_words, gone->words[i],
@@ -156,16 +209,13 @@ static void free_gone(struct gone *gone, size_t count)
 /* The same words and nothing that differs: of long lists, the words tell only the beginning. */
 static int is_renamed(struct walk *walk, const struct kind *kind, size_t before, size_t after)
 {
-	struct comparison comparison;
-	int r = comparison_open(&comparison);
+	struct comparison comparison = comparison_open(walk);
+	int r = kind->compare(walk, &comparison, before, after), end;
 
-	if (r < 0)
-		return r;
-	r = kind->compare(walk, &comparison, before, after);
-	if (fclose(comparison.words.out) != 0)
-		r = -ENOMEM;
-	free(comparison.words.text);
-	return r < 0 ? r : !comparison.has_words;
+	end = end_words(walk, &comparison);
+	if (r < 0 || end < 0)
+		return r < 0 ? r : end;
+	return !comparison.has_words;
 }
 
 static int tell_added(struct walk *walk, const struct kind *kind, size_t i, struct gone *gone)
@@ -211,39 +261,29 @@ static int tell_removed(struct walk *walk, const struct kind *kind, struct gone 
 
 static int compare_one(struct walk *walk, const struct kind *kind, size_t before, size_t after)
 {
-	struct comparison comparison;
-	int r = comparison_open(&comparison), end;
+	struct comparison comparison = comparison_open(walk);
+	int r = kind->compare(walk, &comparison, before, after), end;
 
-	if (r < 0)
-		return r;
-	r = kind->compare(walk, &comparison, before, after);
 	end = comparison_close(walk, &comparison, kind->name, kind->name_of(walk->after, after));
 	return r < 0 ? r : end;
 }
 
 static int walk_kind(struct walk *walk, const struct kind *kind)
 {
-	struct table names_before = {0}, names_after = {0};
+	struct pairs pairs = {0};
 	struct gone gone = {0};
-	int r = index_names(kind, walk->before, &names_before);
+	int r = make_pairs(walk, kind, &pairs);
 
 	walk->of_kind = 0;
 	if (r == 0)
-		r = index_names(kind, walk->after, &names_after);
-	if (r == 0)
-		r = collect_gone(kind, walk->before, &names_after, &gone);
-	for (size_t i = 0; r == 0 && i < kind->count(walk->after); i++) {
-		const char *name = kind->name_of(walk->after, i);
-		uint32_t old = table_get(&names_before, name, strlen(name));
-
-		r = old == TABLE_NONE ? tell_added(walk, kind, i, &gone)
-				      : compare_one(walk, kind, old, i);
-	}
+		r = collect_gone(kind, walk->before, &pairs, &gone);
+	for (size_t i = 0; r == 0 && i < kind->count(walk->after); i++)
+		r = pairs.before[i] == TABLE_NONE ? tell_added(walk, kind, i, &gone)
+						  : compare_one(walk, kind, pairs.before[i], i);
 	if (r == 0)
 		r = tell_removed(walk, kind, &gone);
 	free_gone(&gone, kind->count(walk->before));
-	table_free(&names_before);
-	table_free(&names_after);
+	free_pairs(&pairs);
 	return r;
 }
 
@@ -257,12 +297,9 @@ static bool same_text(const char *a, const char *b)
 static int walk_policy(struct walk *walk)
 {
 	const struct policy *old = walk->before, *new = walk->after;
-	struct comparison comparison;
-	int r = comparison_open(&comparison);
+	struct comparison comparison = comparison_open(walk);
 
 	walk->of_kind = 0;
-	if (r < 0)
-		return r;
 	if (!same_text(old->name, new->name))
 		comparison_say(&comparison, UNLIKE, "name %s -> %s", old->name, new->name);
 	if (old->mode != new->mode)
@@ -284,11 +321,8 @@ static int walk_policy(struct walk *walk)
 
 static int walk_strangers(struct walk *walk)
 {
-	struct comparison comparison;
-	int r = comparison_open(&comparison);
+	struct comparison comparison = comparison_open(walk);
 
-	if (r < 0)
-		return r;
 	compare_strangers_of(&comparison, "", &walk->before->strangers, &walk->after->strangers);
 	return comparison_close(walk, &comparison, "strangers", "");
 }
@@ -348,6 +382,22 @@ static int order_lines(struct difference *difference)
 	return 0;
 }
 
+static int walk_all(struct walk *walk)
+{
+	const struct policy *before = walk->before, *after = walk->after;
+	int r = walk_policy(walk);
+
+	if (r == 0)
+		r = walk_strangers(walk);
+	if (r == 0)
+		r = tell_lifelines(walk, after, before, CHANGE_LOOSER, "added");
+	if (r == 0)
+		r = tell_lifelines(walk, before, after, CHANGE_TIGHTER, "removed");
+	for (size_t i = 0; r == 0 && i < DIFFERENCE_KINDS; i++)
+		r = walk_kind(walk, &difference_kinds[i]);
+	return r;
+}
+
 int difference_make(const struct policy *before, const struct policy *after,
 		    struct difference *difference)
 {
@@ -355,15 +405,12 @@ int difference_make(const struct policy *before, const struct policy *after,
 	int r;
 
 	*difference = (struct difference){0};
-	r = walk_policy(&walk);
-	if (r == 0)
-		r = walk_strangers(&walk);
-	if (r == 0)
-		r = tell_lifelines(&walk, after, before, CHANGE_LOOSER, "added");
-	if (r == 0)
-		r = tell_lifelines(&walk, before, after, CHANGE_TIGHTER, "removed");
-	for (size_t i = 0; r == 0 && i < DIFFERENCE_KINDS; i++)
-		r = walk_kind(&walk, &difference_kinds[i]);
+	walk.out = open_memstream(&walk.words, &walk.length);
+	if (!walk.out)
+		return -ENOMEM;
+	r = walk_all(&walk);
+	fclose(walk.out);
+	free(walk.words);
 	return r < 0 ? r : order_lines(difference);
 }
 

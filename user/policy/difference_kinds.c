@@ -147,9 +147,9 @@ static void compare_reach(struct comparison *comparison, const char *what,
 		return;
 	comparison->moves = true;
 	comparison_say(comparison, relation, "%s ", what);
-	say_selectors(old, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_selectors(new, comparison->words.out);
+	say_selectors(old, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_selectors(new, comparison->out);
 }
 
 /* One window as a budget has it; without one nothing fits. */
@@ -168,9 +168,9 @@ static void compare_reserves(struct comparison *comparison, const struct reserve
 	if (relation == SAME)
 		return;
 	comparison_say(comparison, relation, "reserve ");
-	say_reserve(old, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_reserve(new, comparison->words.out);
+	say_reserve(old, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_reserve(new, comparison->out);
 }
 
 static void compare_times(struct comparison *comparison, const struct grant *old,
@@ -182,9 +182,9 @@ static void compare_times(struct comparison *comparison, const struct grant *old
 	if (hours == SAME)
 		return;
 	comparison_say(comparison, hours, "hours ");
-	say_hours(&old->hours, old->zone.text, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_hours(&new->hours, new->zone.text, comparison->words.out);
+	say_hours(&old->hours, old->zone.text, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_hours(&new->hours, new->zone.text, comparison->out);
 }
 
 static void compare_days(struct comparison *comparison, const struct validity *old,
@@ -196,9 +196,9 @@ static void compare_days(struct comparison *comparison, const struct validity *o
 		return;
 	comparison->moves = true;
 	comparison_say(comparison, relation, "valid ");
-	say_validity(old, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_validity(new, comparison->words.out);
+	say_validity(old, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_validity(new, comparison->out);
 }
 
 static void compare_classes(struct comparison *comparison, const struct names *old,
@@ -208,9 +208,9 @@ static void compare_classes(struct comparison *comparison, const struct names *o
 		return;
 	comparison->moves = true;
 	comparison_say(comparison, UNLIKE, "class ");
-	say_names(old, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_names(new, comparison->words.out);
+	say_names(old, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_names(new, comparison->out);
 }
 
 static int compare_grants(struct walk *walk, struct comparison *comparison, size_t before,
@@ -224,9 +224,9 @@ static int compare_grants(struct walk *walk, struct comparison *comparison, size
 	if (relation != SAME) {
 		comparison->moves = true;
 		comparison_say(comparison, relation, "ports ");
-		say_endpoints(&old->endpoints, comparison->words.out);
-		fputs(" -> ", comparison->words.out);
-		say_endpoints(&new->endpoints, comparison->words.out);
+		say_endpoints(&old->endpoints, comparison->out);
+		fputs(" -> ", comparison->out);
+		say_endpoints(&new->endpoints, comparison->out);
 	}
 	compare_budget_of(comparison, "budget", &old->budget, &new->budget);
 	compare_reserves(comparison, &old->reserve, &new->reserve);
@@ -283,9 +283,9 @@ static int compare_services(struct walk *walk, struct comparison *comparison, si
 	if (!names_are_equal(&old->cgroups, &new->cgroups)) {
 		comparison->moves = true;
 		comparison_say(comparison, UNLIKE, "cgroup ");
-		say_names(&old->cgroups, comparison->words.out);
-		fputs(" -> ", comparison->words.out);
-		say_names(&new->cgroups, comparison->words.out);
+		say_names(&old->cgroups, comparison->out);
+		fputs(" -> ", comparison->out);
+		say_names(&new->cgroups, comparison->out);
 	}
 	compare_budget_of(comparison, "budget", &old->budget, &new->budget);
 	if (old->mode != new->mode)
@@ -332,8 +332,8 @@ static void say_moved(struct walk *walk, struct comparison *comparison, const ch
 		relation = UNLIKE;
 	comparison_say(comparison, relation, "%zu prefix%s %s (", moved->count,
 		       moved->count == 1 ? "" : "es", what);
-	say_prefixes(moved, comparison->words.out);
-	fputs(")", comparison->words.out);
+	say_prefixes(moved, comparison->out);
+	fputs(")", comparison->out);
 }
 
 /* It lets nothing leave and holds nothing back, but who may be cut for a drill is worth a line. */
@@ -344,9 +344,9 @@ static void compare_drills(struct comparison *comparison, const struct drill *ol
 	    old->port == new->port &&memcmp(old->address, new->address, sizeof(old->address)) == 0)
 		return;
 	comparison_say(comparison, UNLIKE, "drill ");
-	say_drill(old, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_drill(new, comparison->words.out);
+	say_drill(old, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_drill(new, comparison->out);
 }
 
 static int compare_partners(struct walk *walk, struct comparison *comparison, size_t before,

@@ -14,15 +14,9 @@ enum relation { SAME, MORE, LESS, UNLIKE };
 enum relation relation_and(enum relation a, enum relation b);
 enum direction_of_change direction_of(enum relation relation);
 
-struct words {
-	char *text;
-	size_t length;
-	FILE *out; /* into `text` */
-};
-
 /* One subject (a grant, a partner, ...) that is compared; its words become one line. */
 struct comparison {
-	struct words words;
+	FILE *out; /* the words */
 	enum relation relation;
 	bool has_words;
 	bool moves; /* another traffic goes by its name */
@@ -33,9 +27,11 @@ struct walk {
 	struct difference *difference;
 	size_t of_kind; /* lines of the present kind */
 	size_t looks;
+	FILE *out; /* into `words`, of one comparison after the other: most have nothing to say */
+	char *words;
+	size_t length;
 };
 
-int comparison_open(struct comparison *comparison);
 /* Notes one thing that differs; separated from the one before. */
 void comparison_say(struct comparison *comparison, enum relation relation, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/array.h"
 #include "user/base/table.h"
 #include "user/base/units.h"
 #include "user/policy/difference_parts.h"
@@ -82,7 +83,7 @@ static void say_steps(struct comparison *comparison, const struct budget *before
 				continue;
 			bytes_format(new > old ? new - old : old - new, bytes, sizeof(bytes));
 			span_format(after->window[i].window_ns, span, sizeof(span));
-			fprintf(comparison->words.out, ", %s %s in any %s", bytes,
+			fprintf(comparison->out, ", %s %s in any %s", bytes,
 				new > old ? "more" : "less", span);
 		}
 	}
@@ -105,9 +106,9 @@ void compare_budget_of(struct comparison *comparison, const char *what, const st
 	if (relation == SAME)
 		return;
 	comparison_say(comparison, relation, "%s ", what);
-	say_budget(before, comparison->words.out);
-	fputs(" -> ", comparison->words.out);
-	say_budget(after, comparison->words.out);
+	say_budget(before, comparison->out);
+	fputs(" -> ", comparison->out);
+	say_budget(after, comparison->out);
 	say_steps(comparison, before, after);
 }
 
@@ -265,23 +266,47 @@ enum relation compare_breach(enum weir_breach before, enum weir_breach after)
 
 /* ---- prefixes ------------------------------------------------------------------------------ */
 
-enum { PREFIX_KEY = offsetof(struct prefix, bits) + 1 };
+enum { PREFIX_KEY = offsetof(struct prefix, bits) + 1, FEW = 8 };
+
+static bool holds(const struct prefixes *in, const struct prefix *prefix)
+{
+	for (size_t i = 0; i < in->count; i++) {
+		if (memcmp(&in->item[i], prefix, PREFIX_KEY) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int index_prefixes(const struct prefixes *in, struct table *table)
+{
+	uint32_t found;
+	int r = table_reserve(table, in->count);
+
+	for (size_t i = 0; r == 0 && i < in->count; i++)
+		r = table_put(table, &in->item[i], PREFIX_KEY, i, &found);
+	return r;
+}
 
 static int missing_from(const struct prefixes *in, const struct prefixes *of,
 			struct prefixes *missing)
 {
 	struct table table = {0};
-	uint32_t found;
-	int r = table_reserve(&table, in->count);
+	bool is_short = in->count <= FEW;
+	int r = is_short ? 0 : index_prefixes(in, &table);
 
-	missing->item = calloc(of->count + 1, sizeof(*missing->item));
-	if (!missing->item)
-		r = -ENOMEM;
-	for (size_t i = 0; r == 0 && i < in->count; i++)
-		r = table_put(&table, &in->item[i], PREFIX_KEY, i, &found);
 	for (size_t i = 0; r == 0 && i < of->count; i++) {
-		if (table_get(&table, &of->item[i], PREFIX_KEY) == TABLE_NONE)
-			missing->item[missing->count++] = of->item[i];
+		struct prefix *room;
+
+		if (is_short ? holds(in, &of->item[i])
+			     : table_get(&table, &of->item[i], PREFIX_KEY) != TABLE_NONE)
+			continue;
+		room = ARRAY_ADD(missing->item, missing->count);
+		if (!room) {
+			r = -ENOMEM;
+			break;
+		}
+		*room = of->item[i];
+		missing->count++;
 	}
 	table_free(&table);
 	return r;

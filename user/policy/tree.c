@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #include "user/base/array.h"
+#include "user/base/text.h"
 #include "user/policy/tree.h"
 
 /*
@@ -54,13 +55,34 @@ static bool is_inside_character(char byte)
 	return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
+/* Over what is ASCII, of the next `most` characters. */
+static void cursor_skip_ascii(struct cursor *cursor, size_t most)
+{
+	const char *from = cursor->text + cursor->offset, *end, *newline;
+	size_t left = cursor->length - cursor->offset;
+	size_t length = text_ascii_length(from, most < left ? most : left);
+
+	end = from + length;
+	while ((newline = memchr(from, '\n', end - from))) {
+		from = newline + 1;
+		cursor->line++;
+		cursor->line_start = from - cursor->text;
+	}
+	cursor->offset += length;
+	cursor->index += length;
+}
+
 static struct position at_mark(struct builder *b, const yaml_mark_t *mark)
 {
 	struct cursor *cursor = &b->cursor;
 
-	while (cursor->index < mark->index && cursor->offset < cursor->length) {
+	for (;;) {
+		if (cursor->index < mark->index)
+			cursor_skip_ascii(cursor, mark->index - cursor->index);
+		if (cursor->index >= mark->index || cursor->offset >= cursor->length)
+			break;
 		do
-			cursor_step(cursor);
+			cursor->offset++;
 		while (cursor->offset < cursor->length &&
 		       is_inside_character(cursor->text[cursor->offset]));
 		cursor->index++;
