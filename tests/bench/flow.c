@@ -25,7 +25,9 @@ static int bound(int type, const char *port)
 	struct sockaddr_in where = at("0.0.0.0", port);
 	int fd = socket(AF_INET, type, 0), yes = 1;
 
+	/* several share the port where one may not have as many files open as there are flows */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) ||
 	    bind(fd, (struct sockaddr *)&where, sizeof(where)))
 		die("sink");
 	return fd;
