@@ -8,6 +8,7 @@ import unittest
 
 from case import KIB, MIB, PAYER, STORE, STRANGERS, LabCase, far
 from guard import grant, policy
+from lab import SLOWNESS
 
 BUDGET, GIVERS = 24 * MIB, 4
 LARGEST = {4: 1472, 6: 1232}  # payload of a datagram that goes as one packet: here, and on every way
@@ -73,8 +74,11 @@ def give_steadily(address, port, rate):
 
 class Switched(Lent):
     """The budget of a running flow, to the byte, while its policy, its windows, the orders and the daemon change."""
-    BUDGET = 48 * MIB
-    WINDOWS = (["48MiB/1h"], ["48MiB/2h"], ["48MiB/1h", "64MiB/3h"], ["48MiB/90m", "64MiB/2h", "80MiB/4h"])
+    SHARE = 12 * SLOWNESS  # MiB: slower machines change slower
+    BUDGET = 4 * SHARE * MIB
+    WINDOWS = (["%dMiB/1h" % (4 * SHARE)], ["%dMiB/2h" % (4 * SHARE)],
+               ["%dMiB/1h" % (4 * SHARE), "%dMiB/3h" % (5 * SHARE)],
+               ["%dMiB/90m" % (4 * SHARE), "%dMiB/2h" % (5 * SHARE), "%dMiB/4h" % (6 * SHARE)])
 
     @staticmethod
     def with_windows(windows):
@@ -100,7 +104,7 @@ class Switched(Lent):
         sink, address, port = self.sink(PAYER, 4, 443)
         givers = [self.lab.start(give_steadily, address, port, MIB, host="hub", service="batch")
                   for _ in range(GIVERS)]
-        changes, end = 0, time.monotonic() + 60
+        changes, end = 0, time.monotonic() + 60 * SLOWNESS
         while any(giver.is_running() for giver in givers):
             self.assertLess(time.monotonic(), end, "the budget has no end")
             self.change(changes)
