@@ -34,16 +34,20 @@ def in_url(address):
 
 # ---- counting what arrives ------------------------------------------------------------------------
 
+IDLE_SECONDS = 0.05
+
+
 class Count:
     """Counts what reaches one host from the hub, in a process of its own. IP bytes are those on the
     wire: a GSO packet counts its headers once per segment. `only` limits it to some of the host's
     addresses. `unowned` are those of ip_bytes that may come from no full socket: RSTs, and bare ACKs
     after the hub's own FIN (TIME_WAIT). Below the root cgroup no guard sees these. `laden` are the IP
     bytes of packets with payload, IPv4 options or IPv6 extension headers: what can carry data; laden_ns
-    is when the last of these came (time.time_ns())."""
+    is when the last of these came (time.time_ns()). `idle` counts the times that it waited IDLE_SECONDS, and
+    nothing came."""
 
     FIELDS = ("packets", "ip_bytes", "tcp_payload", "udp_payload", "other_payload", "syn", "dropped",
-              "unowned", "laden", "seen", "laden_ns")
+              "unowned", "laden", "seen", "laden_ns", "idle")
 
     def __init__(self, lab, host, only=None):
         self.shared = mmap.mmap(-1, 4096)
@@ -67,14 +71,12 @@ class Count:
         return self.tcp_payload + self.udp_payload + self.other_payload
 
     def settle(self, quiet=0.25, timeout=20.0):
-        """Waits until nothing has arrived for `quiet` seconds."""
-        end, last, since = time.monotonic() + timeout, self.packets, time.monotonic()
-        while time.monotonic() < end:
+        """Waits until nothing has arrived for `quiet` seconds, as the counter has it: it may be behind."""
+        end, last, since = time.monotonic() + timeout * SLOWNESS, self.packets, self.idle
+        while time.monotonic() < end and (self.idle - since - 1) * IDLE_SECONDS < quiet:
             time.sleep(0.02)
             if self.packets != last:
-                last, since = self.packets, time.monotonic()
-            elif time.monotonic() - since >= quiet:
-                return self
+                last, since = self.packets, self.idle
         return self
 
     def stop(self):
@@ -108,7 +110,7 @@ def _count(shared, only):
     sniffer.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
     sniffer.setsockopt(263, 15, 1)                       # SOL_PACKET, PACKET_VNET_HDR
     sniffer.setsockopt(socket.SOL_SOCKET, 35, 1)         # SO_TIMESTAMPNS
-    sniffer.settimeout(0.2)
+    sniffer.settimeout(IDLE_SECONDS)
     hub = {socket.inet_pton(family_of(a), a) for index in (0, 3) for a in HOSTS["hub"][index]}
     buffer = bytearray(256)
     totals, form = [0] * len(Count.FIELDS), "%dQ" % len(Count.FIELDS)
@@ -121,6 +123,7 @@ def _count(shared, only):
         except socket.timeout:
             statistics = sniffer.getsockopt(263, 6, 8)  # PACKET_STATISTICS; reading clears it
             totals[6] += struct.unpack("II", statistics)[1]
+            totals[11] += 1
             struct.pack_into(form, shared, 0, *totals)
             continue
         if where[2] == 4:  # PACKET_OUTGOING
@@ -372,8 +375,22 @@ def udp_take(address, port, source, seconds=1.0, protocol=0):
             return got
 
 
-def udp_give(address, port, size=1000, number=20, connected=False, protocol=0):
-    """Sends datagrams; returns (how many the kernel took, name of the last errno or None)."""
+MOST_AHEAD = 500  # of what a CPU's queue takes, net.core.netdev_max_backlog
+
+
+def _wait_heard(shared, number, seconds=10.0):
+    end = time.monotonic() + seconds * SLOWNESS
+    while struct.unpack_from("Q", shared, 8)[0] < number:
+        if time.monotonic() > end:
+            raise TimeoutError("%d datagrams did not come" % number)
+        os.sched_yield()
+
+
+def udp_give(address, port, size=1000, number=20, connected=False, protocol=0, heard=None):
+    """
+    Sends datagrams; returns (how many the kernel took, name of the last errno or None). `heard`: Sink.shared of
+    who takes them all, which is not left far behind: what a queue between them has no room for is lost.
+    """
     sent, last = 0, None
     with socket.socket(family_of(address), socket.SOCK_DGRAM, protocol) as client:
         try:
@@ -382,6 +399,8 @@ def udp_give(address, port, size=1000, number=20, connected=False, protocol=0):
         except OSError as error:
             return 0, errno.errorcode[error.errno]
         for _ in range(number):
+            if heard and sent % (MOST_AHEAD // 2) == 0:
+                _wait_heard(heard, sent - MOST_AHEAD // 2)
             try:
                 if connected:
                     client.send(CHUNK[:size])

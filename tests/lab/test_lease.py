@@ -34,8 +34,8 @@ class Lease(Lent):
                     counted, lent = self.count(STORE), self.lent()
                     sink, address, port = self.sink(STORE, family, 443, udp=size is not None)
                     if size:
-                        given = self.lab.call(far.udp_give, address, port, size, 20000, True, host="hub",
-                                              service="batch")
+                        given = self.lab.call(far.udp_give, address, port, size, 20000, True, 0, sink.shared,
+                                              host="hub", service="batch")
                         self.assertEqual(given, (20000, None))
                     else:
                         self.assertEqual(self.lab.call(far.tcp_give, address, port, 32 * MIB, host="hub",
