@@ -234,6 +234,16 @@ class Upgrade(LabCase):
         self.assertLessEqual(used, BUDGET, "the budget was given more than once")
         self.assertGreater(self.guard.partner(NORD)["sent_bytes"], BUDGET - 256 * KIB, "what was left was lost")
 
+    def test_strangers_stay_severed_and_are_let_back(self):
+        """Of their slots those are read that a packet met, or that were written: also after a change."""
+        self.guard.apply(policy([grant("free", "batch", SUED, serves=PORTS)], dict(STRANGERS, on_breach="sever")))
+        for program in (self.other, WEIR):
+            self.assert_bounded(self.take("stranger", self.port, self.stranger()), 64 * KIB)
+            self.swap(program)
+            self.assertEqual(len(self.guard.cuts()), 1, "the latch is not seen any more")
+            self.guard.must("reopen", "strangers", "--reason", "a test")
+            self.assertEqual(self.guard.cuts(), [])
+
     def test_events_that_nobody_read_are_counted(self):
         """Of packets that were refused while no daemon ran, by the build that is gone."""
         self.guard.stop()

@@ -146,6 +146,8 @@ static int carry_one(const void *key, const void *value, void *data)
 		entry->key = number;
 	}
 	entry->meter = meter;
+	if (carried->met_ns)
+		slot_note_written(carried->met_ns, number);
 	return bpf_map_update_elem(carried->to_fd, key, &meter, BPF_ANY) ? -errno : 0;
 }
 
@@ -344,6 +346,7 @@ int carry_begin(struct guard *guard, char **problem)
 	if (!err && !former->keeps_meters)
 		err = carry_first(guard, MAP_METERS, &former->meters, problem);
 	former->copied_ns = boot_now();
+	former->strangers.met_ns = guard->strangers_met;
 	if (!err && !former->keeps_meters)
 		err = carry_first(guard, MAP_STRANGERS, &former->strangers, problem);
 	return err ?: load_carrier(guard, problem);

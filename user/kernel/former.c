@@ -113,8 +113,8 @@ static int take_over(struct guard *guard, const struct guard_options *options, c
 	if (!err)
 		err = maps_take(former->object, guard->map_fd, problem);
 	if (!err)
-		err = carry_begin(guard, problem);
-	return err ?: guard_map_shared(guard, problem);
+		err = guard_map_shared(guard, problem);
+	return err ?: carry_begin(guard, problem);
 }
 
 int guard_open_former(const struct guard_options *options, struct guard **ret, char **problem)

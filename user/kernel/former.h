@@ -27,7 +27,8 @@ struct carried {
 	int from_fd, to_fd;
 	uint32_t key_size;
 	struct conversion conversion;
-	char *raw; /* one value, aligned */
+	char *raw;	  /* one value, aligned */
+	uint64_t *met_ns; /* of strangers' slots: where it is noted that one is written */
 	struct snapshot_entry *entry;
 	size_t count, sorted;	   /* the first `sorted` by key; all, between two walks */
 	struct carry_bpf *carrier; /* adds to what runs already; borrowed */

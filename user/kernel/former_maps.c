@@ -207,7 +207,8 @@ static bool is_of_policy(const char *name)
 
 static bool is_of_meters(const char *name)
 {
-	return !strcmp(name, "meters") || !strcmp(name, "strangers") || !strcmp(name, "leases");
+	return !strcmp(name, "meters") || !strcmp(name, "strangers") ||
+	       !strcmp(name, "strangers_met") || !strcmp(name, "leases");
 }
 
 static void choose_groups(struct former *former, const struct bpf_object *object)

@@ -38,7 +38,7 @@ int guard_map_shared(struct guard *guard, char **problem)
 {
 	void *control = mmap(NULL, sizeof(*guard->control), PROT_READ | PROT_WRITE, MAP_SHARED,
 			     guard->map_fd[MAP_CONTROL], 0);
-	void *met = mmap(NULL, STRANGERS_MET_BYTES, PROT_READ, MAP_SHARED,
+	void *met = mmap(NULL, STRANGERS_MET_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 guard->map_fd[MAP_STRANGERS_MET], 0);
 	int err = control == MAP_FAILED || met == MAP_FAILED ? -errno : 0;
 
@@ -131,7 +131,7 @@ void guard_close(struct guard *guard)
 	if (guard->control)
 		munmap(guard->control, sizeof(*guard->control));
 	if (guard->strangers_met)
-		munmap((void *)guard->strangers_met, STRANGERS_MET_BYTES);
+		munmap(guard->strangers_met, STRANGERS_MET_BYTES);
 	for (size_t i = 0; i < MAPS; i++)
 		cleanup_close(&guard->map_fd[i]);
 	cleanup_close(&guard->settle_fd);

@@ -139,6 +139,9 @@ int map_walk(const struct map_walk *walk); /* read.c */
 /* Of an array with WEIR_STRANGER_SLOTS entries at least those that a packet met at since_ns (boot)
  * or later, as `met_ns` (mmap of MAP_STRANGERS_MET) says. */
 int slots_since(const struct map_walk *walk, const uint64_t *met_ns, uint64_t since_ns);
+/* One that is written without a packet counts as met, at the beginning of time. Before it is
+ * written: what is not noted is not read. */
+void slot_note_written(uint64_t *met_ns, uint32_t slot);
 int map_info(int fd, struct bpf_map_info *info);
 
 /* ---- the guard ------------------------------------------------------------------------------- */
@@ -160,9 +163,9 @@ struct guard {
 	char *instance;
 	int dir_fd; /* of the pins; the flock is on it */
 	int map_fd[MAPS];
-	struct weir_control *control;  /* mmap of MAP_CONTROL */
-	const uint64_t *strangers_met; /* mmap of MAP_STRANGERS_MET */
-	char *cgroup_path;	       /* NULL: the guarded cgroup is gone */
+	struct weir_control *control; /* mmap of MAP_CONTROL */
+	uint64_t *strangers_met;      /* mmap of MAP_STRANGERS_MET */
+	char *cgroup_path;	      /* NULL: the guarded cgroup is gone */
 
 	/* lock.c */
 	pthread_mutex_t mutex;

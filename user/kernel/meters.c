@@ -36,6 +36,7 @@ int guard_put_meter(struct guard *guard, uint64_t key, const struct weir_meter *
 
 int guard_put_stranger(struct guard *guard, uint32_t slot, const struct weir_meter *meter)
 {
+	slot_note_written(guard->strangers_met, slot);
 	return bpf_map_update_elem(guard->map_fd[MAP_STRANGERS], &slot, meter, BPF_ANY) ? -errno
 											: 0;
 }

@@ -167,6 +167,14 @@ int slots_since(const struct map_walk *walk, const uint64_t *met_ns, uint64_t si
 	return err;
 }
 
+void slot_note_written(uint64_t *met_ns, uint32_t slot)
+{
+	uint64_t never = 0;
+
+	__atomic_compare_exchange_n(&met_ns[slot], &never, 1, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_RELAXED);
+}
+
 static struct map_walk strangers_walk(const struct guard *guard, struct stranger_walk *data)
 {
 	return (struct map_walk){.fd = guard->map_fd[MAP_STRANGERS],
@@ -180,10 +188,7 @@ int guard_strangers(struct guard *guard,
 		    int (*each)(uint32_t slot, const struct weir_meter *meter, void *data),
 		    void *data)
 {
-	struct stranger_walk data_of_each = {.each = each, .data = data};
-	const struct map_walk walk = strangers_walk(guard, &data_of_each);
-
-	return map_walk(&walk);
+	return guard_strangers_since(guard, 0, each, data);
 }
 
 int guard_strangers_since(struct guard *guard, uint64_t since_ns,
