@@ -104,7 +104,8 @@ class Guest:
 
     def boot(self, devices, memory_mib=512, cpus=1, parameters=""):
         """Starts it in the router's namespace; `devices` are words for qemu, `parameters` for the kernel."""
-        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(memory_mib),
+        # Without erms: emulated, `rep movsb` goes byte by byte, and the kernel would copy by it.
+        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-erms", "-m", str(memory_mib),
                  "-smp", str(cpus), "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
                  "-kernel", self.vmlinuz, "-initrd", self.initramfs,
                  "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off " + parameters, *devices]
