@@ -502,6 +502,50 @@ static void nothing_in_the_journal_steers_a_terminal(void **state)
 	assert_null(strchr(said, '\033'));
 }
 
+/* All that a person would look for, each with its name. */
+static void an_order_is_told_with_all_that_its_line_has(void **state)
+{
+	static const char line[] =
+		"{\"n\":1,\"prev\":\"%064d\",\"wall_ns\":1,\"record\":{\"kind\":\"extend\",\"id\":"
+		"\"o5\",\"result\":\"accepted\",\"waits_until_ns\":1000000000,\"targets\":"
+		"[\"partner:nord\"],\"by\":{\"text\":\"bob(2)\"},\"asked_by\":{\"text\":"
+		"\"alice(1)\",\"reason\":\"the last run\",\"line\":7},\"grant\":\"bills\","
+		"\"more_bytes\":5242880,\"drawn_bytes\":1048576,\"parts\":256,\"plan\":\"back\","
+		"\"stage\":\"one\",\"evidence\":\"report 17\",\"order\":\"c9\",\"prefix\":"
+		"\"192.0.2.0/28\",\"source\":\"signed\",\"signatures\":[{\"principal\":\"carol\"},"
+		"{\"principal\":\"dora\"}]}}\n";
+	static const char *const told[] = {
+		"  grant        bills\n",
+		"  more         5MiB\n",
+		"  of reserve   1MiB\n",
+		"  share        25 %\n",
+		"  plan         back\n",
+		"  stage        one\n",
+		"  evidence     report 17\n",
+		"  order        c9\n",
+		"  prefix       192.0.2.0/28\n",
+		"  asked for by alice(1), in line 7: the last run\n",
+		"  waits until  1970-01-01",
+		"  signed by    carol\n",
+	};
+	char text[1024];
+
+	(void)state;
+	snprintf(text, sizeof(text), line, 0);
+	assert_int_equal(shell("mkdir -p state/unit"), 0);
+	put_file("state/unit/journal.jsonl", text);
+	setenv("WEIR_STATE_DIR", path_of("state"), 1);
+	setenv("WEIR_RUN_DIR", path_of("state"), 1);
+	expect(CMD_DONE, ORDER, "show o5 --instance unit", "o5 is over\n");
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		if (!strstr(said, told[i]))
+			fail_msg("\"%s\" is not in: %s", told[i], said);
+	}
+	expect(CMD_DONE, ORDER, "list --instance unit",
+	       "over      partner:nord  plan back, stage one, by bob(2), signed by carol, dora, "
+	       "asked for by alice(1)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +564,7 @@ int main(void)
 		cmocka_unit_test(a_signal_leaves_nothing_behind),
 		cmocka_unit_test(an_agent_signs),
 		cmocka_unit_test(nothing_in_the_journal_steers_a_terminal),
+		cmocka_unit_test(an_order_is_told_with_all_that_its_line_has),
 	};
 
 	return cmocka_run_group_tests(tests, open_keys, close_keys);
