@@ -646,6 +646,44 @@ static void a_kernel_that_refuses_holds_it_up(void **state)
 	assert_last_line(host, "cut accepted -");
 }
 
+/* Its time is over all the same: nobody keeps it by typing quickly. */
+static void what_holds_it_up_is_tried_again_and_no_longer_confirmed(void **state)
+{
+	struct host *host = *state;
+	uint64_t until;
+
+	apply_two(host);
+	assert_int_equal(host_return_due(host), 0);
+	done(apply_named(host, "more", 60));
+	until = host->trial_until_ns;
+	assert_int_equal(host_return_due(host), until);
+	passed_ns = 60 * NS_PER_SECOND;
+	fake.fail_apply = -EIO;
+	host_return(host);
+	assert_string_equal(host->image.name, "more");
+	assert_int_equal(told(host, "\"message\":\"the fake refuses\""), 1);
+	assert_in_range(host_return_due(host), until + 9 * NS_PER_SECOND,
+			until + 12 * NS_PER_SECOND);
+	fake.fail_apply = 0;
+	refused(confirm(host), "the trial is over: the policy goes back");
+	assert_files("good", "done", "more");
+	passed_ns += 10 * NS_PER_SECOND;
+	assert_true(host_return_due(host) <= boot_now());
+	host_return(host);
+	assert_string_equal(host->image.name, "good");
+	assert_int_equal(host_return_due(host), 0);
+	assert_files("good", "done", "-");
+	/* another one has its own time */
+	done(apply_named(host, "next", 1));
+	passed_ns += NS_PER_SECOND;
+	fake.fail_apply = -EIO;
+	host_return(host);
+	fake.fail_apply = 0;
+	done(rollback(host));
+	done(apply_named(host, "next", 1));
+	assert_int_equal(host_return_due(host), host->trial_until_ns);
+}
+
 static void a_policy_before_that_is_damaged_holds_it_up(void **state)
 {
 	struct host *host = *state;
@@ -941,6 +979,7 @@ int main(void)
 		TEST(what_stands_for_a_cut_is_told),
 		TEST(its_file_stays_until_the_orders_are_saved),
 		TEST(a_kernel_that_refuses_holds_it_up),
+		TEST(what_holds_it_up_is_tried_again_and_no_longer_confirmed),
 		TEST(a_policy_before_that_is_damaged_holds_it_up),
 		TEST(hours_are_renewed_of_what_is_in_force),
 		TEST(what_it_had_a_name_for_stays_cut),

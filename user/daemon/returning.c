@@ -21,6 +21,8 @@
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
 
+static const uint64_t return_again_after_ns = 10 * NS_PER_SECOND;
+
 /* ---- trial, and back ------------------------------------------------------------------------ */
 
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
@@ -327,6 +329,29 @@ int host_rollback(struct host *host, const char *by, const char *digest, struct 
 	applying_tell(host, "rollback", by);
 	applying_put_summary(reply, &host->image);
 	return r;
+}
+
+void host_return(struct host *host)
+{
+	_cleanup_free_ char *problem = NULL, *text = NULL;
+	size_t length;
+	struct json_out reply = {.out = open_memstream(&text, &length)};
+
+	if (!reply.out)
+		return;
+	if (host_rollback(host, "guard", NULL, &reply, &problem) < 0) {
+		host_tell(host, "rollback-failed", RECORD_HIGH, NULL, 0, "%s",
+			  problem ? problem : "the policy on trial could not be taken back");
+		host->return_again_ns = boot_now() + return_again_after_ns;
+	}
+	fclose(reply.out);
+}
+
+uint64_t host_return_due(const struct host *host)
+{
+	uint64_t until = host->trial_until_ns;
+
+	return until && until < host->return_again_ns ? host->return_again_ns : until;
 }
 
 int host_renew(struct host *host, char **problem)
