@@ -248,6 +248,58 @@ static void unconfirmed_clock_lets_nothing_back(void **state)
 	free(back);
 }
 
+/* "whole partner:nord of class:hospital" of each cut that holds what was let back. */
+static void expect_holding(struct host *host, const char *text, const char *wanted)
+{
+	json_object *answer = take(host, text), *holding = member(answer, "holding");
+	char said[512] = "";
+
+	expect_code(answer, 0);
+	for (size_t i = 0; i < json_object_array_length(holding); i++) {
+		json_object *one = json_object_array_get_idx(holding, i);
+		size_t used = strlen(said);
+
+		assert_int_equal(json_object_get_string(member(one, "id"))[0], 'c');
+		snprintf(said + used, sizeof(said) - used, "%s%s %s of %s", used ? "; " : "",
+			 json_object_get_string(member(one, "how")),
+			 json_object_get_string(member(one, "holds")),
+			 json_object_get_string(member(one, "target")));
+	}
+	assert_string_equal(said, wanted);
+	json_object_put(answer);
+}
+
+static void a_reopening_says_what_still_holds(void **state)
+{
+	char *first = order("cut", "target: partner:nord\n", "a");
+	char *second = order("cut", "target: class:hospital\n", "b");
+	char *other = order("cut", "target: addr:198.51.100.1\ntarget: partner:gone\n", "b");
+	char *back = reopening(first, "", "ab"), *part = reopening(second, "partner:nord", "ab");
+	char *everything = order("cut", "target: all\n", "c");
+	char *all = reopening(second, "", "ab"), *gone = reopening(other, "partner:gone", "ab");
+
+	start_anew(*state);
+	expect(*state, first, 0);
+	expect(*state, second, 0);
+	expect(*state, other, 0);
+	expect_holding(*state, back,
+		       "whole partner:nord of class:hospital; "
+		       "part partner:nord of addr:198.51.100.1");
+	expect_holding(*state, back, ""); /* it was taken: nothing is let back */
+	expect_holding(*state, part, "part partner:nord of addr:198.51.100.1");
+	expect_holding(*state, all, "part class:hospital of addr:198.51.100.1");
+	expect(*state, everything, 0);
+	expect_holding(*state, gone, ""); /* nobody knows what that is */
+	free(first);
+	free(second);
+	free(other);
+	free(back);
+	free(part);
+	free(all);
+	free(gone);
+	free(everything);
+}
+
 static char *last_line(struct host *host)
 {
 	char *path = host_path(host, JOURNAL_FILE), *text, *line;
@@ -729,6 +781,7 @@ int main(void)
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
 		cmocka_unit_test(signatures_that_counted_stay_in_the_archive),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
+		cmocka_unit_test(a_reopening_says_what_still_holds),
 		cmocka_unit_test(without_a_list_of_signers_a_refusal_is_in_the_journal),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
 		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
