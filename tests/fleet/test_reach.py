@@ -32,12 +32,14 @@ class Reach(FleetCase):
         self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [0, 0])
 
     def test_a_group_is_reached_and_no_other(self):
-        before = self.fleet.hosts["hub-1"].cuts()
+        before = [host.cuts() for host in self.fleet.hosts.values()]
         path = self.fleet.order("cut", "partner:sued", "--hosts", "berlin")
         said = self.assert_pushed(path, "--dry-run")
-        self.assertIn("would go to 1 of 2 hosts:\nhub-2: hub berlin\n", said)
+        self.assertIn("  cuts partner:sued\n  on berlin (groups of hosts)\n  because: ", said)
+        self.assertIn("it would go to 1 of 2 hosts:\nhub-2: hub berlin\n", said)
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], before)
         self.assertIn("enforced on 1 of 1 hosts", self.assert_pushed(path))
-        self.assertEqual(self.fleet.hosts["hub-1"].cuts(), before)
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [before[0], before[1] + 1])
         self.assertIn("for none of the 2 hosts",
                       self.assert_pushed(self.fleet.order("cut", "all", "--hosts", "bonn"), code=1))
 

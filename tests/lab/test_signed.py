@@ -165,9 +165,11 @@ class Signed(LabCase):
         first, second = self.cut("partner:" + NORD), self.cut("class:hospital", by=("bob",))
         self.take_order(first[0])
         self.take_order(second[0])
-        self.take_order(self.reopening(first[1]))
+        said = self.guard.must("order", "apply", self.reopening(first[1])).stdout
+        self.assertRegex(said, r"(?m)^c\d+ still holds partner:%s: cut class:hospital$" % NORD)
         self.assert_cut(NORD, port)
-        self.take_order(self.reopening(second[1], "partner:" + NORD, by=("carol", "bob")))
+        told = self.take_order(self.reopening(second[1], "partner:" + NORD, by=("carol", "bob")))
+        self.assertEqual(told["holding"], [])
         self.assert_passes(NORD, port)
         self.assert_cut(SUED, port)
 

@@ -30,7 +30,7 @@ struct guard {
 	struct weir_forgive forgiven;
 	int locked;
 	char calls[4096]; /* "set_cuts set_orders sever ..." */
-	int fail_set_cuts, fail_apply, fail_meters, fail_clear; /* -errno to give */
+	int fail_set_cuts, fail_apply, fail_meters, fail_clear, fail_sever; /* -errno to give */
 	struct sever_result sever;
 	struct weir_session sessions[4];
 	size_t session_count;
@@ -206,12 +206,13 @@ int guard_sever(struct guard *guard, const struct weir_sever_request *request, b
 	struct weir_selected selected = {.service = 3, .partner = 1, .local_port = 22};
 
 	(void)request;
-	(void)problem;
 	fake_note(dry_run ? "look" : "sever");
 	if (each)
 		each(&selected, data);
 	*result = guard->sever;
-	return 0;
+	if (guard->fail_sever)
+		*problem = strdup("the fake severs nothing");
+	return guard->fail_sever;
 }
 
 int guard_sessions(struct guard *guard,

@@ -593,6 +593,40 @@ static void a_list_tells_what_is_in_force(void **state)
 	json_object_put(answer);
 }
 
+/* What ends by itself as well; but not what failed behind its line. */
+static void so_is_what_loosens_for_a_while(void **state)
+{
+	static const char extend[] =
+		"{\"request\":\"extend\",\"targets\":[\"partner:payer\"],\"grant\":\"bills\","
+		"\"more_bytes\":1024,\"for_seconds\":60,\"reason\":\"why\"}";
+	static const struct {
+		const char *id;
+		int in_force; /* -1: it does not say */
+	} wanted[] = {{"o1", 0}, {"o2", 1}, {"j3", -1}, {"o3", 0}, {"j5", -1}};
+	struct host *host = *state;
+	json_object *answer, *one, *is;
+
+	done(ask(host, extend));
+	done(ask(host, "{\"request\":\"pause\",\"for_seconds\":60,\"reason\":\"why\"}"));
+	done(ask(host, "{\"request\":\"end\",\"order\":\"o1\",\"reason\":\"enough\"}"));
+	fake.fail_set_cuts = -EIO;
+	refused(ask(host, extend), "kernel");
+	fake.fail_set_cuts = 0;
+	answer = ask(host, "{\"request\":\"orders\"}");
+	expect_code(answer, 0);
+	assert_int_equal(json_object_array_length(member(answer, "orders")), 5);
+	for (size_t i = 0; i < 5; i++) {
+		one = json_object_array_get_idx(member(answer, "orders"), i);
+		assert_string_equal(json_object_get_string(member(one, "id")), wanted[i].id);
+		if (!json_object_object_get_ex(one, "in_force", &is))
+			assert_int_equal(wanted[i].in_force, -1);
+		else
+			assert_int_equal(json_object_get_boolean(is), wanted[i].in_force);
+	}
+	json_object_put(answer);
+	refused(ask(host, "{\"request\":\"order\",\"id\":\"o9\"}"), "no order o9");
+}
+
 /* As the state directory has it: it holds again when a guard is loaded. */
 static void a_latch_without_a_guard_is_in_force(void **state)
 {
@@ -699,6 +733,7 @@ int main(void)
 		on_a_host(a_journal_that_is_gone_is_told),
 		on_a_host(what_is_set_aside_stays),
 		on_a_host(a_list_tells_what_is_in_force),
+		on_a_host(so_is_what_loosens_for_a_while),
 		on_a_host(a_latch_without_a_guard_is_in_force),
 		on_a_host(an_order_is_shown_from_its_beginning_to_its_end),
 		on_a_host(a_signed_order_has_its_body_and_signers),

@@ -239,6 +239,46 @@ static void names_are_looked_up(void **state)
 	assert_non_null(strstr(said, "did you mean \"klinik-nord\"?"));
 }
 
+/* By the policy alone: whom it stops, and for whom it does not. */
+static void what_a_cut_stops_is_told(void **state)
+{
+	char text[8192];
+	size_t used;
+
+	(void)state;
+	used = snprintf(
+		text, sizeof(text),
+		"weir: 1\nname: t\nmode: enforce\n"
+		"lifeline: [{service: admin, serves: tcp/22, to: [192.0.2.0/28], why: jump}]\n"
+		"services:\n  admin: {cgroup: a.service}\n  sftp: {cgroup: s.service}\n"
+		"grants:\n  - {name: g, service: sftp, partner: any, serves: tcp/22, budget: "
+		"none}\n"
+		"partners:\n  nord: {addresses: [198.51.100.0/28], class: [hospital]}\n"
+		"  sued: {addresses: [198.51.100.16/28], class: [hospital]}\n"
+		"  payer: {addresses: [198.51.100.32/28]}\n");
+	put_file("few.yaml", text);
+	for (int i = 0; i < 20; i++)
+		used += snprintf(text + used, sizeof(text) - used,
+				 "  more-%d: {addresses: [203.0.113.%d]}\n", i, i);
+	put_file("many.yaml", text);
+	remove_files("o p q r");
+	expect(CMD_DONE, ORDER, "write cut partner:nrod class:hospital --reason x --out o", "");
+	expect(CMD_REFUSED, ORDER, "verify o --signers signers --policy few.yaml",
+	       "  stops 2 partners: nord, sued\nnobody has signed it");
+	expect(CMD_DONE, ORDER, "write cut all --reason x --out p", "");
+	expect(CMD_REFUSED, ORDER, "verify p --signers signers --policy few.yaml",
+	       "  stops 3 partners: nord, sued, payer\n  the lifeline spares admin\n");
+	expect(CMD_REFUSED, ORDER, "verify p --signers signers --policy many.yaml",
+	       "  stops 23 partners: nord, sued, payer, more-0, ");
+	assert_non_null(strstr(said, ", more-16, ...\n"));
+	expect(CMD_DONE, ORDER, "write cut strangers --reason x --out q", "");
+	expect(CMD_REFUSED, ORDER, "verify q --signers signers --policy few.yaml",
+	       "  stops 0 partners\n");
+	expect(CMD_DONE, ORDER, "write pause --for 1h --reason x --out r", "");
+	expect(CMD_REFUSED, ORDER, "verify r --signers signers --policy few.yaml", "nobody");
+	assert_null(strstr(said, "stops"));
+}
+
 static void a_prefix_is_held_against_the_policy(void **state)
 {
 	static const struct {
@@ -502,6 +542,50 @@ static void nothing_in_the_journal_steers_a_terminal(void **state)
 	assert_null(strchr(said, '\033'));
 }
 
+/* All that a person would look for, each with its name. */
+static void an_order_is_told_with_all_that_its_line_has(void **state)
+{
+	static const char line[] =
+		"{\"n\":1,\"prev\":\"%064d\",\"wall_ns\":1,\"record\":{\"kind\":\"extend\",\"id\":"
+		"\"o5\",\"result\":\"accepted\",\"waits_until_ns\":1000000000,\"targets\":"
+		"[\"partner:nord\"],\"by\":{\"text\":\"bob(2)\"},\"asked_by\":{\"text\":"
+		"\"alice(1)\",\"reason\":\"the last run\",\"line\":7},\"grant\":\"bills\","
+		"\"more_bytes\":5242880,\"drawn_bytes\":1048576,\"parts\":256,\"plan\":\"back\","
+		"\"stage\":\"one\",\"evidence\":\"report 17\",\"order\":\"c9\",\"prefix\":"
+		"\"192.0.2.0/28\",\"source\":\"signed\",\"signatures\":[{\"principal\":\"carol\"},"
+		"{\"principal\":\"dora\"}]}}\n";
+	static const char *const told[] = {
+		"  grant        bills\n",
+		"  more         5MiB\n",
+		"  of reserve   1MiB\n",
+		"  share        25 %\n",
+		"  plan         back\n",
+		"  stage        one\n",
+		"  evidence     report 17\n",
+		"  order        c9\n",
+		"  prefix       192.0.2.0/28\n",
+		"  asked for by alice(1), in line 7: the last run\n",
+		"  waits until  1970-01-01",
+		"  signed by    carol\n",
+	};
+	char text[1024];
+
+	(void)state;
+	snprintf(text, sizeof(text), line, 0);
+	assert_int_equal(shell("mkdir -p state/unit"), 0);
+	put_file("state/unit/journal.jsonl", text);
+	setenv("WEIR_STATE_DIR", path_of("state"), 1);
+	setenv("WEIR_RUN_DIR", path_of("state"), 1);
+	expect(CMD_DONE, ORDER, "show o5 --instance unit", "o5 is over\n");
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		if (!strstr(said, told[i]))
+			fail_msg("\"%s\" is not in: %s", told[i], said);
+	}
+	expect(CMD_DONE, ORDER, "list --instance unit",
+	       "over      partner:nord  plan back, stage one, by bob(2), signed by carol, dora, "
+	       "asked for by alice(1)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +596,7 @@ int main(void)
 		cmocka_unit_test(a_base_is_a_policy),
 		cmocka_unit_test(a_list_of_signers_is_one),
 		cmocka_unit_test(names_are_looked_up),
+		cmocka_unit_test(what_a_cut_stops_is_told),
 		cmocka_unit_test(a_prefix_is_held_against_the_policy),
 		cmocka_unit_test(wrong_words_are_told),
 		cmocka_unit_test(an_enclosed_signature_is_refused),
@@ -520,6 +605,7 @@ int main(void)
 		cmocka_unit_test(a_signal_leaves_nothing_behind),
 		cmocka_unit_test(an_agent_signs),
 		cmocka_unit_test(nothing_in_the_journal_steers_a_terminal),
+		cmocka_unit_test(an_order_is_told_with_all_that_its_line_has),
 	};
 
 	return cmocka_run_group_tests(tests, open_keys, close_keys);

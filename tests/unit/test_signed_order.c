@@ -4,6 +4,7 @@
  * failure nor a lost state leaves the host more open than its answers said.
  */
 #include "tests/unit/signed_orders.h"
+#include "user/base/file.h"
 #include "user/daemon/default_policy.h"
 
 static char *reopening(const char *cut, const char *target, const char *by)
@@ -245,6 +246,111 @@ static void unconfirmed_clock_lets_nothing_back(void **state)
 	assert_int_equal(fake.cut_count, 0);
 	free(cut);
 	free(back);
+}
+
+/* "whole partner:nord of class:hospital" of each cut that holds what was let back. */
+static void expect_holding(struct host *host, const char *text, const char *wanted)
+{
+	json_object *answer = take(host, text), *holding = member(answer, "holding");
+	char said[512] = "";
+
+	expect_code(answer, 0);
+	for (size_t i = 0; i < json_object_array_length(holding); i++) {
+		json_object *one = json_object_array_get_idx(holding, i);
+		size_t used = strlen(said);
+
+		assert_int_equal(json_object_get_string(member(one, "id"))[0], 'c');
+		snprintf(said + used, sizeof(said) - used, "%s%s %s of %s", used ? "; " : "",
+			 json_object_get_string(member(one, "how")),
+			 json_object_get_string(member(one, "holds")),
+			 json_object_get_string(member(one, "target")));
+	}
+	assert_string_equal(said, wanted);
+	json_object_put(answer);
+}
+
+static void a_reopening_says_what_still_holds(void **state)
+{
+	char *first = order("cut", "target: partner:nord\n", "a");
+	char *second = order("cut", "target: class:hospital\n", "b");
+	char *other = order("cut", "target: addr:198.51.100.1\ntarget: partner:gone\n", "b");
+	char *back = reopening(first, "", "ab"), *part = reopening(second, "partner:nord", "ab");
+	char *everything = order("cut", "target: all\n", "c");
+	char *all = reopening(second, "", "ab"), *gone = reopening(other, "partner:gone", "ab");
+
+	start_anew(*state);
+	expect(*state, first, 0);
+	expect(*state, second, 0);
+	expect(*state, other, 0);
+	expect_holding(*state, back,
+		       "whole partner:nord of class:hospital; "
+		       "part partner:nord of addr:198.51.100.1");
+	expect_holding(*state, back, ""); /* it was taken: nothing is let back */
+	expect_holding(*state, part, "part partner:nord of addr:198.51.100.1");
+	expect_holding(*state, all, "part class:hospital of addr:198.51.100.1");
+	expect(*state, everything, 0);
+	expect_holding(*state, gone, ""); /* nobody knows what that is */
+	free(first);
+	free(second);
+	free(other);
+	free(back);
+	free(part);
+	free(all);
+	free(gone);
+	free(everything);
+}
+
+static char *last_line(struct host *host)
+{
+	char *path = host_path(host, JOURNAL_FILE), *text, *line;
+	size_t length;
+
+	assert_int_equal(file_read(path, 1 << 20, &text, &length), 0);
+	free(path);
+	text[length - 1] = '\0';
+	line = strdup(strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text);
+	free(text);
+	return line;
+}
+
+/* Who may sign is not known: then too somebody wanted it, and it was refused. */
+static void without_a_list_of_signers_a_refusal_is_in_the_journal(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), *signers = take_file("allowed_signers");
+	char *beat = order("beat", "version: 1\n", "a"), *back = reopening(cut, "", "a");
+	char *line, *later;
+
+	start_anew(*state);
+	for (int is_there = 0; is_there < 2; is_there++) {
+		assert_int_equal(shell("rm -f allowed_signers"), 0);
+		if (is_there) {
+			put_file("allowed_signers", signers);
+			assert_int_equal(shell("chmod 666 allowed_signers"), 0);
+		}
+		expect(*state, cut, 1);
+		assert_int_equal(fake.cut_count, 0);
+		line = last_line(*state);
+		assert_non_null(strstr(line, "\"kind\":\"cut\",\"result\":\"refused\""));
+		assert_non_null(strstr(line, id_of(cut)));
+		assert_non_null(strstr(line, is_there ? "could be changed by others than root"
+						      : "no signed order is taken here"));
+		expect(*state, beat, 1);
+		later = last_line(*state);
+		assert_string_equal(line, later);
+		free(later);
+		free(line);
+	}
+	assert_int_equal(shell("rm -f allowed_signers"), 0);
+	put_file("allowed_signers", signers);
+	expect(*state, back, 1);
+	line = last_line(*state);
+	assert_non_null(strstr(line, "\"kind\":\"reopen\",\"result\":\"refused\""));
+	assert_non_null(strstr(line, "takes 2"));
+	free(line);
+	free(back);
+	free(signers);
+	free(cut);
+	free(beat);
 }
 
 static void local_reopening_leaves_a_signed_cut(void **state)
@@ -675,6 +781,8 @@ int main(void)
 		cmocka_unit_test(what_was_taken_is_not_judged_again),
 		cmocka_unit_test(signatures_that_counted_stay_in_the_archive),
 		cmocka_unit_test(unconfirmed_clock_lets_nothing_back),
+		cmocka_unit_test(a_reopening_says_what_still_holds),
+		cmocka_unit_test(without_a_list_of_signers_a_refusal_is_in_the_journal),
 		cmocka_unit_test(local_reopening_leaves_a_signed_cut),
 		cmocka_unit_test(cut_that_came_half_into_force_is_finished_when_it_comes_again),
 		cmocka_unit_test(change_on_a_foreign_guard_loses_no_signed_cut),

@@ -38,6 +38,8 @@ static int confirm(const struct arguments *arguments)
 {
 	struct answer answer;
 
+	if (arguments->count == 0 && arguments_has(arguments, "--reason"))
+		return command_usage(arguments, "--reason goes with clock");
 	if (arguments->count == 0)
 		return print_policy(&answer, "kept",
 				    call_host(arguments, call_new("confirm"), false, &answer));

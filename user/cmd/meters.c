@@ -8,6 +8,7 @@
 #include "user/base/cleanup.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
+#include "user/cmd/verbs.h"
 
 static void print_windows(json_object *meter)
 {
@@ -96,22 +97,16 @@ static int reset(const struct arguments *arguments)
 
 static int run(const struct arguments *arguments)
 {
-	static const struct {
-		const char *name;
-		size_t most;
-		int (*run)(const struct arguments *arguments);
-	} verbs[] = {{"list", 1, list}, {"save", 1, save}, {"reset", 2, reset}};
+	static const struct verb verbs[] = {
+		{"list", list, {"--json"}},
+		{"save", save, {"--last"}},
+		{"reset", reset, {"--reason"}},
+	};
+	const char *verb = arguments->count ? arguments->item[0] : "list";
 
-	if (arguments->count == 0)
-		return list(arguments);
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(arguments->item[0], verbs[i].name) != 0)
-			continue;
-		if (arguments->count > verbs[i].most)
-			return command_usage(arguments, "%s: too many arguments", verbs[i].name);
-		return verbs[i].run(arguments);
-	}
-	return command_usage(arguments, "%s: list, save or reset", arguments->item[0]);
+	if (arguments->count > 1 && strcmp(verb, "reset") != 0)
+		return command_usage(arguments, "%s: too many arguments", verb);
+	return verbs_run(arguments, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }
 
 const struct command command_meters = {

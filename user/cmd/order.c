@@ -4,15 +4,9 @@
  */
 #include "user/cmd/order.h"
 
-#include <string.h>
+#include "user/cmd/verbs.h"
 
-enum { VERB_OPTIONS = 12 };
-
-static const struct verb {
-	const char *name;
-	int (*run)(const struct arguments *arguments);
-	const char *options[VERB_OPTIONS]; /* those that it takes; ends with NULL */
-} verbs[] = {
+static const struct verb verbs[] = {
 	{"verify", order_verify, {"--signers", "--revoked", "--policy", "--at", "--version"}},
 	{"write",
 	 order_write,
@@ -24,34 +18,9 @@ static const struct verb {
 	{"show", order_show, {"--json"}},
 };
 
-static bool takes(const struct verb *verb, const char *option)
-{
-	for (size_t i = 0; verb->options[i]; i++) {
-		if (strcmp(verb->options[i], option) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int run_verb(const struct arguments *arguments, const struct verb *verb)
-{
-	for (size_t i = 0; i < arguments->given_count; i++) {
-		const char *option = arguments->given[i].option->name;
-
-		if (!takes(verb, option) && strcmp(option, "--instance") != 0)
-			return command_usage(arguments, "%s takes no %s", verb->name, option);
-	}
-	return verb->run(arguments);
-}
-
 static int run(const struct arguments *arguments)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(arguments->item[0], verbs[i].name) == 0)
-			return run_verb(arguments, &verbs[i]);
-	}
-	return command_usage(arguments, "%s: verify, write, apply, end, list or show",
-			     arguments->item[0]);
+	return verbs_run(arguments, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }
 
 const struct command command_order = {

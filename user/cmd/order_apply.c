@@ -38,6 +38,7 @@ static void print_reopening(json_object *answer)
 			       field_text(done, "target"));
 	}
 	printf("matched %" PRIu64 "\n", field_number(answer, "matched"));
+	print_holding(answer, stdout);
 }
 
 static void print_answer(const struct answer *answer)

@@ -25,7 +25,7 @@ static void put_some(FILE *out, const char *before, json_object *object, const c
 		fprintf(out, "%s%s", before, text);
 }
 
-/* Its targets, or else those of what it let back, or the policy. */
+/* Its targets, or else those of what it let back; the step of a plan; the policy. */
 static void put_what(json_object *record, FILE *out)
 {
 	json_object *policy = field_object(record, "policy");
@@ -36,10 +36,20 @@ static void put_what(json_object *record, FILE *out)
 			json_object_get_string(field_item(record, "targets", i)));
 	for (size_t i = 0; count == 0 && i < field_count(record, "cuts"); i++)
 		put_some(out, i ? " " : "  ", field_item(record, "cuts", i), "id");
+	put_some(out, "  plan ", record, "plan");
+	put_some(out, ", stage ", record, "stage");
 	if (policy) {
 		put_some(out, "  policy ", policy, "name");
 		fprintf(out, " (%.12s)", field_text(policy, "digest"));
 	}
+}
+
+/* Who handed a signed order in gave none. */
+static void put_signers(json_object *record, FILE *out)
+{
+	for (size_t i = 0; i < field_count(record, "signatures"); i++)
+		put_some(out, i ? ", " : ", signed by ", field_item(record, "signatures", i),
+			 "principal");
 }
 
 static void put_order(json_object *order, FILE *out)
@@ -52,6 +62,7 @@ static void put_order(json_object *order, FILE *out)
 		state_of(order));
 	put_what(record, out);
 	put_some(out, ", by ", field_object(record, "by"), "text");
+	put_signers(record, out);
 	put_some(out, ", asked for by ", field_object(record, "asked_by"), "text");
 	put_some(out, ": ", record, "reason");
 	put_some(out, "; ", record, "why");

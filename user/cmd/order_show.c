@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bpf/abi.h"
 #include "user/base/text.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
@@ -16,6 +17,16 @@ static void print_text(const char *name, json_object *object, const char *key)
 {
 	if (field_text(object, key)[0])
 		text_put_line(stdout, "  %-12s %s", name, field_text(object, key));
+}
+
+static void print_bytes(const char *name, json_object *record, const char *key)
+{
+	char bytes[BYTES_TEXT];
+
+	if (!field_number(record, key))
+		return;
+	bytes_format(field_number(record, key), bytes, sizeof(bytes));
+	printf("  %-12s %s\n", name, bytes);
 }
 
 static void print_time(const char *name, json_object *record, const char *key)
@@ -50,6 +61,37 @@ static void print_signatures(json_object *record)
 	}
 }
 
+/* Of an extension, an addition, a probation. */
+static void print_change(json_object *record)
+{
+	print_text("grant", record, "grant");
+	print_bytes("more", record, "more_bytes");
+	print_bytes("of reserve", record, "drawn_bytes");
+	print_text("prefix", record, "prefix");
+	if (field_number(record, "parts"))
+		printf("  %-12s %.3g %%\n", "share",
+		       100.0 * (double)field_number(record, "parts") / WEIR_WHOLE);
+}
+
+static void print_step(json_object *record)
+{
+	print_text("plan", record, "plan");
+	print_text("stage", record, "stage");
+	print_text("evidence", record, "evidence");
+}
+
+/* Who asked for what took two people, and why. */
+static void print_first(json_object *record)
+{
+	json_object *first = field_object(record, "asked_by");
+	const char *reason = field_text(first, "reason");
+
+	if (first)
+		text_put_line(stdout, "  %-12s %s, in line %" PRIu64 "%s%s", "asked for by",
+			      field_text(first, "text"), field_number(first, "line"),
+			      reason[0] ? ": " : "", reason);
+}
+
 static void print_line(json_object *line)
 {
 	json_object *record = field_object(line, "record");
@@ -66,11 +108,15 @@ static void print_line(json_object *line)
 	for (size_t i = 0; i < field_count(record, "targets"); i++)
 		text_put_line(stdout, "  %-12s %s", "target",
 			      json_object_get_string(field_item(record, "targets", i)));
-	print_text("prefix", record, "prefix");
+	print_text("order", record, "order");
+	print_change(record);
+	print_step(record);
 	print_text("reason", record, "reason");
 	print_text("by", field_object(record, "by"), "text");
+	print_first(record);
 	print_time("since", record, "since_ns");
 	print_time("until", record, "until_ns");
+	print_time("waits until", record, "waits_until_ns");
 	print_text("policy", policy, "name");
 	print_text("digest", policy, "digest");
 	print_cuts(record);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "user/base/address.h"
@@ -12,12 +13,15 @@
 #include "user/base/now.h"
 #include "user/cmd/order.h"
 #include "user/cmd/order_file.h"
-#include "user/cmd/order_tell.h"
+#include "user/daemon/touch.h"
 #include "user/order/judge.h"
+#include "user/order/tell.h"
 #include "user/policy/addition.h"
 #include "user/policy/difference.h"
 #include "user/policy/question.h"
 #include "user/policy/target.h"
+
+enum { MOST_NAMES = 20 }; /* of partners, or services */
 
 /* All that an order is judged by, here. */
 struct setting {
@@ -102,11 +106,55 @@ static void tell_prefix(const struct image *image, const struct document *docume
 			 : strerror(-r));
 }
 
+/* The names of those that are marked, the first of them alone. */
+static void tell_marked(char *const *name, const bool *marked, uint32_t from, uint32_t count)
+{
+	size_t told = 0;
+
+	for (uint32_t i = from; i < count; i++) {
+		if (!marked[i] || told++ > MOST_NAMES)
+			continue;
+		printf("%s%s", told == 1 ? "" : ", ", told > MOST_NAMES ? "..." : name[i]);
+	}
+	putchar('\n');
+}
+
+/* Of those targets that the policy has. */
+static int tell_stopped(const struct image *image, const struct document *document)
+{
+	_cleanup_free_ struct weir_cut_entry *target =
+		calloc(document->targets.count + 1, sizeof(*target));
+	_cleanup_free_ bool *stopped = calloc(image->head.partners + 1, sizeof(*stopped));
+	_cleanup_free_ bool *spared = calloc(image->head.services + 1, sizeof(*spared));
+	size_t count = 0, partners = 0, services = 0;
+	int r = target && stopped && spared ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < document->targets.count && r == 0; i++) {
+		if (target_resolve(image, document->targets.item[i], &target[count], NULL) < 0)
+			continue;
+		r = partners_touched(image, &target[count++], stopped);
+	}
+	if (r < 0)
+		return r;
+	services_spared(image, target, count, spared);
+	for (uint32_t i = 1; i < image->head.partners; i++)
+		partners += stopped[i];
+	for (uint32_t i = 0; i < image->head.services; i++)
+		services += spared[i];
+	printf("  stops %zu partners%s", partners, partners ? ": " : "");
+	tell_marked(image->partner_names, stopped, 1, image->head.partners);
+	if (services) {
+		fputs("  the lifeline spares ", stdout);
+		tell_marked(image->service_names, spared, 0, image->head.services);
+	}
+	return 0;
+}
+
 static int tell_targets(const struct arguments *arguments, const struct document *document,
 			struct policy_file *policy, uint64_t now_ns)
 {
 	struct image image;
-	int code = policy_file_compile(arguments, policy, now_ns, &image);
+	int code = policy_file_compile(arguments, policy, now_ns, &image), r = 0;
 
 	if (code != CMD_DONE)
 		return code;
@@ -118,8 +166,10 @@ static int tell_targets(const struct arguments *arguments, const struct document
 									: "the policy has it");
 	if (document->prefix)
 		tell_prefix(&image, document);
+	if (document->kind == ORDER_CUT)
+		r = tell_stopped(&image, document);
 	image_free(&image);
-	return CMD_DONE;
+	return r < 0 ? command_refuse(arguments, "%s", strerror(-r)) : CMD_DONE;
 }
 
 static int tell_difference(const struct arguments *arguments, const struct policy *before,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "user/cmd/call.h"
+#include "user/cmd/verbs.h"
 #include "user/policy/plan.h"
 #include "user/view/plan.h"
 
@@ -104,16 +105,14 @@ static int stop(const struct arguments *arguments)
 
 static int run(const struct arguments *arguments)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct arguments *arguments);
-	} verbs[] = {{"start", start}, {"status", status}, {"next", next}, {"abort", stop}};
+	static const struct verb verbs[] = {
+		{"start", start, {"--dry-run", "--json"}},
+		{"status", status, {"--json"}},
+		{"next", next, {"--evidence", "--json"}},
+		{"abort", stop, {"--reason"}},
+	};
 
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(arguments->item[0], verbs[i].name) == 0)
-			return verbs[i].run(arguments);
-	}
-	return command_usage(arguments, "%s: start, status, next or abort", arguments->item[0]);
+	return verbs_run(arguments, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }
 
 const struct command command_plan = {
@@ -127,7 +126,7 @@ const struct command command_plan = {
 			{"--dry-run", NULL, "start: only show the stages", false},
 			{"--evidence", "REF", "next: where the evidence lies", false},
 			{"--reason", "TEXT", "abort: why; it stays in the record", false},
-			{"--json", NULL, "as JSON", false},
+			{"--json", NULL, "start, status, next: as JSON", false},
 			{NULL, NULL, NULL, false},
 		},
 	.run = run,

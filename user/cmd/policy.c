@@ -8,6 +8,7 @@
 
 #include "user/cmd/difference.h"
 #include "user/cmd/policy_file.h"
+#include "user/cmd/verbs.h"
 
 /* ---- list, show ----------------------------------------------------------------------------- */
 
@@ -120,16 +121,13 @@ static int diff(const struct arguments *arguments)
 
 static int run(const struct arguments *arguments)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct arguments *arguments);
-	} verbs[] = {{"list", list}, {"show", show}, {"diff", diff}};
+	static const struct verb verbs[] = {
+		{"list", list, {"--json"}},
+		{"show", show, {NULL}},
+		{"diff", diff, {NULL}},
+	};
 
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(arguments->item[0], verbs[i].name) == 0)
-			return verbs[i].run(arguments);
-	}
-	return command_usage(arguments, "%s: list, show or diff", arguments->item[0]);
+	return verbs_run(arguments, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }
 
 const struct command command_policy = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "user/cmd/call.h"
+#include "user/view/parts.h"
 
 static void print_done(json_object *done)
 {
@@ -26,14 +27,7 @@ static void print_answer(const struct answer *answer)
 
 	for (size_t i = 0; i < count; i++)
 		print_done(field_item(answer->object, "reopened", i));
-	count = field_count(answer->object, "holding");
-	for (size_t i = 0; i < count; i++) {
-		json_object *holding = field_item(answer->object, "holding", i);
-
-		printf("%s still holds %s%s: cut %s\n", field_text(holding, "id"),
-		       strcmp(field_text(holding, "how"), "part") == 0 ? "a part of " : "",
-		       field_text(holding, "holds"), field_text(holding, "target"));
-	}
+	print_holding(answer->object, stdout);
 	if (!answer->by_daemon)
 		puts("no daemon answers: done on the pinned guard");
 }

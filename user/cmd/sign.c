@@ -11,7 +11,7 @@
 #include "user/base/file.h"
 #include "user/cmd/keygen.h"
 #include "user/cmd/order_file.h"
-#include "user/cmd/order_tell.h"
+#include "user/order/tell.h"
 
 /* What ssh-keygen made belongs to the text, and is of a key that has not signed yet. */
 static int check_signature(const struct arguments *arguments, const struct document *document,

@@ -10,6 +10,7 @@
 #include "user/cmd/call.h"
 #include "user/cmd/cmd.h"
 #include "user/cmd/host_file.h"
+#include "user/cmd/verbs.h"
 #include "user/daemon/host.h"
 #include "user/daemon/without_guard.h"
 #include "user/kernel/guard.h"
@@ -105,7 +106,7 @@ static int change(const struct arguments *arguments, struct host *host,
 	return on ? put_on(arguments, host, config) : take_off(arguments, host);
 }
 
-static int run(const struct arguments *arguments)
+static int run_verb(const struct arguments *arguments)
 {
 	const char *verb = arguments->item[0];
 	bool on = strcmp(verb, "on") == 0, off = strcmp(verb, "off") == 0;
@@ -114,8 +115,6 @@ static int run(const struct arguments *arguments)
 	struct host host;
 	int r, code;
 
-	if (!on && !off && strcmp(verb, "show") != 0)
-		return command_usage(arguments, "%s: on, off or show", verb);
 	if (!off)
 		read_config(arguments, &config);
 	r = host_init(&host, arguments->instance, on, &problem);
@@ -128,6 +127,17 @@ static int run(const struct arguments *arguments)
 	host_close(&host);
 	host_config_free(&config);
 	return code;
+}
+
+static int run(const struct arguments *arguments)
+{
+	static const struct verb verbs[] = {
+		{"on", run_verb, {"--host"}},
+		{"off", run_verb, {"--yes"}},
+		{"show", run_verb, {"--host"}},
+	};
+
+	return verbs_run(arguments, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }
 
 const struct command command_without_guard = {

@@ -10,6 +10,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/additions.h"
 #include "user/daemon/sessions.h"
+#include "user/daemon/touch.h"
 
 enum { MOST_LISTED = 1000, MOST_PARTNERS = 100 };
 
@@ -73,41 +74,6 @@ static void put_partners(const struct image *image, const bool *touched, const s
 
 /* ---- what the lifeline spares --------------------------------------------------------------- */
 
-/* Whether the targets mean a rule of the lifeline for one of its prefixes. */
-static bool rule_is_meant(const struct image *image, const struct weir_cut_entry *target,
-			  size_t target_count, const struct image_lifeline_prefix *prefix,
-			  const struct weir_lifeline_rule *rule)
-{
-	const struct weir_answer answer = {.service = rule->service,
-					   .partner = image_partner_of(image, prefix->address)};
-
-	for (size_t i = 0; i < target_count; i++) {
-		bool is_inside = target[i].target == WEIR_TARGET_ADDRESS &&
-				 prefix_covers(prefix->address, prefix->bits, target[i].address);
-
-		if (image_entry_covers(image, &target[i],
-				       is_inside ? target[i].address : prefix->address, &answer))
-			return true;
-	}
-	return false;
-}
-
-static void find_spared(const struct image *image, const struct weir_cut_entry *target,
-			size_t target_count, bool *spared)
-{
-	for (size_t i = 0; i < image->lifeline_prefix_count; i++) {
-		const struct image_lifeline_prefix *prefix = &image->lifeline_prefixes[i];
-
-		for (uint32_t j = 0; j < prefix->rules.count; j++) {
-			const struct weir_lifeline_rule *rule =
-				&image->lifeline_rules[prefix->rules.first + j];
-
-			spared[rule->service] |=
-				rule_is_meant(image, target, target_count, prefix, rule);
-		}
-	}
-}
-
 static size_t count_spared(const struct host *host, const struct sessions *sessions,
 			   const struct weir_cut_entry *target, size_t target_count,
 			   uint32_t service)
@@ -136,7 +102,7 @@ static int put_spared(struct host *host, const struct weir_cut_entry *target, si
 
 	if (!spared)
 		return -ENOMEM;
-	find_spared(image, target, target_count, spared);
+	services_spared(image, target, target_count, spared);
 	r = sessions_read(host, &sessions);
 	json_open(reply, "lifeline", '[');
 	for (uint32_t i = 0; i < image->head.services && r == 0; i++) {

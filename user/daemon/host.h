@@ -90,7 +90,8 @@ struct host {
 	bool has_taken_over; /* another build's programs, when it started */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
-	uint64_t trial_until_ns; /* boot; 0: no policy is on trial, or in force for a while */
+	uint64_t trial_until_ns;  /* boot; 0: no policy is on trial, or in force for a while */
+	uint64_t return_again_ns; /* boot; when a way back from it that failed is tried again */
 	/* user/daemon/interim.h; the wall time is 0 when there is none. */
 	uint64_t interim_until_ns, interim_span_ns;
 	char *interim_reason;

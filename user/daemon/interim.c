@@ -139,6 +139,7 @@ void interim_clear(struct host *host)
 	free(TAKE_PTR(host->interim_reason));
 	host->interim_until_ns = 0;
 	host->trial_until_ns = 0;
+	host->return_again_ns = 0;
 }
 
 int interim_save(const struct host *host, const struct applied *applied)

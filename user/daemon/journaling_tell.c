@@ -110,6 +110,19 @@ static bool is_latch_in_force(const struct force *force, uint64_t number)
 
 /* ---- one line ------------------------------------------------------------------------------- */
 
+/* What stands in the list of orders from then on, until it ends. */
+static bool stays(json_object *record)
+{
+	static const char *const kinds[] = {"cut", "extend", "pause", "partner-add", "probation"};
+	const char *kind = field_text(record, "kind");
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i], kind) == 0)
+			return field_text(record, "id")[0] != '\0';
+	}
+	return false;
+}
+
 /* An order without an id of its own goes by its line. */
 static void put_line(struct telling *telling, const struct chain_line *line)
 {
@@ -124,7 +137,7 @@ static void put_line(struct telling *telling, const struct chain_line *line)
 	json_put_uint(reply, "line", line->number);
 	json_put_uint(reply, "byte", line->byte);
 	json_put_uint(reply, "at", field_number(line->object, "wall_ns") / NS_PER_SECOND);
-	if (strcmp(kind, "cut") == 0 && id[0])
+	if (stays(record))
 		json_put_bool(reply, "in_force", order_in_force(&telling->force, id) != NULL);
 	else if (strcmp(kind, "latch") == 0 && telling->force.knows_latches)
 		json_put_bool(reply, "in_force", is_latch_in_force(&telling->force, line->number));
@@ -297,7 +310,7 @@ int journaling_show(struct host *host, const char *id, struct json_out *reply, c
 	if (!is_id(id, &telling.number))
 		return tell_problem(
 			problem, -EINVAL,
-			"%.80s is no order: c3, g and 16 digits, j and its line, or the "
+			"%.80s is no order: c3, o7, g and 16 digits, j and its line, or the "
 			"64 digits of a signed one",
 			id);
 	r = force_read(host, &telling.force);

@@ -21,6 +21,8 @@
 #include "user/daemon/recovering.h"
 #include "user/daemon/store.h"
 
+static const uint64_t return_again_after_ns = 10 * NS_PER_SECOND;
+
 /* ---- trial, and back ------------------------------------------------------------------------ */
 
 int host_confirm(struct host *host, const char *by, struct json_out *reply, char **problem)
@@ -281,7 +283,7 @@ static int end_trial(struct host *host, const char *kind, char **problem)
 	r = forget_trial(host, kind);
 	if (!kind)
 		journal_end_of_trial(host, is_interim);
-	if (r < 0 && kind && is_interim)
+	if (r < 0 && kind) /* its time is not over: the next daemon would go on with it */
 		return tell_problem(problem, DONE_IN_PART,
 				    "the policy is in force, but not saved: %s", strerror(-r));
 	return 0;
@@ -301,13 +303,13 @@ static int rollback_locked(struct host *host, const char *by, const char *digest
 	if (!applying_has_file(host, PREVIOUS_FILE))
 		return tell_problem(problem, -ENOENT, "there is no policy before this one");
 	r = return_to(host, PREVIOUS_FILE, kind, problem);
-	if (r == 0) {
-		r = swap_with_previous(host);
-		if (r < 0)
-			tell_problem(problem, DONE_IN_PART,
-				     "the policy is in force, but not saved: %s", strerror(-r));
-	}
-	return r;
+	if (r < 0)
+		return r;
+	r = swap_with_previous(host);
+	if (r < 0)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the policy is in force, but not saved: %s", strerror(-r));
+	return 0;
 }
 
 int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
@@ -322,11 +324,34 @@ int host_rollback(struct host *host, const char *by, const char *digest, struct 
 	r = rollback_locked(host, by, digest, problem);
 	guard_unlock(host->guard);
 	host_plan_look(host);
-	if (r < 0)
+	if (r < 0 && r != DONE_IN_PART)
 		return r;
 	applying_tell(host, "rollback", by);
 	applying_put_summary(reply, &host->image);
-	return 0;
+	return r;
+}
+
+void host_return(struct host *host)
+{
+	_cleanup_free_ char *problem = NULL, *text = NULL;
+	size_t length;
+	struct json_out reply = {.out = open_memstream(&text, &length)};
+
+	if (!reply.out)
+		return;
+	if (host_rollback(host, "guard", NULL, &reply, &problem) < 0) {
+		host_tell(host, "rollback-failed", RECORD_HIGH, NULL, 0, "%s",
+			  problem ? problem : "the policy on trial could not be taken back");
+		host->return_again_ns = boot_now() + return_again_after_ns;
+	}
+	fclose(reply.out);
+}
+
+uint64_t host_return_due(const struct host *host)
+{
+	uint64_t until = host->trial_until_ns;
+
+	return until && until < host->return_again_ns ? host->return_again_ns : until;
 }
 
 int host_renew(struct host *host, char **problem)

@@ -25,6 +25,12 @@ int host_confirm(struct host *host, const char *by, struct json_out *reply, char
 int host_rollback(struct host *host, const char *by, const char *digest, struct json_out *reply,
 		  char **problem);
 
+/* The time of such a one is over, and nobody asks: the guard goes back. What keeps it from that is
+ * told, and it is tried again in 10 seconds; meanwhile nobody can confirm the policy any more. */
+void host_return(struct host *host);
+/* When that is due (boot); 0: there is no such policy. */
+uint64_t host_return_due(const struct host *host);
+
 /* An ended policy's file that was kept because the orders could not be saved: they are now. */
 void host_forget_ended(struct host *host);
 

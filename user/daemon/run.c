@@ -135,23 +135,6 @@ static uint64_t end_orders(struct loop *loop, uint64_t now)
 	return loop->orders_end_wall ? loop->orders_end_wall - control.wall_offset_ns : 0;
 }
 
-/* A policy on trial that nobody confirmed goes back, and one whose while is over. */
-static void end_trial(struct host *host)
-{
-	_cleanup_free_ char *problem = NULL, *text = NULL;
-	size_t length;
-	struct json_out reply = {.out = open_memstream(&text, &length)};
-
-	if (!reply.out)
-		return;
-	if (host_rollback(host, "guard", NULL, &reply, &problem) < 0) {
-		host_tell(host, "rollback-failed", RECORD_HIGH, NULL, 0, "%s",
-			  problem ? problem : "the policy on trial could not be taken back");
-		host->trial_until_ns = boot_now() + 10 * NS_PER_SECOND;
-	}
-	fclose(reply.out);
-}
-
 static void renew_hours(struct host *host)
 {
 	_cleanup_free_ char *problem = NULL;
@@ -257,8 +240,8 @@ static uint64_t do_due(struct loop *loop)
 		clock_save(host);
 		loop->clock_saved_at = now + clock_saved_every_ns;
 	}
-	if (host->trial_until_ns && now >= host->trial_until_ns)
-		end_trial(host);
+	if (host_return_due(host) && now >= host_return_due(host))
+		host_return(host);
 	save_stand_in(loop, now);
 	if (now - host->compiled_ns >= hours_renewed_every_ns)
 		renew_hours(host);
@@ -272,7 +255,7 @@ static uint64_t do_due(struct loop *loop)
 	sooner(&next, loop->losses_at);
 	sooner(&next, loop->attachment_at);
 	sooner(&next, loop->clock_saved_at);
-	sooner(&next, host->trial_until_ns);
+	sooner(&next, host_return_due(host));
 	sooner(&next, loop->stand_in_at);
 	return next;
 }

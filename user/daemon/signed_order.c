@@ -207,11 +207,18 @@ static int take_judged(struct taking *taking)
 	}
 }
 
+static void journal_refusal(struct taking *taking, int error)
+{
+	const struct journal_order line = taking_line(taking);
+
+	journaling_refused(taking->host, &line,
+			   *taking->problem ? *taking->problem : strerror(-error));
+}
+
 /* Under the guard's lock: no other process may change the list between judging and carrying out. */
 static int take_locked(struct taking *taking, const struct trust *trust)
 {
 	struct judgement judgement;
-	struct journal_order line;
 	int r = host_refresh_orders(taking->host);
 
 	if (r < 0)
@@ -226,12 +233,15 @@ static int take_locked(struct taking *taking, const struct trust *trust)
 				 "no daemon answers, and it alone knows the groups of this host");
 	if (r == 0)
 		r = take_judged(taking);
-	if (r < 0 && r != DONE_IN_PART) {
-		line = taking_line(taking);
-		journaling_refused(taking->host, &line,
-				   *taking->problem ? *taking->problem : strerror(-r));
-	}
+	if (r < 0 && r != DONE_IN_PART)
+		journal_refusal(taking, r);
 	return r;
+}
+
+/* It orders nothing, and one comes each minute or so. */
+static bool is_beat(const struct taking *taking)
+{
+	return taking->document.kind == ORDER_BEAT;
 }
 
 static int take(struct taking *taking)
@@ -244,6 +254,8 @@ static int take(struct taking *taking)
 	r = trust_read(taking->host, &trust, taking->problem);
 	if (r == 0)
 		r = take_locked(taking, &trust);
+	else if (!is_beat(taking))
+		journal_refusal(taking, r);
 	trust_free(&trust);
 	guard_unlock(taking->host->guard);
 	return r;

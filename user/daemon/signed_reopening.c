@@ -13,7 +13,9 @@
 #include "user/base/hex.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/orders_change.h"
+#include "user/daemon/orders_tell.h"
 #include "user/order/archive.h"
+#include "user/policy/target.h"
 
 struct signed_reopening {
 	struct taking *taking;
@@ -99,6 +101,34 @@ static void tell_reopening(const struct signed_reopening *work)
 	}
 }
 
+/* The cuts that still hold what was let back, by the orders that are in force now. */
+static void put_holding(const struct signed_reopening *work, const char *text)
+{
+	const struct host *host = work->taking->host;
+	struct json_out *reply = work->taking->reply;
+	struct weir_cut_entry target;
+	char id[24];
+
+	if (target_resolve(&host->image, text, &target, NULL) < 0)
+		return;
+	for (size_t i = 0; i < host->orders.count; i++) {
+		const struct weir_order *cut = &host->orders.item[i];
+		enum cover let_back, cover = COVER_NONE;
+
+		if (order_is_cut(cut))
+			cover = cut_holds(host, cut, &target, &let_back);
+		if (cover == COVER_NONE)
+			continue;
+		order_format(cut->id, id, sizeof(id));
+		json_open(reply, NULL, '{');
+		json_put_text(reply, "id", id);
+		json_put_text(reply, "target", cut->target);
+		json_put_text(reply, "holds", text);
+		json_put_text(reply, "how", cover == COVER_PART ? "part" : "whole");
+		json_close(reply, '}');
+	}
+}
+
 static void put_reopening(const struct signed_reopening *work)
 {
 	struct json_out *reply = work->taking->reply;
@@ -112,6 +142,10 @@ static void put_reopening(const struct signed_reopening *work)
 		json_put_text(reply, "how", work->done[i].how);
 		json_close(reply, '}');
 	}
+	json_close(reply, ']');
+	json_open(reply, "holding", '[');
+	for (size_t i = 0; i < work->done_count; i++)
+		put_holding(work, work->done[i].target);
 	json_close(reply, ']');
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * touch.c - which partners an order means.
+ * touch.c - which partners an order means, and what of the lifeline.
  */
 #include "user/daemon/touch.h"
 
@@ -74,6 +74,41 @@ int partners_touched(const struct image *image, const struct weir_cut_entry *ord
 	for (size_t i = 0; i < image->prefix_count && order->target == WEIR_TARGET_ADDRESS; i++)
 		touched[image->prefixes[i].partner] |= prefix_is_meant(order, &image->prefixes[i]);
 	return 0;
+}
+
+/* Whether the targets mean a rule of the lifeline for one of its prefixes. */
+static bool rule_is_meant(const struct image *image, const struct weir_cut_entry *target,
+			  size_t target_count, const struct image_lifeline_prefix *prefix,
+			  const struct weir_lifeline_rule *rule)
+{
+	const struct weir_answer answer = {.service = rule->service,
+					   .partner = image_partner_of(image, prefix->address)};
+
+	for (size_t i = 0; i < target_count; i++) {
+		bool is_inside = target[i].target == WEIR_TARGET_ADDRESS &&
+				 prefix_covers(prefix->address, prefix->bits, target[i].address);
+
+		if (image_entry_covers(image, &target[i],
+				       is_inside ? target[i].address : prefix->address, &answer))
+			return true;
+	}
+	return false;
+}
+
+void services_spared(const struct image *image, const struct weir_cut_entry *target,
+		     size_t target_count, bool *spared)
+{
+	for (size_t i = 0; i < image->lifeline_prefix_count; i++) {
+		const struct image_lifeline_prefix *prefix = &image->lifeline_prefixes[i];
+
+		for (uint32_t j = 0; j < prefix->rules.count; j++) {
+			const struct weir_lifeline_rule *rule =
+				&image->lifeline_rules[prefix->rules.first + j];
+
+			spared[rule->service] |=
+				rule_is_meant(image, target, target_count, prefix, rule);
+		}
+	}
 }
 
 static bool rules_have(const struct image *image, struct weir_span rules, uint32_t grant)

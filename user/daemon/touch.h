@@ -16,6 +16,11 @@ bool partner_is_touched(const struct image *image, const struct weir_cut_entry *
  */
 int partners_touched(const struct image *image, const struct weir_cut_entry *order, bool *touched);
 
+/* For which services the lifeline has a rule that these targets mean too, and which they do not
+ * stop: `spared` has head.services places, and gains what is true. */
+void services_spared(const struct image *image, const struct weir_cut_entry *target,
+		     size_t target_count, bool *spared);
+
 /* How many pairs of a service and a partner that the target means have the grant: each has a meter
  * of its own. */
 uint64_t grant_accounts(const struct image *image, uint32_t grant,

@@ -14,6 +14,7 @@
 #include "user/fleet/brokers.h"
 #include "user/fleet/known_signers.h"
 #include "user/fleet/push.h"
+#include "user/order/tell.h"
 
 static const uint64_t default_timeout_ns = 30 * NS_PER_SECOND;
 
@@ -233,8 +234,8 @@ static int tell(const struct push *push)
 
 static void tell_dry(const struct push *push)
 {
-	printf("order %s (%s) would go to %zu of %zu hosts:\n", push->document->id,
-	       kind_name(push->document->kind), push->expected, push->config->hosts);
+	order_tell(push->document, stdout);
+	printf("it would go to %zu of %zu hosts:\n", push->expected, push->config->hosts);
 	for (size_t i = 0; i < push->config->hosts; i++) {
 		const struct fleet_host *host = push->item[i].host;
 

@@ -179,6 +179,17 @@ void print_cuts(json_object *answer, FILE *out)
 	}
 }
 
+void print_holding(json_object *answer, FILE *out)
+{
+	for (size_t i = 0; i < field_count(answer, "holding"); i++) {
+		json_object *holding = field_item(answer, "holding", i);
+
+		fprintf(out, "%s still holds %s%s: cut %s\n", field_text(holding, "id"),
+			strcmp(field_text(holding, "how"), "part") == 0 ? "a part of " : "",
+			field_text(holding, "holds"), field_text(holding, "target"));
+	}
+}
+
 void print_percent(json_object *object, FILE *out)
 {
 	fprintf(out, "%.3g %%", 100.0 * (double)field_number(object, "parts") / WEIR_WHOLE);

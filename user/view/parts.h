@@ -22,6 +22,9 @@ void print_sessions(json_object *answer, FILE *out);
 void print_recent(json_object *answer, FILE *out);
 void print_next(json_object *answer, FILE *out);
 
+/* Which cuts still hold what a reopening let back. */
+void print_holding(json_object *answer, FILE *out);
+
 /* "parts" of WEIR_WHOLE: "25 %". */
 void print_percent(json_object *object, FILE *out);
 

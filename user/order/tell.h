@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* order_tell.h - what a signed order says, in words: for who signs it and for who verifies it. */
+/* tell.h - what a signed order says, in words: for who signs, verifies or sends it. */
 #ifndef WEIR_ORDER_TELL_H
 #define WEIR_ORDER_TELL_H
 

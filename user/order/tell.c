@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* order_tell.c - what a signed order says, in words. */
-#include "user/cmd/order_tell.h"
+/* tell.c - what a signed order says, in words. */
+#include "user/order/tell.h"
 
 #include <inttypes.h>
 
