@@ -86,6 +86,14 @@ static int try_load(const struct guard *guard, bool has_destroy, struct sever **
 	return 0;
 }
 
+/* What the kernel does not name it cannot do: trying would run its verifier twice in vain, the
+ * second time for the words. */
+static bool kernel_may_destroy(void)
+{
+	libbpf_capture();
+	return libbpf_find_vmlinux_btf_id("bpf_sock_destroy", BPF_TRACE_FENTRY) > 0;
+}
+
 int sever_load(struct guard *guard, char **problem)
 {
 	if (guard->sever)
@@ -93,7 +101,7 @@ int sever_load(struct guard *guard, char **problem)
 	if (guard->sever_err) /* it was tried when it could be; now it would say less */
 		return problem_set(problem, guard->sever_err, "%s",
 				   guard->sever_why ?: strerror(-guard->sever_err));
-	if (!try_load(guard, true, &guard->sever, NULL))
+	if (kernel_may_destroy() && !try_load(guard, true, &guard->sever, NULL))
 		return 0;
 	return try_load(guard, false, &guard->sever, problem);
 }
