@@ -10,7 +10,10 @@
  *			something is cut, since nobody could cut it again, and no share bounds it
  *
  * These are cuts by the guard, until somebody reopens them. They are wider than what they stand
- * for: a latch is of one grant, and of one stranger's address nothing but a hash is known.
+ * for: a latch is of one grant, and of one stranger's address nothing but a hash is known. A latch
+ * is of an account: whom the older policy calls a partner, and the one that is left a stranger, has
+ * another account there, which kept its budget. A trial that forgot its partners ends with their
+ * service, not without.
  */
 #ifndef WEIR_OUTLIVING_HELD_H
 #define WEIR_OUTLIVING_HELD_H
