@@ -299,6 +299,7 @@ static void malformed_lines_are_refused(void **state)
 		{LINES "more: 1\n", "it has a line that does not belong there"},
 		{LINES "\n", "a line of it is no KEY: VALUE"},
 		{LINES "problem: \n", "a value of it is empty or too long"},
+		{LINES "problem: a\tb\n", "a value of it is malformed"},
 		{LINES "matched: 01\n", "a value of it is malformed"},
 		{LINES "matched: -1\n", "a value of it is malformed"},
 		{LINES "matched: 99999999999999999999\n", "a value of it is malformed"},

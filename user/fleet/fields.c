@@ -34,7 +34,8 @@ static bool read_value(const struct line_field *field, const char *text, void *a
 	case LINE_VERSION:
 		return strcmp(text, "1") == 0;
 	case LINE_TEXT:
-		if (strlen(text) >= field->size)
+		/* no tab: what is written has none */
+		if (strlen(text) >= field->size || !text_is_plain(text))
 			return false;
 		strcpy(at, text);
 		return true;
