@@ -76,7 +76,7 @@ class Case(LabCase):
                 self.guard.reopen(cut["target"])
             self.guard.must("unload", "--yes")
             self.guard.process.wait(10)
-        self.guard.must("without-guard", "off", "--yes", "--host", self.host_file)
+        self.guard.must("without-guard", "off", "--yes")
 
     def on(self, host="hub"):
         return self.guard.must("without-guard", "on", "--host", self.host_file, host=host)
