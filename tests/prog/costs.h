@@ -30,13 +30,13 @@ struct lines {
 };
 
 static struct lines expected, seen;
-static char compiler[32], machine[96], kernel[32], this_machine[96];
+static char compiler[32], kernel[32], machine[32]; /* the last two: those that run this */
 
 static const struct {
 	const char *of, *unit[NUMBERS];
 } kinds[] = {
 	{"own", {"instructions", NULL}},
-	{"time", {"times an empty program", NULL}},
+	{"@", {"times an empty program", NULL}}, /* a machine: @FAMILY-MODEL */
 	{"", {"instructions of the verifier", "states of the verifier"}}, /* a kernel */
 };
 
@@ -44,7 +44,7 @@ static inline const char *unit_of(const char *of, int number)
 {
 	size_t i = 0;
 
-	while (*kinds[i].of && strcmp(kinds[i].of, of) != 0)
+	while (strncmp(kinds[i].of, of, strlen(kinds[i].of)) != 0)
 		i++;
 	return kinds[i].unit[number];
 }
@@ -61,8 +61,7 @@ static inline void line_add(struct lines *lines, const char *program, const char
 	line->number[1] = second;
 }
 
-/* "room OF PERCENT" is a line like the others; "compiler MAJOR" and "machine MODEL" say for whom
- * the file speaks. */
+/* "room OF PERCENT" is a line like the others; "compiler MAJOR" says for whom the file speaks. */
 static inline void expected_read(void)
 {
 	FILE *file = fopen(COSTS_FILE, "re");
@@ -78,11 +77,7 @@ static inline void expected_read(void)
 			continue;
 		second = 0;
 		n = sscanf(text, "%31s %31s %lf %lf", program, of, &first, &second);
-		if (!strcmp(program, "machine"))
-			snprintf(machine, sizeof(machine), "%.*s",
-				 (int)strcspn(text + strlen("machine "), "\n"),
-				 text + strlen("machine "));
-		else if (n == 2 && !strcmp(program, "compiler"))
+		if (n == 2 && !strcmp(program, "compiler"))
 			snprintf(compiler, sizeof(compiler), "%s", of);
 		else if (n >= 3)
 			line_add(&expected, program, of, first, second);
@@ -108,16 +103,23 @@ static inline bool is_kernel(const char *of)
 	return *of >= '0' && *of <= '9';
 }
 
-static inline bool kernel_is_known(void)
+static inline bool is_machine(const char *of)
+{
+	return *of == '@';
+}
+
+static inline bool is_known(const char *of)
 {
 	for (size_t i = 0; i < expected.count; i++)
-		if (!strcmp(expected.item[i].of, kernel))
+		if (!strcmp(expected.item[i].of, of))
 			return true;
 	return false;
 }
 
-/* What a kernel that the file does not know may take: as much as any that it knows. */
-static inline bool greatest_of(const char *program, struct line *ret)
+/* What a kernel, or a machine, that the file does not know may take: as much as any that it knows.
+ */
+static inline bool greatest_of(const char *program, bool (*is_kind)(const char *of),
+			       struct line *ret)
 {
 	bool is_found = false;
 
@@ -125,7 +127,7 @@ static inline bool greatest_of(const char *program, struct line *ret)
 	for (size_t i = 0; i < expected.count; i++) {
 		const struct line *line = &expected.item[i];
 
-		if (!is_kernel(line->of) || strcmp(line->program, program) != 0)
+		if (!is_kind(line->of) || strcmp(line->program, program) != 0)
 			continue;
 		is_found = true;
 		for (int j = 0; j < NUMBERS; j++)
@@ -150,23 +152,32 @@ static inline double room_of(const char *name)
  * file does not know makes another number of the same source, so there is more room for it. */
 static inline double room_for(const char *of)
 {
-	if (!strcmp(of, "time"))
-		return room_of(strcmp(machine, this_machine) ? "other_machine" : "time");
+	if (is_machine(of))
+		return room_of(is_known(of) ? "machine" : "other_machine");
 	if (strcmp(compiler, WEIR_CLANG) != 0)
 		return room_of("other_compiler");
 	if (!is_kernel(of))
 		return room_of(of);
-	return room_of(kernel_is_known() ? "verifier" : "other_kernel");
+	return room_of(is_known(of) ? "verifier" : "other_kernel");
+}
+
+/* NULL: the file has no line for it. */
+static inline struct line *known_for(const struct line *line, struct line *greatest)
+{
+	struct line *known = expected_find(line->program, line->of);
+
+	if (known || is_known(line->of) || !(is_kernel(line->of) || is_machine(line->of)))
+		return known;
+	return greatest_of(line->program, is_kernel(line->of) ? is_kernel : is_machine, greatest)
+		       ? greatest
+		       : NULL;
 }
 
 static inline int compare(const struct line *line)
 {
-	struct line *known = expected_find(line->program, line->of), greatest;
+	struct line greatest, *known = known_for(line, &greatest);
 	int wrong = 0;
 
-	if (!known && is_kernel(line->of) && !kernel_is_known() &&
-	    greatest_of(line->program, &greatest))
-		known = &greatest;
 	if (!known) {
 		print_error("%s (%s): not in %s; `make costs` puts it there\n", line->program,
 			    line->of, COSTS_FILE);
