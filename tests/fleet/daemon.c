@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * daemon.c - the daemon's sockets and all behind them, on a guard that is only memory: it verifies
- * orders and keeps them as the real one does, and cuts nothing.
+ * orders and keeps them as the real one does, and cuts nothing. Each cut means one connection.
  *
  *	daemon [GROUP]...
  *
@@ -23,6 +23,21 @@ static void end(int number)
 }
 
 static void *const not_needed_here[] __attribute__((unused)) = {ask, expect_code};
+
+static const char with_lifeline[] =
+	"weir: 1\nname: test\nmode: enforce\n"
+	"lifeline: [{service: admin, serves: tcp/22, to: [192.0.2.0/24], why: jump}]\n"
+	"services:\n"
+	"  admin: {cgroup: system.slice/ssh.service}\n"
+	"  sftp: {cgroup: system.slice/sftp.service, class: [exchange]}\n"
+	"partners:\n"
+	"  nord: {addresses: [198.51.100.0/28], class: [hospital]}\n"
+	"  sued: {addresses: [198.51.100.16/28], class: [hospital]}\n"
+	"  payer: {addresses: [198.51.100.32/28]}\n"
+	"grants:\n"
+	"  - {name: nightly, service: sftp, partner: class:hospital, serves: tcp/22, budget: "
+	"none}\n"
+	"strangers: {serves: [64KiB/10m], calls: deny, total: none}\n";
 
 static void serve(struct server *server, struct host *host, int epoll)
 {
@@ -50,6 +65,8 @@ int main(int argc, char **argv)
 	signal(SIGTERM, end);
 	host_up(&state);
 	host = state;
+	take_policy(host, with_lifeline);
+	fake.sever = (struct sever_result){.selected = 1, .ended = 1, .reach = {.namespaces = 1}};
 	for (int i = 1; i < argc; i++)
 		config.groups.item[i - 1].text = argv[i];
 	host->config = &config;

@@ -43,6 +43,50 @@ class Reach(FleetCase):
         self.assertIn("for none of the 2 hosts",
                       self.assert_pushed(self.fleet.order("cut", "all", "--hosts", "bonn"), code=1))
 
+    def over(self, gone=()):
+        """A command that reaches a host as ssh would; `gone` are down."""
+        path = os.path.join(self.fleet.directory, "reach")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nhost=$1\ncase $host in\n")
+            file.write("".join("%s) echo >&2 banner; echo >&2 no route to $host; exit 255 ;;\n" % name for name in gone))
+            file.write("".join("%s) export WEIR_RUN_DIR=%s ;;\n" % (host.name, host.run_dir)
+                               for host in self.fleet.hosts.values()))
+            file.write("esac\nPATH=%s:$PATH\neval \"$2 --instance unit\"\n" % os.path.dirname(WEIR))
+        os.chmod(path, 0o755)
+        return path
+
+    def test_each_host_says_what_a_cut_would_do(self):
+        before = [host.cuts() for host in self.fleet.hosts.values()]
+        journals = [len(host.journal()) for host in self.fleet.hosts.values()]
+        path = self.fleet.order("cut", "partner:nord", "partner:nobody", by=())
+        said = self.assert_pushed(path, "--dry-run", "--over", self.over())
+        for host in self.fleet.hosts:
+            self.assertIn("%s: as it is signed now it would be refused: " % host, said)
+            self.assertRegex(said, r"%s: it would stop 1 partners: nord \(1 connections\) and end 1 connections\n" % host)
+        self.assertRegex(said, "2 of 2 hosts have said it: 1 partners stopped, 2 connections ended on 2 hosts; nothing")
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], before)
+        self.assertEqual([len(host.journal()) for host in self.fleet.hosts.values()], journals)
+        signed = self.fleet.order("cut", "all")
+        said = self.assert_pushed(signed, "--dry-run", "--over", self.over(gone=("hub-2",)), code=1)
+        self.assertRegex(said, r"hub-1: it would stop 3 partners: nord .*, sued, payer and end 1 connections; the lifeline spares admin\n")
+        self.assertIn("hub-2: NOT KNOWN: no route to hub-2\n", said)
+        self.assertIn("1 of 2 hosts have said it: 3 partners stopped, 1 connections ended on 1 hosts; the lifeline spares admin", said)
+        self.assertNotIn("refused", said)
+        self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], before)
+        self.assertIn("nobody can be asked", self.assert_pushed(signed, "--dry-run", "--over", " ", code=1))
+        self.assertIn("NOT KNOWN: No such file", self.assert_pushed(signed, "--dry-run", "--over", "/nowhere/ssh", code=1))
+        self.assertIn("--over belongs to --dry-run", self.assert_pushed(signed, "--over", self.over(), code=2))
+        back = self.fleet.order("reopen", "--cut", "0" * 64, by=("alice", "bob"))
+        self.assertIn("only of a cut", self.assert_pushed(back, "--dry-run", "--over", self.over(), code=1))
+
+    def test_a_host_that_never_answers_is_left(self):
+        path = os.path.join(self.fleet.directory, "hang")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexec sleep 600\n")
+        os.chmod(path, 0o755)
+        said = self.assert_pushed(self.fleet.order("cut", "all"), "--dry-run", "--over", path, "--timeout", "2s", code=1)
+        self.assertEqual(said.count(": NOT KNOWN: no answer in time\n"), 2)
+
     def test_what_nobody_has_signed_is_not_sent(self):
         self.assertIn("nobody has signed it", self.assert_pushed(self.fleet.order("cut", "all", by=()), code=1))
         self.assertIn("no signature counts", self.assert_pushed(self.fleet.order("cut", "all", by=("eve",)), code=1))

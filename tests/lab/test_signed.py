@@ -138,6 +138,19 @@ class Signed(LabCase):
         self.assertLess(count.settle().tcp_payload - after, MIB, "it went on after the cut had answered")
         self.assertEqual(kept.result(30 * SLOWNESS)[1], "limit", "another partner's flow stopped")
 
+    def test_a_dry_run_says_what_would_end_and_ends_nothing(self):
+        path, _ = self.signing.order("cut", "partner:" + NORD, "partner:nobody", by=())
+        port, count = self.pour(send=gently), far.Count(self.lab, NORD)
+        flow = self.lab.start(far.tcp_take, HUB[4], port, None, 20.0, b"go\n", 1 << 40, host=NORD)
+        self.addCleanup(flow.kill)
+        wait_for(lambda: count.tcp_payload > MIB // 4, 20, "the flow to run")
+        said = json.loads(self.guard.must("order", "apply", path, "--dry-run", "--json").stdout)
+        self.assertEqual((said["matched"], said["selected"], said["partners"]), (1, 1, [{"name": NORD, "connections": 1}]))
+        self.assertIn("signed by 0 principals", said["refused"])
+        before = count.tcp_payload
+        wait_for(lambda: count.tcp_payload > before + MIB // 4, 20, "the flow to go on")
+        self.assert_passes(NORD, port)
+
     def test_order_of_arrival_makes_no_difference(self):
         port = self.pour()
         path, cut = self.cut("class:hospital", "partner:" + PAYER)

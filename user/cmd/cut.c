@@ -6,66 +6,7 @@
 
 #include "user/base/units.h"
 #include "user/cmd/call.h"
-
-enum { MOST_PARTNERS = 20 }; /* of a dry run, for people */
-
-static void print_sockets(json_object *answer)
-{
-	size_t count = field_count(answer, "sockets");
-
-	for (size_t i = 0; i < count; i++) {
-		json_object *socket = field_item(answer, "sockets", i);
-		const char *partner = field_text(socket, "partner");
-
-		printf("%s  %s port %" PRIu64 "  %s %s port %" PRIu64 "\n",
-		       field_text(socket, "service"), field_text(socket, "local"),
-		       field_number(socket, "local_port"), partner[0] ? partner : "stranger",
-		       field_text(socket, "peer"), field_number(socket, "peer_port"));
-	}
-}
-
-static void print_partners(json_object *answer)
-{
-	size_t count = field_count(answer, "partners"), shown = 0;
-
-	printf("it would stop %" PRIu64 " partners", field_number(answer, "partner_count"));
-	for (; shown < count && shown < MOST_PARTNERS; shown++) {
-		json_object *partner = field_item(answer, "partners", shown);
-
-		printf("%s%s", shown ? ", " : ": ", field_text(partner, "name"));
-		if (field_number(partner, "connections"))
-			printf(" (%" PRIu64 " connections)", field_number(partner, "connections"));
-	}
-	puts(field_number(answer, "partner_count") > shown ? ", ..." : "");
-}
-
-static void print_spared(json_object *answer)
-{
-	size_t count = field_count(answer, "lifeline");
-
-	if (count == 0)
-		return;
-	fputs("the lifeline spares ", stdout);
-	for (size_t i = 0; i < count; i++) {
-		json_object *spared = field_item(answer, "lifeline", i);
-
-		printf("%s%s (%" PRIu64 " connections)", i ? ", " : "",
-		       field_text(spared, "service"), field_number(spared, "connections"));
-	}
-	putchar('\n');
-}
-
-static void print_dry_run(json_object *answer)
-{
-	print_sockets(answer);
-	print_partners(answer);
-	print_spared(answer);
-	if (field_object(answer, "lifeline_problem"))
-		printf("not all of these are counted: %s\n",
-		       field_text(answer, "lifeline_problem"));
-	printf("it would end %" PRIu64 " connections; nothing was done\n",
-	       field_number(answer, "selected"));
-}
+#include "user/view/dry_run.h"
 
 static void print_cut(const struct answer *answer)
 {
@@ -112,7 +53,7 @@ static int run(const struct arguments *arguments)
 	}
 	code = call_host(arguments, request, true, &answer);
 	if (field_object(answer.object, "sockets"))
-		print_dry_run(answer.object);
+		print_dry_run(answer.object, stdout);
 	else if (field_object(answer.object, "cuts"))
 		print_cut(&answer);
 	answer_free(&answer);

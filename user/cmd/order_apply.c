@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * order_apply.c - `weir order apply FILE`: hands a signed order to the daemon, which judges it.
- * Where none answers, the pinned guard is worked on directly, as `weir cut` does.
+ * Where none answers, the pinned guard is worked on directly, as `weir cut` does. With --dry-run it
+ * tells what the order would do here, whoever signed it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "user/cmd/call.h"
 #include "user/cmd/order.h"
 #include "user/cmd/order_file.h"
+#include "user/view/dry_run.h"
 #include "user/view/parts.h"
 
 static void print_cut(json_object *answer)
@@ -63,9 +65,27 @@ static void print_answer(const struct answer *answer)
 		puts("no daemon answers: done on the pinned guard");
 }
 
+/* A cut that was only tried. */
+static void print_tried(const struct answer *answer)
+{
+	json_object *object = answer->object;
+
+	printf("order %s (%s)\n", field_text(object, "order"), field_text(object, "kind"));
+	if (field_object(object, "refused"))
+		printf("as it is signed now it would be refused: %s\n",
+		       field_text(object, "refused"));
+	if (!field_is(object, "is_for_us"))
+		puts("it is for other hosts: it would do nothing here");
+	else if (field_is(object, "dry_run"))
+		print_dry_run(object, stdout);
+	else
+		puts("nothing is left of it to cut: it is over, or was let back");
+}
+
 static int apply(const struct arguments *arguments, const struct order_file *file)
 {
-	json_object *request = call_new("order-apply");
+	bool is_dry_run = arguments_has(arguments, "--dry-run");
+	json_object *request = call_new(is_dry_run ? "order-try" : "order-apply");
 	struct answer answer;
 	int code;
 
@@ -74,6 +94,8 @@ static int apply(const struct arguments *arguments, const struct order_file *fil
 	code = call_host(arguments, request, true, &answer);
 	if (field_object(answer.object, "order") && arguments_has(arguments, "--json"))
 		puts(json_object_to_json_string_ext(answer.object, JSON_C_TO_STRING_NOSLASHESCAPE));
+	else if (field_object(answer.object, "order") && is_dry_run)
+		print_tried(&answer);
 	else if (field_object(answer.object, "order"))
 		print_answer(&answer);
 	answer_free(&answer);

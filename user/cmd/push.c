@@ -21,6 +21,10 @@ const struct command command_push = {
 			{"--dry-run", NULL,
 			 "tell what it says and which hosts it would reach, and send nothing",
 			 false},
+			{"--over", "COMMAND",
+			 "dry run of a cut: ask each host what it would do, through COMMAND HOST: "
+			 "ssh, say",
+			 false},
 			{NULL, NULL, NULL, false},
 		},
 	.run = run,

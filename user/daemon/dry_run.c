@@ -11,6 +11,7 @@
 #include "user/daemon/additions.h"
 #include "user/daemon/sessions.h"
 #include "user/daemon/touch.h"
+#include "user/policy/target.h"
 
 enum { MOST_LISTED = 1000, MOST_PARTNERS = 100 };
 
@@ -122,15 +123,27 @@ static int put_spared(struct host *host, const struct weir_cut_entry *target, si
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* The request's targets were checked before. */
-static int resolve(const struct host *host, const struct order_request *request,
-		   struct weir_cut_entry *target, char **problem)
+static bool is_let_back(const struct order_origin *origin, const char *target)
 {
-	int r = 0;
+	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
+		if (strcmp(origin->let_back[i], target) == 0)
+			return true;
+	}
+	return false;
+}
 
-	for (size_t i = 0; i < request->target_count && r == 0; i++)
-		r = host_resolve(host, request->target[i], &target[i], problem);
-	return r;
+/* The request's targets were checked before: one that is not here is a signed order's. */
+static size_t resolve(const struct host *host, const struct order_request *request,
+		      struct weir_cut_entry *target)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < request->target_count; i++) {
+		if (!is_let_back(request->origin, request->target[i]) &&
+		    target_resolve(&host->image, request->target[i], &target[count], NULL) == 0)
+			count++;
+	}
+	return count;
 }
 
 int cut_dry_run(struct host *host, const struct order_request *request,
@@ -144,12 +157,13 @@ int cut_dry_run(struct host *host, const struct order_request *request,
 	struct weir_sever_request sever = {.mode = WEIR_SEVER_CUT};
 	struct listing listing = {host, reply, 0, connections};
 	struct sever_result result = {0};
-	int r, seen;
+	size_t count;
+	int r = 0, seen;
 
 	if (!target || !touched || !connections)
 		return -ENOMEM;
-	r = resolve(host, request, target, problem);
-	for (size_t i = 0; i < request->target_count && r == 0; i++)
+	count = resolve(host, request, target);
+	for (size_t i = 0; i < count && r == 0; i++)
 		r = host_partners_touched(host, &target[i], touched);
 	if (r < 0)
 		return r;
@@ -157,11 +171,12 @@ int cut_dry_run(struct host *host, const struct order_request *request,
 	if (r < 0)
 		return tell_problem(problem, r, "cannot stage the cut: %s", strerror(-r));
 	json_put_bool(reply, "dry_run", true);
+	json_put_uint(reply, "matched", count);
 	json_open(reply, "sockets", '[');
 	seen = guard_sever(host->guard, &sever, true, list_socket, &listing, &result, problem);
 	json_close(reply, ']');
 	put_partners(&host->image, touched, connections, reply);
-	r = put_spared(host, target, request->target_count, reply);
+	r = put_spared(host, target, count, reply);
 	if (r < 0 || (seen < 0 && !result.reach.namespaces))
 		return r < 0 ? r : seen;
 	cut_put_result(reply, &result);

@@ -78,6 +78,7 @@ static const struct request {
 	{"plan-next", answer_plan_next, NEEDS_DAEMON | IS_ORDER},
 	{"plan-abort", answer_plan_abort, NEEDS_DAEMON | IS_ORDER},
 	{"order-apply", answer_order_apply, FOR_AGENT}, /* it writes its own refusals */
+	{"order-try", answer_order_try, 0}, /* not for agents: it tells of connections */
 	{"brief", answer_brief, FOR_AGENT},
 };
 

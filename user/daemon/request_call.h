@@ -73,6 +73,7 @@ int answer_pause(struct call *call);
 int answer_partner_add(struct call *call);
 int answer_end(struct call *call);
 int answer_order_apply(struct call *call);
+int answer_order_try(struct call *call);
 int answer_plan_start(struct call *call);
 int answer_plan_next(struct call *call);
 int answer_plan_abort(struct call *call);

@@ -139,16 +139,36 @@ int answer_end(struct call *call)
 /* ---- policies, the clock -------------------------------------------------------------------- */
 
 /* What is wrong with the text itself is told as a refusal: it may be somebody's order. */
+static int get_order_text(struct call *call, const char **text, size_t *length)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(call->request, "text", &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return request_malformed(call, "text");
+	*text = json_object_get_string(value);
+	*length = json_object_get_string_len(value);
+	return 0;
+}
+
 int answer_order_apply(struct call *call)
 {
-	json_object *text;
+	const char *text;
+	size_t length;
+	int r = get_order_text(call, &text, &length);
 
-	if (!json_object_object_get_ex(call->request, "text", &text) ||
-	    !json_object_is_type(text, json_type_string))
-		return request_malformed(call, "text");
-	return host_take_order(call->host, json_object_get_string(text),
-			       json_object_get_string_len(text), &call->reply, &call->problem,
-			       &call->details);
+	return r < 0 ? r
+		     : host_take_order(call->host, text, length, &call->reply, &call->problem,
+				       &call->details);
+}
+
+int answer_order_try(struct call *call)
+{
+	const char *text;
+	size_t length;
+	int r = get_order_text(call, &text, &length);
+
+	return r < 0 ? r : host_try_order(call->host, text, length, &call->reply, &call->problem);
 }
 
 /* Optional: {"peer":"192.0.2.1","port":22,"cgroup":"/system.slice/ssh.service"} */

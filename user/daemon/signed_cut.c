@@ -111,6 +111,7 @@ static int carry_out_cut(struct taking *taking, const struct let_back_set *set)
 					      .target_count = document->targets.count,
 					      .reason = document->reason,
 					      .by = taking->by,
+					      .is_dry_run = taking->is_dry_run,
 					      .origin = &origin};
 
 	return host_cut(taking->host, &request, taking->reply, taking->problem);
@@ -122,6 +123,8 @@ static int note_cut(struct taking *taking)
 	const struct journal_order line = taking_line(taking);
 
 	json_put_uint(taking->reply, "matched", 0);
+	if (taking->is_dry_run)
+		return 0;
 	return journaling_after(taking->host, &line, 1) < 0
 		       ? tell_problem(taking->problem, DONE_IN_PART, "the journal lacks the order")
 		       : 0;
@@ -169,17 +172,17 @@ int take_cut(struct taking *taking)
 	struct let_back_set set = {0};
 	int r;
 
-	if (taking->is_known && taking_is_in_force(taking)) {
+	if (taking->is_known && !taking->is_dry_run && taking_is_in_force(taking)) {
 		json_put_uint(taking->reply, "matched", count_matched(taking));
 		return 0;
 	}
 	r = read_let_back(taking, &set);
 	if (r == 0 && is_over(taking, &set))
-		r = taking->is_known ? 0 : note_cut(taking);
+		r = taking->is_known && !taking->is_dry_run ? 0 : note_cut(taking);
 	else if (r == 0)
 		r = carry_out_cut(taking, &set);
 	let_back_free(&set);
 	if (r != 0 && r != DONE_IN_PART)
 		return r;
-	return taking->is_known ? r : keep(taking, r);
+	return taking->is_known || taking->is_dry_run ? r : keep(taking, r);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/base/cleanup.h"
 #include "user/daemon/in_force.h"
 #include "user/daemon/taking.h"
 #include "user/daemon/trust.h"
@@ -261,6 +262,20 @@ static int take(struct taking *taking)
 	return r;
 }
 
+static int read_document(struct taking *taking)
+{
+	struct order_fault fault;
+	int r = document_read(taking->text, taking->length, &taking->document, &fault);
+
+	if (r == -EBADMSG)
+		return tell_problem(taking->problem, -EINVAL, "order:%u:%u: %s", fault.line,
+				    fault.column, fault.text);
+	if (r == 0)
+		taking->archive =
+			taking->host->state_dir < 0 ? NULL : host_path(taking->host, "orders");
+	return r;
+}
+
 int host_take_order(struct host *host, const char *text, size_t length, struct json_out *reply,
 		    char **problem, char **details)
 {
@@ -270,16 +285,71 @@ int host_take_order(struct host *host, const char *text, size_t length, struct j
 				.reply = reply,
 				.problem = problem,
 				.details = details};
-	struct order_fault fault;
-	int r = document_read(text, length, &taking.document, &fault);
+	int r = read_document(&taking);
 
-	if (r == -EBADMSG)
-		return tell_problem(problem, -EINVAL, "order:%u:%u: %s", fault.line, fault.column,
-				    fault.text);
+	if (r == 0)
+		r = take(&taking);
+	document_free(&taking.document);
+	free(taking.archive);
+	return r;
+}
+
+/* ---- a dry run ------------------------------------------------------------------------------ */
+
+/* Who may sign cannot be read, or who has signed may not: that stops no dry run. */
+static void try_judge(struct taking *taking)
+{
+	_cleanup_free_ char *why = NULL;
+	char **problem = taking->problem;
+	struct judgement judgement;
+	struct trust trust;
+	int r;
+
+	taking->problem = &why;
+	r = trust_read(taking->host, &trust, &why);
+	if (r == 0)
+		r = judge(taking, &trust, &judgement);
+	if (r < 0)
+		json_put_text(taking->reply, "refused", why ? why : strerror(-r));
+	trust_free(&trust);
+	taking->problem = problem;
+}
+
+static int try_locked(struct taking *taking)
+{
+	int r = host_refresh_orders(taking->host);
+
+	if (r < 0)
+		return tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
+	r = look_up(taking);
 	if (r < 0)
 		return r;
-	taking.archive = host->state_dir < 0 ? NULL : host_path(host, "orders");
-	r = take(&taking);
+	try_judge(taking);
+	return take_judged(taking);
+}
+
+int host_try_order(struct host *host, const char *text, size_t length, struct json_out *reply,
+		   char **problem)
+{
+	struct taking taking = {.host = host,
+				.text = text,
+				.length = length,
+				.reply = reply,
+				.problem = problem,
+				.is_dry_run = true};
+	int r = read_document(&taking);
+
+	if (r == 0 && taking.document.kind != ORDER_CUT)
+		r = tell_problem(problem, -EOPNOTSUPP,
+				 "an order of kind %s has no dry run: weir order verify tells what "
+				 "it would do",
+				 kind_name(taking.document.kind));
+	if (r == 0)
+		r = guard_lock_told(host->guard, problem);
+	if (r == 0) {
+		r = try_locked(&taking);
+		guard_unlock(host->guard);
+	}
 	document_free(&taking.document);
 	free(taking.archive);
 	return r;

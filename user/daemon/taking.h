@@ -19,7 +19,8 @@ struct taking {
 	char by[sizeof(((struct weir_order *)0)->by)];
 	struct journal_signature signature[DOCUMENT_MAX_SIGNATURES]; /* those that count */
 	size_t signatures;
-	bool is_known; /* it was accepted once */
+	bool is_dry_run; /* nothing is to be done */
+	bool is_known;	 /* it was accepted once */
 	/* One principal has signed an extension: it is carried out if the grant's reserve has that
 	 * much left, and else refused, since it takes two. */
 	bool is_alone;

@@ -42,13 +42,14 @@ static const struct verb {
 	{"status", "fleet", status_run, false},
 };
 
-enum option_number { CONFIG = 1, INSTANCE, TIMEOUT, DRY_RUN, JSON };
+enum option_number { CONFIG = 1, INSTANCE, TIMEOUT, DRY_RUN, OVER, JSON };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, CONFIG},
 	{"instance", required_argument, NULL, INSTANCE},
 	{"timeout", required_argument, NULL, TIMEOUT},
 	{"dry-run", no_argument, NULL, DRY_RUN},
+	{"over", required_argument, NULL, OVER},
 	{"json", no_argument, NULL, JSON},
 	{NULL, 0, NULL, 0},
 };
@@ -73,6 +74,9 @@ static bool take_option(int number, const char *value, struct fleet_options *opt
 	case DRY_RUN:
 		options->is_dry_run = true;
 		return true;
+	case OVER:
+		options->over = value;
+		return true;
 	case JSON:
 		options->as_json = true;
 		return true;
@@ -91,6 +95,13 @@ static bool read_options(int argc, char **argv, const struct verb *verb,
 			return false;
 	}
 	options->file = argv[optind];
+	if (options->over && !options->is_dry_run) {
+		fprintf(stderr,
+			"weir %s: --over belongs to --dry-run: an order goes over the "
+			"brokers\n",
+			verb->called);
+		return false;
+	}
 	return !verb->takes_file || options->file;
 }
 

@@ -11,6 +11,7 @@ struct fleet_options {
 	const char *file;     /* the order; "-": standard input */
 	uint64_t timeout_ns;  /* 0: not given */
 	bool is_dry_run;
+	const char *over; /* of a dry run: what reaches a host (asking.h); NULL: none is asked */
 	bool as_json;
 };
 

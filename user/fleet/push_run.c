@@ -14,7 +14,7 @@
 #include "user/fleet/brokers.h"
 #include "user/fleet/known_signers.h"
 #include "user/fleet/push.h"
-#include "user/order/tell.h"
+#include "user/fleet/push_dry.h"
 
 static const uint64_t default_timeout_ns = 30 * NS_PER_SECOND;
 
@@ -232,22 +232,6 @@ static int tell(const struct push *push)
 	return enforced == push->expected ? FLEET_DONE : FLEET_REFUSED;
 }
 
-static void tell_dry(const struct push *push)
-{
-	order_tell(push->document, stdout);
-	printf("it would go to %zu of %zu hosts:\n", push->expected, push->config->hosts);
-	for (size_t i = 0; i < push->config->hosts; i++) {
-		const struct fleet_host *host = push->item[i].host;
-
-		if (!push->item[i].is_expected)
-			continue;
-		printf("%s", host->name.text);
-		for (size_t j = 0; j < host->groups.count; j++)
-			printf("%s%s", j ? " " : ": ", host->groups.item[j].text);
-		putchar('\n');
-	}
-}
-
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static void send_order(struct run *run, const struct fleet_config *config, uint64_t timeout_ns)
@@ -272,6 +256,7 @@ static void send_order(struct run *run, const struct fleet_config *config, uint6
 static int push_order(const struct fleet_config *config, const struct fleet_options *options,
 		      const struct order *order)
 {
+	uint64_t timeout_ns = options->timeout_ns ? options->timeout_ns : default_timeout_ns;
 	struct run run = {0};
 	const struct push_out out = {publish, subscribe, tell_line, &run};
 	int code = FLEET_DONE;
@@ -282,10 +267,9 @@ static int push_order(const struct fleet_config *config, const struct fleet_opti
 		code = refuse("%s: it is for none of the %zu hosts of %s", options->file,
 			      config->hosts, options->config);
 	} else if (options->is_dry_run) {
-		tell_dry(&run.push);
+		code = push_dry_run(&run.push, options->over, timeout_ns);
 	} else {
-		send_order(&run, config,
-			   options->timeout_ns ? options->timeout_ns : default_timeout_ns);
+		send_order(&run, config, timeout_ns);
 		code = tell(&run.push);
 	}
 	push_free(&run.push);
@@ -297,8 +281,9 @@ int push_run(const struct fleet_config *config, const struct fleet_options *opti
 	struct order order = {0};
 	int code = read_order(options->file, &order);
 
-	if (code == FLEET_DONE)
-		code = check_signed(options->file, &order.document);
+	if (code == FLEET_DONE && check_signed(options->file, &order.document) != FLEET_DONE &&
+	    !options->is_dry_run)
+		code = FLEET_REFUSED;
 	if (code == FLEET_DONE)
 		code = push_order(config, options, &order);
 	document_free(&order.document);
