@@ -106,7 +106,11 @@ class Signed(LabCase):
         self.assertIn("takes a signed reopening: weir order write reopen --cut " + cut, done.stderr)
         done = self.guard.weir("reopen", "--order", told["id"], "--reason", "I am root")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice",)), 1))
+        alone, back = self.signing.order("reopen", "--cut", cut, by=("alice",))
+        self.assertIn("takes 2", self.take_order(alone, 1))
+        told = [one["unmapped"] for one in self.guard.events() if one["unmapped"].get("order") == back]
+        self.assertEqual([(one["kind"], one["order_kind"]) for one in told], [("order-refused", "reopen")])
+        self.assertIn("takes 2", told[0]["why"])
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "alice-two")), 1))
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "dora")), 1))
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "late")), 1))

@@ -137,8 +137,8 @@ static void without_a_command_nobody_is_asked(void **state)
 	assert_string_equal(asked[1].why, "No such file or directory");
 	asked_free(asked, 2);
 	asked_free(ask(" \t", "", 0, 1, 60 * NS_PER_SECOND, -EINVAL), 1);
-	asked_free(ask("a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a", "", 0, 1,
-		       60 * NS_PER_SECOND, -E2BIG),
+	asked_free(ask("a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a", "", 0,
+		       1, 60 * NS_PER_SECOND, -E2BIG),
 		   1);
 }
 

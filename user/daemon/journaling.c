@@ -305,15 +305,19 @@ static bool is_one_too_many(struct journaling *journaling)
 	return journaling->refusals++ >= JOURNALING_REFUSALS;
 }
 
-void journaling_refused(struct host *host, const struct journal_order *order, const char *why)
+bool journaling_refused(struct host *host, const struct journal_order *order, const char *why)
 {
 	struct journaling *journaling = &host->journaling;
 	uint64_t failed = journaling->line;
 
-	if (failed)
+	if (failed) {
 		write_orders(host, order, 1, why, failed, true);
-	else if (is_one_too_many(journaling) || write_orders(host, order, 1, why, 0, false) < 0)
-		journaling->refusals_unwritten++;
+		return true;
+	}
+	if (!is_one_too_many(journaling) && write_orders(host, order, 1, why, 0, false) >= 0)
+		return true;
+	journaling->refusals_unwritten++;
+	return false;
 }
 
 static void write_late(struct host *host)

@@ -93,8 +93,8 @@ int journaling_before(struct host *host, const struct journal_order *order, char
 /* Of what is done already: -errno when the lines are not on the disk. They wait then. */
 int journaling_after(struct host *host, const struct journal_order *order, size_t count);
 /* It was refused; or, when its line was written before, it failed. Of refusals at most
- * JOURNALING_REFUSALS an hour are written, the others counted. */
-void journaling_refused(struct host *host, const struct journal_order *order, const char *why);
+ * JOURNALING_REFUSALS an hour are written, the others counted: false. */
+bool journaling_refused(struct host *host, const struct journal_order *order, const char *why);
 enum { JOURNALING_REFUSALS = 120 };
 /* The same, told by the request (user/daemon/request.h); not for a dry run. */
 struct json_object;

@@ -208,12 +208,21 @@ static int take_judged(struct taking *taking)
 	}
 }
 
+/* As an event too: somebody may be trying. No more of these than the journal has lines: a hostile
+ * broker can have orders refused all day, and would push out what else happened. */
 static void journal_refusal(struct taking *taking, int error)
 {
 	const struct journal_order line = taking_line(taking);
+	const char *why = *taking->problem ? *taking->problem : strerror(-error);
 
-	journaling_refused(taking->host, &line,
-			   *taking->problem ? *taking->problem : strerror(-error));
+	if (!journaling_refused(taking->host, &line, why))
+		return;
+	host_tell(taking->host, "order-refused", RECORD_MEDIUM,
+		  (struct record_field[]){{"order", taking->document.id, 0},
+					  {"order_kind", line.kind, 0},
+					  {"why", why, 0}},
+		  3, "signed order %.12s, a %s, is not carried out: %s", taking->document.id,
+		  line.kind, why);
 }
 
 /* Under the guard's lock: no other process may change the list between judging and carrying out. */

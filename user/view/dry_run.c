@@ -17,9 +17,9 @@ static void print_sockets(json_object *answer, FILE *out)
 		const char *partner = field_text(socket, "partner");
 
 		fprintf(out, "%s  %s port %" PRIu64 "  %s %s port %" PRIu64 "\n",
-		       field_text(socket, "service"), field_text(socket, "local"),
-		       field_number(socket, "local_port"), partner[0] ? partner : "stranger",
-		       field_text(socket, "peer"), field_number(socket, "peer_port"));
+			field_text(socket, "service"), field_text(socket, "local"),
+			field_number(socket, "local_port"), partner[0] ? partner : "stranger",
+			field_text(socket, "peer"), field_number(socket, "peer_port"));
 	}
 }
 
@@ -33,7 +33,8 @@ static void print_partners(json_object *answer, FILE *out)
 
 		fprintf(out, "%s%s", shown ? ", " : ": ", field_text(partner, "name"));
 		if (field_number(partner, "connections"))
-			fprintf(out, " (%" PRIu64 " connections)", field_number(partner, "connections"));
+			fprintf(out, " (%" PRIu64 " connections)",
+				field_number(partner, "connections"));
 	}
 	fprintf(out, "%s\n", field_number(answer, "partner_count") > shown ? ", ..." : "");
 }
@@ -49,7 +50,7 @@ static void print_spared(json_object *answer, FILE *out)
 		json_object *spared = field_item(answer, "lifeline", i);
 
 		fprintf(out, "%s%s (%" PRIu64 " connections)", i ? ", " : "",
-		       field_text(spared, "service"), field_number(spared, "connections"));
+			field_text(spared, "service"), field_number(spared, "connections"));
 	}
 	fputc('\n', out);
 }
@@ -61,7 +62,7 @@ void print_dry_run(json_object *answer, FILE *out)
 	print_spared(answer, out);
 	if (field_object(answer, "lifeline_problem"))
 		fprintf(out, "not all of these are counted: %s\n",
-		       field_text(answer, "lifeline_problem"));
+			field_text(answer, "lifeline_problem"));
 	fprintf(out, "it would end %" PRIu64 " connections; nothing was done\n",
-	       field_number(answer, "selected"));
+		field_number(answer, "selected"));
 }
