@@ -111,6 +111,7 @@ class Signed(LabCase):
         told = [one["unmapped"] for one in self.guard.events() if one["unmapped"].get("order") == back]
         self.assertEqual([(one["kind"], one["order_kind"]) for one in told], [("order-refused", "reopen")])
         self.assertIn("takes 2", told[0]["why"])
+        self.assertRegex(self.guard.must("order", "list").stdout, r"reopen +refused +of %s, by .* signed by alice: " % cut)
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "alice-two")), 1))
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "dora")), 1))
         self.assertIn("takes 2", self.take_order(self.reopening(cut, by=("alice", "late")), 1))

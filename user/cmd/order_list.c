@@ -36,6 +36,8 @@ static void put_what(json_object *record, FILE *out)
 			json_object_get_string(field_item(record, "targets", i)));
 	for (size_t i = 0; count == 0 && i < field_count(record, "cuts"); i++)
 		put_some(out, i ? " " : "  ", field_item(record, "cuts", i), "id");
+	if (count == 0 && field_count(record, "cuts") == 0) /* it let nothing back */
+		put_some(out, "  of ", record, "order");
 	put_some(out, "  plan ", record, "plan");
 	put_some(out, ", stage ", record, "stage");
 	if (policy) {
