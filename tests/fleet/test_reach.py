@@ -73,7 +73,7 @@ class Reach(FleetCase):
         self.assertIn("1 of 2 hosts have said it: 3 partners stopped, 1 connections ended on 1 hosts; the lifeline spares admin", said)
         self.assertNotIn("refused", said)
         self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], before)
-        self.assertIn("nobody can be asked", self.assert_pushed(signed, "--dry-run", "--over", " ", code=1))
+        self.assertIn("not all can be asked", self.assert_pushed(signed, "--dry-run", "--over", " ", code=1))
         self.assertIn("NOT KNOWN: No such file", self.assert_pushed(signed, "--dry-run", "--over", "/nowhere/ssh", code=1))
         self.assertIn("--over belongs to --dry-run", self.assert_pushed(signed, "--over", self.over(), code=2))
         back = self.fleet.order("reopen", "--cut", "0" * 64, by=("alice", "bob"))

@@ -205,6 +205,34 @@ static void refusals_fill_no_disk(void **state)
 	free(long_text);
 }
 
+/* What somebody has an agent hand in takes no room from what people ask for. */
+static void an_agents_refusals_take_no_room(void **state)
+{
+	static const char cut[] = "weir-order: 1\nkind: cut\nissued: 2026-11-26T15:04:05Z\n"
+				  "nonce: 00112233445566778899aabbccddeeff\nreason: x\n"
+				  "target: all\n";
+	const struct caller agent = {.uid = 8, .user = "a", .by = "a", .is_agent = true};
+	json_object *request = json_object_new_object(), *list;
+	struct host *host = *state;
+	const char *text;
+
+	json_object_object_add(request, "request", json_object_new_string("order-apply"));
+	json_object_object_add(request, "text", json_object_new_string(cut));
+	text = json_object_to_json_string(request);
+	for (int i = 0; i < 2 * JOURNALING_REFUSALS; i++)
+		free(request_answer(host, &agent, text, strlen(text)));
+	list = lines(host);
+	assert_int_equal(json_object_array_length(list), JOURNALING_REFUSALS);
+	json_object_put(list);
+	refused(ask(host, "{\"request\":\"cut\",\"targets\":[\"partner:x\"],\"reason\":\"y\"}"),
+		"");
+	list = lines(host);
+	/* it, and how many of the others there were */
+	assert_int_equal(json_object_array_length(list), JOURNALING_REFUSALS + 2);
+	json_object_put(list);
+	json_object_put(request);
+}
+
 /* ---- when the disk takes no line ------------------------------------------------------------ */
 
 static void what_loosens_is_not_done_without_its_line(void **state)
@@ -717,6 +745,7 @@ int main(void)
 		on_a_host(other_orders_too),
 		on_a_host(a_refusal_says_why),
 		on_a_host(refusals_fill_no_disk),
+		on_a_host(an_agents_refusals_take_no_room),
 		on_a_host(what_loosens_is_not_done_without_its_line),
 		on_a_host(no_policy_comes_without_its_line),
 		on_a_host(a_trial_ends_also_without_its_line),

@@ -74,6 +74,9 @@ static void print_tried(const struct answer *answer)
 	if (field_object(object, "refused"))
 		printf("as it is signed now it would be refused: %s\n",
 		       field_text(object, "refused"));
+	if (!field_is(object, "by_daemon"))
+		puts("no daemon answers, and it alone knows the groups of this host: it is taken "
+		     "for one that is meant");
 	if (!field_is(object, "is_for_us"))
 		puts("it is for other hosts: it would do nothing here");
 	else if (field_is(object, "dry_run"))

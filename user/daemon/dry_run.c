@@ -75,22 +75,23 @@ static void put_partners(const struct image *image, const bool *touched, const s
 
 /* ---- what the lifeline spares --------------------------------------------------------------- */
 
-static size_t count_spared(const struct host *host, const struct sessions *sessions,
-			   const struct weir_cut_entry *target, size_t target_count,
-			   uint32_t service)
+/* Connections of the lifeline that the targets mean: `count` has a place for each service. */
+static void count_spared(const struct host *host, const struct sessions *sessions,
+			 const struct weir_cut_entry *target, size_t target_count, size_t *count)
 {
-	size_t count = 0;
-
 	for (size_t i = 0; i < sessions->count; i++) {
 		const struct weir_session *session = &sessions->item[i];
-		bool is_meant = false;
 
-		for (size_t j = 0; j < target_count && !is_meant; j++)
-			is_meant = session_is_in(host, session, &target[j]);
-		count += is_meant && session->reason == WEIR_REASON_LIFELINE &&
-			 session->service == service;
+		if (session->reason != WEIR_REASON_LIFELINE ||
+		    session->service >= host->image.head.services)
+			continue;
+		for (size_t j = 0; j < target_count; j++) {
+			if (session_is_in(host, session, &target[j])) {
+				count[session->service]++;
+				break;
+			}
+		}
 	}
-	return count;
 }
 
 static int put_spared(struct host *host, const struct weir_cut_entry *target, size_t target_count,
@@ -98,21 +99,22 @@ static int put_spared(struct host *host, const struct weir_cut_entry *target, si
 {
 	const struct image *image = &host->image;
 	_cleanup_free_ bool *spared = calloc(image->head.services + 1, sizeof(*spared));
+	_cleanup_free_ size_t *count = calloc(image->head.services + 1, sizeof(*count));
 	struct sessions sessions;
 	int r;
 
-	if (!spared)
+	if (!spared || !count)
 		return -ENOMEM;
 	services_spared(image, target, target_count, spared);
 	r = sessions_read(host, &sessions);
+	count_spared(host, &sessions, target, target_count, count);
 	json_open(reply, "lifeline", '[');
 	for (uint32_t i = 0; i < image->head.services && r == 0; i++) {
 		if (!spared[i])
 			continue;
 		json_open(reply, NULL, '{');
 		json_put_text(reply, "service", image->service_names[i]);
-		json_put_uint(reply, "connections",
-			      count_spared(host, &sessions, target, target_count, i));
+		json_put_uint(reply, "connections", count[i]);
 		json_close(reply, '}');
 	}
 	json_close(reply, ']');

@@ -294,15 +294,22 @@ int journaling_after(struct host *host, const struct journal_order *order, size_
 	return r;
 }
 
-static bool is_one_too_many(struct journaling *journaling)
+static bool is_one_too_many(struct host *host)
 {
-	uint64_t now = boot_now();
+	bool is_agent = host->asker && host->asker->is_agent;
+	uint64_t now = boot_now(), *since_ns = &host->journaling.refusals[is_agent].since_ns;
+	unsigned int *count = &host->journaling.refusals[is_agent].count;
 
-	if (!journaling->refusals_since_ns || now - journaling->refusals_since_ns > NS_PER_HOUR) {
-		journaling->refusals_since_ns = now;
-		journaling->refusals = 0;
+	if (!*since_ns || now - *since_ns > NS_PER_HOUR) {
+		*since_ns = now;
+		*count = 0;
 	}
-	return journaling->refusals++ >= JOURNALING_REFUSALS;
+	if (++*count == JOURNALING_REFUSALS + 1)
+		host_tell(host, "refusals", RECORD_MEDIUM, NULL, 0,
+			  "more than %d orders %swere refused within an hour: the others are only "
+			  "counted",
+			  JOURNALING_REFUSALS, is_agent ? "that the agent handed in " : "");
+	return *count > JOURNALING_REFUSALS;
 }
 
 bool journaling_refused(struct host *host, const struct journal_order *order, const char *why)
@@ -314,10 +321,13 @@ bool journaling_refused(struct host *host, const struct journal_order *order, co
 		write_orders(host, order, 1, why, failed, true);
 		return true;
 	}
-	if (!is_one_too_many(journaling) && write_orders(host, order, 1, why, 0, false) >= 0)
-		return true;
-	journaling->refusals_unwritten++;
-	return false;
+	if (is_one_too_many(host)) {
+		journaling->refusals_unwritten++;
+		return false;
+	}
+	if (write_orders(host, order, 1, why, 0, false) < 0)
+		journaling->refusals_unwritten++;
+	return true;
 }
 
 static void write_late(struct host *host)

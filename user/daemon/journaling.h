@@ -26,8 +26,12 @@ struct journaling {
 	uint64_t dropped; /* for which there was no room to wait */
 
 	uint64_t line; /* of the order under way: it was accepted; 0: it was not, so far */
-	uint64_t refusals_since_ns, refusals_unwritten;
-	unsigned int refusals; /* since then */
+	/* By who asked: an agent can be made to hand in anything, and takes no room from people. */
+	struct {
+		uint64_t since_ns;
+		unsigned int count; /* since then */
+	} refusals[2];
+	uint64_t refusals_unwritten;
 
 	uint64_t ending_order; /* whose end is in the journal, and not done yet */
 	bool wants_found;      /* what is in force may have no line */
@@ -93,7 +97,8 @@ int journaling_before(struct host *host, const struct journal_order *order, char
 /* Of what is done already: -errno when the lines are not on the disk. They wait then. */
 int journaling_after(struct host *host, const struct journal_order *order, size_t count);
 /* It was refused; or, when its line was written before, it failed. Of refusals at most
- * JOURNALING_REFUSALS an hour are written, the others counted: false. */
+ * JOURNALING_REFUSALS an hour are written of what agents handed in, and as many of all else; the
+ * others are counted, which is told once an hour: false. */
 bool journaling_refused(struct host *host, const struct journal_order *order, const char *why);
 enum { JOURNALING_REFUSALS = 120 };
 /* The same, told by the request (user/daemon/request.h); not for a dry run. */

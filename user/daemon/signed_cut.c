@@ -52,7 +52,7 @@ static int read_let_back(const struct taking *taking, struct let_back_set *set)
 						     let_back_add, set, &damaged)
 				: 0;
 
-	if (damaged)
+	if (damaged && !taking->is_dry_run)
 		host_tell(
 			taking->host, "damaged-state", RECORD_HIGH,
 			(struct record_field[]){{"order", taking->document.id, 0}}, 1,

@@ -208,6 +208,12 @@ static int take_judged(struct taking *taking)
 	}
 }
 
+/* It orders nothing, and one comes each minute or so; a broker may serve an old one. */
+static bool is_beat(const struct taking *taking)
+{
+	return taking->document.kind == ORDER_BEAT;
+}
+
 /* As an event too: somebody may be trying. No more of these than the journal has lines: a hostile
  * broker can have orders refused all day, and would push out what else happened. */
 static void journal_refusal(struct taking *taking, int error)
@@ -215,7 +221,7 @@ static void journal_refusal(struct taking *taking, int error)
 	const struct journal_order line = taking_line(taking);
 	const char *why = *taking->problem ? *taking->problem : strerror(-error);
 
-	if (!journaling_refused(taking->host, &line, why))
+	if (is_beat(taking) || !journaling_refused(taking->host, &line, why))
 		return;
 	host_tell(taking->host, "order-refused", RECORD_MEDIUM,
 		  (struct record_field[]){{"order", taking->document.id, 0},
@@ -248,12 +254,6 @@ static int take_locked(struct taking *taking, const struct trust *trust)
 	return r;
 }
 
-/* It orders nothing, and one comes each minute or so. */
-static bool is_beat(const struct taking *taking)
-{
-	return taking->document.kind == ORDER_BEAT;
-}
-
 static int take(struct taking *taking)
 {
 	struct trust trust;
@@ -264,7 +264,7 @@ static int take(struct taking *taking)
 	r = trust_read(taking->host, &trust, taking->problem);
 	if (r == 0)
 		r = take_locked(taking, &trust);
-	else if (!is_beat(taking))
+	else
 		journal_refusal(taking, r);
 	trust_free(&trust);
 	guard_unlock(taking->host->guard);
@@ -306,26 +306,25 @@ int host_take_order(struct host *host, const char *text, size_t length, struct j
 /* ---- a dry run ------------------------------------------------------------------------------ */
 
 /* Who may sign cannot be read, or who has signed may not: that stops no dry run. */
-static void try_judge(struct taking *taking)
+static void try_judge(struct taking *taking, struct trust *trust, struct judgement *judgement)
 {
 	_cleanup_free_ char *why = NULL;
 	char **problem = taking->problem;
-	struct judgement judgement;
-	struct trust trust;
 	int r;
 
 	taking->problem = &why;
-	r = trust_read(taking->host, &trust, &why);
+	r = trust_read(taking->host, trust, &why);
 	if (r == 0)
-		r = judge(taking, &trust, &judgement);
+		r = judge(taking, trust, judgement);
 	if (r < 0)
 		json_put_text(taking->reply, "refused", why ? why : strerror(-r));
-	trust_free(&trust);
 	taking->problem = problem;
 }
 
 static int try_locked(struct taking *taking)
 {
+	struct judgement judgement;
+	struct trust trust;
 	int r = host_refresh_orders(taking->host);
 
 	if (r < 0)
@@ -333,8 +332,11 @@ static int try_locked(struct taking *taking)
 	r = look_up(taking);
 	if (r < 0)
 		return r;
-	try_judge(taking);
-	return take_judged(taking);
+	json_put_bool(taking->reply, "by_daemon", taking->host->is_daemon);
+	try_judge(taking, &trust, &judgement);
+	r = take_judged(taking);
+	trust_free(&trust); /* the signatures that count point into it */
+	return r;
 }
 
 int host_try_order(struct host *host, const char *text, size_t length, struct json_out *reply,

@@ -29,9 +29,10 @@ int host_take_order(struct host *host, const char *text, size_t length, struct j
 		    char **problem, char **details);
 
 /*
- * What a signed cut would do here: the same fields, of a cut those of cut_dry_run(), and "refused":
- * why it would be, as it is signed now. It need not be signed: who plans a cut wants to see this
- * first. 0, DONE_IN_PART or -errno with `problem`; -EOPNOTSUPP: it is of another kind.
+ * What a signed cut would do here: the same fields, of a cut those of cut_dry_run(), "by_daemon"
+ * (or else the groups of this host are not known), and "refused": why it would be, as it is signed
+ * now. It need not be signed: who plans a cut wants to see this first. 0, DONE_IN_PART or -errno
+ * with `problem`; -EOPNOTSUPP: it is of another kind.
  */
 int host_try_order(struct host *host, const char *text, size_t length, struct json_out *reply,
 		   char **problem);

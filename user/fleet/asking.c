@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
-#include "user/base/array.h"
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/now.h"
@@ -23,7 +23,11 @@
 
 extern char **environ;
 
-enum { READ_BYTES = 64 << 10, MOST_WORDS = 32 };
+enum {
+	READ_BYTES = 64 << 10, /* what a pipe holds, pipe(7) */
+	MOST_WORDS = 32,
+	LONGEST_WAIT_MS = 60000,
+};
 
 /* ---- the words ------------------------------------------------------------------------------ */
 
@@ -38,7 +42,6 @@ static int words_split(struct words *words, const char *over)
 {
 	char *rest;
 
-	words->count = 0;
 	words->text = strdup(over);
 	if (!words->text)
 		return -ENOMEM;
@@ -54,12 +57,25 @@ static int words_split(struct words *words, const char *over)
 /* ---- one process ---------------------------------------------------------------------------- */
 
 struct helper {
-	struct asked *asked; /* NULL: the place is free */
-	pid_t pid;
+	const char *host; /* NULL: the place is free */
+	uint64_t until_ns;
+	pid_t pid;  /* of it, and of its group; 0: it was not started */
 	int handle; /* pidfd */
 	int out, err;
+	char *said;
+	size_t length;
+	bool is_short;				     /* of memory */
 	char last[sizeof(((struct asked *)0)->why)]; /* of its errors: the line that grows */
 	size_t last_used;
+};
+
+static const struct helper no_helper = {.handle = -1, .out = -1, .err = -1};
+
+struct asking {
+	const struct question *question;
+	struct words words;
+	int text; /* a file in memory */
+	struct helper helper[ASKING_AT_ONCE];
 };
 
 /* Who writes waits; who reads does not. */
@@ -75,78 +91,87 @@ static bool open_pipe(int *read_end, int *write_end)
 	return true;
 }
 
-/* Behind a pipe that it inherits somebody else may stay, as a master of ssh's does: so its own end
- * is what counts. */
-static int start(struct helper *helper, struct words *words, const struct question *question,
-		 int text)
+/* In a session of its own: without a terminal to ask on, or to leave without echo when it is ended;
+ * and what it started ends with it. */
+static int spawn(char *const *words, int in, int out, int err, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r)
+		return -r;
+	r = posix_spawnattr_init(&attributes);
+	if (r) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -r;
+	}
+	r = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	if (!r)
+		r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (!r)
+		r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+	if (!r)
+		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+	if (!r)
+		r = posix_spawnp(pid, words[0], &actions, &attributes, words, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int start(struct asking *asking, struct helper *helper)
 {
 	_cleanup_close_ int in = -1, out = -1, err = -1;
-	posix_spawn_file_actions_t actions;
+	struct words *words = &asking->words;
 	char path[32];
+	pid_t pid;
 	int r;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", text);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", asking->text);
 	in = open(path, O_RDONLY | O_CLOEXEC); /* with a place of its own in the text */
 	if (in < 0 || !open_pipe(&helper->out, &out) || !open_pipe(&helper->err, &err))
 		return -errno;
-	words->word[words->count] = (char *)helper->asked->host;
-	words->word[words->count + 1] = (char *)question->command;
+	words->word[words->count] = (char *)helper->host;
+	words->word[words->count + 1] = (char *)asking->question->command;
 	words->word[words->count + 2] = NULL;
-	r = posix_spawn_file_actions_init(&actions);
-	if (r)
-		return -r;
-	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-	r = posix_spawnp(&helper->pid, words->word[0], &actions, NULL, words->word, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r) {
-		helper->pid = 0;
-		return -r;
-	}
-	helper->handle = pidfd_open(helper->pid, 0);
+	r = spawn(words->word, in, out, err, &pid);
+	if (r < 0)
+		return r;
+	helper->pid = pid;
+	helper->handle = pidfd_open(pid, 0);
 	return helper->handle < 0 ? -errno : 0;
 }
 
-static void close_helper(struct helper *helper)
+static void end_process(const struct helper *helper)
 {
-	int *fds[] = {&helper->handle, &helper->out, &helper->err};
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-	}
-	*helper = (struct helper){.handle = -1, .out = -1, .err = -1};
+	if (helper->pid)
+		kill(-helper->pid, SIGKILL);
 }
 
-static void fail(struct asked *asked, const char *why)
-{
-	asked->code = -1;
-	snprintf(asked->why, sizeof(asked->why), "%s", why);
-}
-
-/* False: there is nothing to read now. */
+/* False: there is nothing to read now, or no more is wanted. */
 static bool read_out(struct helper *helper)
 {
-	struct asked *asked = helper->asked;
-	char *more = realloc(asked->out, asked->length + READ_BYTES + 1);
+	char *more = realloc(helper->said, helper->length + READ_BYTES + 1);
 	ssize_t got;
 
-	if (!more)
+	if (!more) {
+		helper->is_short = true;
 		return false;
-	asked->out = more;
-	got = read(helper->out, asked->out + asked->length, READ_BYTES);
+	}
+	helper->said = more;
+	got = read(helper->out, helper->said + helper->length, READ_BYTES);
 	if (got > 0)
-		asked->length += (size_t)got;
-	asked->out[asked->length] = '\0';
-	if (asked->length > ASKING_MOST_BYTES)
-		kill(helper->pid, SIGKILL);
-	return got > 0 && asked->length <= ASKING_MOST_BYTES;
+		helper->length += (size_t)got;
+	helper->said[helper->length] = '\0';
+	if (helper->length > ASKING_MOST_BYTES)
+		end_process(helper);
+	return got > 0 && helper->length <= ASKING_MOST_BYTES;
 }
 
 static bool read_err(struct helper *helper)
 {
-	char text[256];
+	char text[READ_BYTES];
 	ssize_t got = read(helper->err, text, sizeof(text));
 
 	for (ssize_t i = 0; i < got; i++) {
@@ -162,134 +187,190 @@ static bool read_err(struct helper *helper)
 	return got > 0;
 }
 
-/* It has ended: what it said is in the pipes. */
-static void finish(struct helper *helper)
+/* A host's own words, on their way to a terminal: also one for which 0x9b begins a sequence. */
+static void make_plain(char *text)
 {
-	struct asked *asked = helper->asked;
-	int status = 0;
+	bool is_utf8 = text_is_utf8(text, strlen(text));
+
+	text_make_plain(text);
+	for (; *text && !is_utf8; text++) {
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+	}
+}
+
+/* Tells what came of it, and frees the place. `why` NULL: its own last line. */
+static void tell(struct asking *asking, struct helper *helper, int code, const char *why)
+{
+	struct asked asked = {
+		.host = helper->host, .code = code, .out = helper->said, .length = helper->length};
+
+	snprintf(asked.why, sizeof(asked.why), "%s", why ? why : helper->last);
+	make_plain(asked.why);
+	asking->question->take(&asked, asking->question->data);
+	if (helper->handle >= 0)
+		close(helper->handle);
+	if (helper->out >= 0)
+		close(helper->out);
+	if (helper->err >= 0)
+		close(helper->err);
+	free(helper->said);
+	*helper = no_helper;
+}
+
+/*
+ * It has ended, and what it said is in the pipes. Somebody that it left behind may still write
+ * there, and is not waited for: what a pipe holds is all that it can have said itself.
+ */
+static void finish(struct asking *asking, struct helper *helper)
+{
+	int status = 0, code;
+	pid_t ended;
 
 	while (read_out(helper))
 		;
-	while (read_err(helper))
-		;
-	while (waitpid(helper->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	snprintf(asked->why, sizeof(asked->why), "%s", helper->last);
-	text_make_plain(asked->why);
-	asked->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	if (!asked->out)
-		fail(asked, strerror(ENOMEM));
-	else if (asked->length > ASKING_MOST_BYTES)
-		fail(asked, "it says more than an answer has");
-	close_helper(helper);
+	read_err(helper);
+	do
+		ended = waitpid(helper->pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	code = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	if (helper->length > ASKING_MOST_BYTES)
+		tell(asking, helper, -1, "it says more than an answer has");
+	else if (helper->is_short)
+		tell(asking, helper, -1, strerror(ENOMEM));
+	else
+		tell(asking, helper, code, code < 0 ? "it ended by a signal" : NULL);
 }
 
-static void give_up(struct helper *helper, const char *why)
+static void give_up(struct asking *asking, struct helper *helper, const char *why)
 {
-	struct asked *asked = helper->asked;
-
-	if (helper->pid > 0) {
-		kill(helper->pid, SIGKILL);
-		while (waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	fail(asked, why);
-	close_helper(helper);
+	end_process(helper);
+	while (helper->pid && waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	tell(asking, helper, -1, why);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
 
-static void wait_for(struct helper *helper, uint64_t until_ns)
+/* Each free place takes the next host; who cannot be started leaves it free. */
+static size_t start_more(struct asking *asking, const char *const *host, size_t count)
 {
-	struct pollfd polled[3 * ASKING_AT_ONCE];
-	uint64_t now = boot_now();
-	int wait_ms = until_ns > now ? (int)((until_ns - now) / 1000000 + 1) : 0;
+	size_t next = 0;
 
 	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
-		polled[3 * i] = (struct pollfd){.fd = helper[i].handle, .events = POLLIN};
-		polled[3 * i + 1] = (struct pollfd){.fd = helper[i].out, .events = POLLIN};
-		polled[3 * i + 2] = (struct pollfd){.fd = helper[i].err, .events = POLLIN};
+		struct helper *helper = &asking->helper[i];
+
+		while (!helper->host && next < count) {
+			int r;
+
+			helper->host = host[next++];
+			helper->until_ns = boot_now() + asking->question->within_ns;
+			r = start(asking, helper);
+			if (r < 0)
+				give_up(asking, helper, strerror(-r));
+		}
 	}
-	if (poll(polled, 3 * ASKING_AT_ONCE, wait_ms) <= 0)
+	return next;
+}
+
+static bool is_busy(const struct asking *asking)
+{
+	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
+		if (asking->helper[i].host)
+			return true;
+	}
+	return false;
+}
+
+static int wait_ms(const struct asking *asking)
+{
+	uint64_t now = boot_now(), least = LONGEST_WAIT_MS;
+
+	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
+		const struct helper *helper = &asking->helper[i];
+		uint64_t left = helper->until_ns > now ? (helper->until_ns - now) / 1000000 + 1 : 0;
+
+		if (helper->host && left < least)
+			least = left;
+	}
+	return (int)least;
+}
+
+static int wait_for(const struct asking *asking, struct pollfd *polled)
+{
+	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
+		const struct helper *helper = &asking->helper[i];
+
+		polled[3 * i] = (struct pollfd){.fd = helper->handle, .events = POLLIN};
+		polled[3 * i + 1] = (struct pollfd){.fd = helper->out, .events = POLLIN};
+		polled[3 * i + 2] = (struct pollfd){.fd = helper->err, .events = POLLIN};
+	}
+	return poll(polled, 3 * ASKING_AT_ONCE, wait_ms(asking)) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static void handle(struct asking *asking, struct helper *helper, const struct pollfd *polled)
+{
+	if (!helper->host)
 		return;
-	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
-		struct helper *one = &helper[i];
-
-		if (polled[3 * i].revents) {
-			finish(one);
-			continue;
-		}
-		if (polled[3 * i + 1].revents && !read_out(one)) {
-			close(one->out);
-			one->out = -1;
-		}
-		if (polled[3 * i + 2].revents && !read_err(one)) {
-			close(one->err);
-			one->err = -1;
-		}
+	if (polled[0].revents) {
+		finish(asking, helper);
+		return;
+	}
+	if (boot_now() >= helper->until_ns) {
+		give_up(asking, helper, "no answer in time");
+		return;
+	}
+	if (polled[1].revents && !read_out(helper)) {
+		close(helper->out);
+		helper->out = -1;
+	}
+	if (polled[2].revents && !read_err(helper)) {
+		close(helper->err);
+		helper->err = -1;
 	}
 }
 
-static void begin(struct helper *helper, struct asked *asked, struct words *words,
-		  const struct question *question, int text)
+static int ask_all(struct asking *asking, const char *const *host, size_t count)
 {
-	int r;
+	struct pollfd polled[3 * ASKING_AT_ONCE] = {0};
+	size_t next = 0;
+	int r = 0;
 
-	helper->asked = asked;
-	r = start(helper, words, question, text);
-	if (r < 0)
-		give_up(helper, strerror(-r));
-}
-
-/* Until none is left, and none under way; or the time is over. */
-static void ask_in_turn(const struct question *question, struct words *words, struct asked *asked,
-			size_t count, int text, uint64_t until_ns)
-{
-	struct helper helper[ASKING_AT_ONCE];
-	size_t next = 0, busy = 1;
-
-	for (size_t i = 0; i < ASKING_AT_ONCE; i++)
-		helper[i] = (struct helper){.handle = -1, .out = -1, .err = -1};
-	while (busy && boot_now() < until_ns) {
-		busy = 0;
-		for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
-			if (!helper[i].asked && next < count)
-				begin(&helper[i], &asked[next++], words, question, text);
-			busy += helper[i].asked != NULL;
-		}
-		busy += next < count;
-		if (busy)
-			wait_for(helper, until_ns);
+	while (r == 0) {
+		next += start_more(asking, host + next, count - next);
+		if (!is_busy(asking))
+			break;
+		r = wait_for(asking, polled);
+		for (size_t i = 0; i < ASKING_AT_ONCE && r == 0; i++)
+			handle(asking, &asking->helper[i], &polled[3 * i]);
 	}
 	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
-		if (helper[i].asked)
-			give_up(&helper[i], "no answer in time");
+		if (asking->helper[i].host)
+			give_up(asking, &asking->helper[i], strerror(-r));
 	}
-	for (; next < count; next++)
-		fail(&asked[next], "there was no time left for it");
-}
-
-int ask_hosts(const struct question *question, struct asked *asked, size_t count,
-	      uint64_t within_ns)
-{
-	_cleanup_close_ int text = memfd_create("order", MFD_CLOEXEC);
-	struct words words = {0};
-	int r;
-
-	if (text < 0)
-		return -errno;
-	r = file_write_all(text, question->text, question->length);
-	if (r == 0)
-		r = words_split(&words, question->over);
-	if (r == 0)
-		ask_in_turn(question, &words, asked, count, text, boot_now() + within_ns);
-	free(words.text);
 	return r;
 }
 
-void asked_free(struct asked *asked, size_t count)
+int ask_hosts(const struct question *question, const char *const *host, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		free(asked[i].out);
-	free(asked);
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
+	struct asking asking = {.question = question, .text = memfd_create("order", MFD_CLOEXEC)};
+	struct sigaction before;
+	int r;
+
+	if (asking.text < 0)
+		return -errno;
+	for (size_t i = 0; i < ASKING_AT_ONCE; i++)
+		asking.helper[i] = no_helper;
+	/* Where it is ignored, as some parents leave it, nobody learns how a process ended. */
+	sigaction(SIGCHLD, &usual, &before);
+	r = file_write_all(asking.text, question->text, question->length);
+	if (r == 0)
+		r = words_split(&asking.words, question->over);
+	if (r == 0)
+		r = ask_all(&asking, host, count);
+	sigaction(SIGCHLD, &before, NULL);
+	free(asking.words.text);
+	close(asking.text);
+	return r;
 }

@@ -13,10 +13,11 @@
 
 enum { ASKING_AT_ONCE = 32, ASKING_MOST_BYTES = 1 << 20 /* that one may say */ };
 
+/* What came of one host. */
 struct asked {
-	const char *host; /* borrowed; the caller's */
-	int code;	  /* the command's exit code; -1: it had none */
-	char *out;	  /* what it said; never NULL when code >= 0 */
+	const char *host;
+	int code;	 /* the command's exit code; -1: it had none */
+	const char *out; /* what it said, with a NUL behind it; not NULL where code >= 0 */
 	size_t length;
 	char why[200]; /* the last line of what it said beside that, or why nothing came of it */
 };
@@ -26,14 +27,17 @@ struct question {
 	const char *command;
 	const char *text; /* its standard input */
 	size_t length;
+	uint64_t within_ns; /* of its start: who has not ended then is ended */
+	/* Each host once, as soon as it is through; what is told lives as long as the call. */
+	void (*take)(const struct asked *asked, void *data);
+	void *data;
 };
 
 /*
- * Asks all of them, ASKING_AT_ONCE at a time; whoever has not answered `within_ns` of the beginning
- * is ended. 0, -errno: nobody was asked, or memory is short. Free with asked_free() in each case.
+ * Asks all of them, ASKING_AT_ONCE at a time, without a terminal: nobody is asked for a password.
+ * 0; -errno: some were not asked, or nobody waits for their answer, and `take` was not called for
+ * them.
  */
-int ask_hosts(const struct question *question, struct asked *asked, size_t count,
-	      uint64_t within_ns);
-void asked_free(struct asked *asked, size_t count);
+int ask_hosts(const struct question *question, const char *const *host, size_t count);
 
 #endif

@@ -16,8 +16,13 @@
 #include "user/fleet/asking.h"
 #include "user/fleet/options.h"
 #include "user/order/tell.h"
+#include "user/policy/read.h"
 
-enum { ANSWER_DEPTH = 8, MOST_NAMES = 20 /* on a line */ };
+enum {
+	ANSWER_DEPTH = 8,
+	MOST_SHOWN = 20,  /* names on a line */
+	MOST_TAKEN = 100, /* names of one host's list: no daemon tells more (dry_run.c) */
+};
 
 /* ---- names of all hosts, each once ---------------------------------------------------------- */
 
@@ -37,13 +42,14 @@ static void name_add(struct name_set *set, const char *name)
 	char **place = ARRAY_ADD(set->name, set->count);
 
 	if (place)
-		*place = strdup(name);
+		*place = strndup(name, NAME_BYTES);
 	if (!place || !*place)
 		set->is_part = true;
 	else
 		text_make_plain(set->name[set->count++]);
 }
 
+/* In order, each once. */
 static void names_settle(struct name_set *set)
 {
 	size_t kept = 0;
@@ -69,48 +75,62 @@ static void names_free(struct name_set *set)
 /* ---- one host ------------------------------------------------------------------------------- */
 
 struct total {
+	const struct push *push;
 	struct name_set partners, spared; /* spared: services */
 	uint64_t connections, spared_connections;
 	size_t answered, cut;
 };
 
-/* "nord (2 connections), sued, ..." */
+/* A host may say any number. */
+static void add(uint64_t *sum, uint64_t number)
+{
+	*sum = number > UINT64_MAX - *sum ? UINT64_MAX : *sum + number;
+}
+
+/* "nord (2 connections), sued, ..." of `count`; malloc'd. */
 static char *list_text(json_object *answer, const char *list, const char *name, uint64_t count)
 {
 	char *text = NULL;
-	size_t length, there = field_count(answer, list);
+	size_t length, there = field_count(answer, list), shown = 0;
 	FILE *out = open_memstream(&text, &length);
 
 	if (!out)
 		return NULL;
-	for (size_t i = 0; i < there && i < MOST_NAMES; i++) {
-		json_object *one = field_item(answer, list, i);
+	for (; shown < there && shown < MOST_SHOWN; shown++) {
+		json_object *one = field_item(answer, list, shown);
 		uint64_t connections = field_number(one, "connections");
 
-		fprintf(out, "%s%s", i ? ", " : "", field_text(one, name));
+		fprintf(out, "%s%.*s", shown ? ", " : "", NAME_BYTES, field_text(one, name));
 		if (connections)
 			fprintf(out, " (%" PRIu64 " connections)", connections);
 	}
-	if (count > MOST_NAMES || count > there)
+	if (shown < count)
 		fputs(", ...", out);
 	return fclose(out) == 0 ? text : NULL;
 }
 
+static void names_take(struct name_set *set, json_object *answer, const char *list,
+		       const char *name, uint64_t count)
+{
+	size_t there = field_count(answer, list), taken = there < MOST_TAKEN ? there : MOST_TAKEN;
+
+	for (size_t i = 0; i < taken; i++)
+		name_add(set, field_text(field_item(answer, list, i), name));
+	set->is_part |= taken < count;
+	names_settle(set);
+}
+
 static void add_up(struct total *total, json_object *answer)
 {
-	size_t partners = field_count(answer, "partners");
+	size_t services = field_count(answer, "lifeline");
 
-	for (size_t i = 0; i < partners; i++)
-		name_add(&total->partners, field_text(field_item(answer, "partners", i), "name"));
-	if (partners < field_number(answer, "partner_count"))
-		total->partners.is_part = true;
-	for (size_t i = 0; i < field_count(answer, "lifeline"); i++) {
-		json_object *spared = field_item(answer, "lifeline", i);
-
-		name_add(&total->spared, field_text(spared, "service"));
-		total->spared_connections += field_number(spared, "connections");
-	}
-	total->connections += field_number(answer, "selected");
+	names_take(&total->partners, answer, "partners", "name",
+		   field_number(answer, "partner_count"));
+	names_take(&total->spared, answer, "lifeline", "service", services);
+	for (size_t i = 0; i < services; i++)
+		add(&total->spared_connections,
+		    field_number(field_item(answer, "lifeline", i), "connections"));
+	add(&total->connections, field_number(answer, "selected"));
 	total->cut++;
 }
 
@@ -130,19 +150,23 @@ static void tell_cut(const char *host, struct total *total, json_object *answer)
 	add_up(total, answer);
 }
 
-/* What a host answers is its own text: no more is taken from it than words for a line. */
-static void tell_host(const struct asked *asked, struct total *total)
+/* Why what a host says is not all there is to say; NULL: it is. */
+static const char *shortcoming(const struct asked *asked, json_object *answer)
 {
-	json_object *answer =
-		asked->code >= 0 ? json_in(asked->out, asked->length, ANSWER_DEPTH) : NULL;
-	const char *why = asked->why[0] ? asked->why : "it says nothing that is an answer";
+	const char *why = field_text(answer, "lifeline_problem");
 
-	if (!answer || !field_object(answer, "order")) {
-		text_put_line(stdout, "%s: NOT KNOWN: %s", asked->host, why);
-		json_object_put(answer);
-		return;
-	}
-	total->answered += asked->code == FLEET_DONE;
+	if (!field_is(answer, "by_daemon"))
+		return "no daemon answers there, and it alone knows the host's groups";
+	if (asked->code != FLEET_DONE)
+		return asked->why;
+	return why[0] ? why : NULL;
+}
+
+static void tell_answer(const struct asked *asked, struct total *total, json_object *answer)
+{
+	const char *why = shortcoming(asked, answer);
+
+	total->answered += !why;
 	if (field_object(answer, "refused"))
 		text_put_line(stdout, "%s: as it is signed now it would be refused: %s",
 			      asked->host, field_text(answer, "refused"));
@@ -153,21 +177,42 @@ static void tell_host(const struct asked *asked, struct total *total)
 		tell_cut(asked->host, total, answer);
 	else
 		text_put_line(stdout, "%s: nothing is left of it to cut", asked->host);
-	if (asked->code != FLEET_DONE)
+	if (why)
 		text_put_line(stdout, "%s: that is NOT ALL: %s", asked->host, why);
+}
+
+/* What a host answers is its own text: no more is taken from it than words for a line. */
+static void take_host(const struct asked *asked, void *data)
+{
+	struct total *total = data;
+	json_object *answer =
+		asked->code >= 0 ? json_in(asked->out, asked->length, ANSWER_DEPTH) : NULL;
+	const char *order = field_text(answer, "order"), *why = NULL;
+
+	if (!order[0])
+		why = asked->why[0] ? asked->why : "it says nothing that is an answer";
+	else if (strcmp(order, total->push->document->id) != 0)
+		why = "it speaks of another order";
+	if (why)
+		text_put_line(stdout, "%s: NOT KNOWN: %s", asked->host, why);
+	else
+		tell_answer(asked, total, answer);
+	fflush(stdout); /* the next one takes its time */
 	json_object_put(answer);
 }
 
-static void tell_total(struct total *total, size_t count)
+static void tell_total(const struct total *total, size_t count)
 {
-	names_settle(&total->partners);
-	names_settle(&total->spared);
+	const struct name_set *spared = &total->spared;
+
 	printf("%zu of %zu hosts have said it: %s%zu partners stopped, %" PRIu64
 	       " connections ended on %zu hosts",
 	       total->answered, count, total->partners.is_part ? "more than " : "",
 	       total->partners.count, total->connections, total->cut);
-	for (size_t i = 0; i < total->spared.count; i++)
-		printf("%s%s", i ? ", " : "; the lifeline spares ", total->spared.name[i]);
+	for (size_t i = 0; i < spared->count && i < MOST_SHOWN; i++)
+		printf("%s%s", i ? ", " : "; the lifeline spares ", spared->name[i]);
+	if (spared->is_part || spared->count > MOST_SHOWN)
+		printf(", ...");
 	if (total->spared_connections)
 		printf(" (%" PRIu64 " connections)", total->spared_connections);
 	puts("; nothing was done");
@@ -177,30 +222,30 @@ static void tell_total(struct total *total, size_t count)
 
 static int ask(const struct push *push, const char *over, uint64_t within_ns)
 {
+	struct total total = {.push = push};
 	const struct question question = {.over = over,
 					  .command = "weir order apply - --dry-run --json",
 					  .text = push->text,
-					  .length = push->length};
-	struct asked *asked = calloc(push->expected + 1, sizeof(*asked));
-	struct total total = {0};
+					  .length = push->length,
+					  .within_ns = within_ns,
+					  .take = take_host,
+					  .data = &total};
+	_cleanup_free_ const char **host = calloc(push->expected + 1, sizeof(*host));
 	size_t count = 0;
-	int r = asked ? 0 : -ENOMEM;
+	int r = host ? 0 : -ENOMEM;
 
-	for (size_t i = 0; asked && i < push->config->hosts; i++) {
+	for (size_t i = 0; host && i < push->config->hosts; i++) {
 		if (push->item[i].is_expected)
-			asked[count++].host = push->item[i].host->name.text;
+			host[count++] = push->item[i].host->name.text;
 	}
 	if (r == 0)
-		r = ask_hosts(&question, asked, count, within_ns);
+		r = ask_hosts(&question, host, count);
 	if (r < 0)
-		fprintf(stderr, "weir push: nobody can be asked: %s\n", strerror(-r));
-	for (size_t i = 0; r == 0 && i < count; i++)
-		tell_host(&asked[i], &total);
-	if (r == 0)
+		fprintf(stderr, "weir push: not all can be asked: %s\n", strerror(-r));
+	else
 		tell_total(&total, count);
 	names_free(&total.partners);
 	names_free(&total.spared);
-	asked_free(asked, count);
 	return r == 0 && total.answered == count ? FLEET_DONE : FLEET_REFUSED;
 }
 

@@ -7,8 +7,9 @@
 
 /*
  * Tells what the order says and which hosts it would go to. With `over` (asking.h; NULL: not) each
- * of them is asked what it would do there: whom it stops, which connections end, what the lifeline
- * spares. FLEET_DONE, or FLEET_REFUSED: not all have said it, which is told.
+ * of them is asked what it would do there, and has `within_ns` to say it: whom it stops, which
+ * connections end, what the lifeline spares. FLEET_DONE, or FLEET_REFUSED: not all have said all of
+ * it, which is told.
  */
 int push_dry_run(const struct push *push, const char *over, uint64_t within_ns);
 
