@@ -117,12 +117,15 @@ static int sink(const char *port, bool counts)
 
 static int pour(int type, const struct sockaddr_in *to, int flows, size_t bytes)
 {
+	/* No TIME_WAIT: 10,000 flows of each in turn would leave no port for the next ones. */
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	int *fd = calloc(flows, sizeof(*fd));
 	long writes, next = 0;
 
 	for (int i = 0; i < flows; i++) {
 		fd[i] = socket(AF_INET, type, 0);
-		if (fd[i] < 0 || connect(fd[i], (const struct sockaddr *)to, sizeof(*to)))
+		if (fd[i] < 0 || setsockopt(fd[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
+		    connect(fd[i], (const struct sockaddr *)to, sizeof(*to)))
 			die("connect");
 	}
 	puts("ready");
