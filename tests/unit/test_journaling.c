@@ -9,6 +9,7 @@
 #include <sys/file.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/cutting.h"
 #include "user/daemon/returning.h"
 
@@ -205,7 +206,20 @@ static void refusals_fill_no_disk(void **state)
 	free(long_text);
 }
 
-/* What somebody has an agent hand in takes no room from what people ask for. */
+/* How often the events say so. */
+static size_t told(const char *what)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length, count = 0;
+
+	assert_int_equal(file_read(path_of("events.jsonl"), 1 << 20, &text, &length), 0);
+	for (const char *at = text; (at = strstr(at, what)); at++)
+		count++;
+	return count;
+}
+
+/* What somebody has an agent hand in takes no room from what people ask for, in the events either.
+ */
 static void an_agents_refusals_take_no_room(void **state)
 {
 	static const char cut[] = "weir-order: 1\nkind: cut\nissued: 2026-11-26T15:04:05Z\n"
@@ -224,6 +238,8 @@ static void an_agents_refusals_take_no_room(void **state)
 	list = lines(host);
 	assert_int_equal(json_object_array_length(list), JOURNALING_REFUSALS);
 	json_object_put(list);
+	assert_int_equal(told("\"kind\":\"order-refused\""), JOURNALING_REFUSALS);
+	assert_int_equal(told("\"kind\":\"refusals\""), 1);
 	refused(ask(host, "{\"request\":\"cut\",\"targets\":[\"partner:x\"],\"reason\":\"y\"}"),
 		"");
 	list = lines(host);

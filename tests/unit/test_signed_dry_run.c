@@ -34,12 +34,12 @@ static char *state_text(const char *name)
 	return file_read(path, 1 << 20, &text, &length) == 0 ? text : strdup("");
 }
 
-static bool is_kept(const char *text)
+static bool is_kept(const char *cut)
 {
 	char name[96], *kept;
 	bool is_there;
 
-	snprintf(name, sizeof(name), "orders/%s", id_of(text));
+	snprintf(name, sizeof(name), "orders/%s/order", id_of(cut)); /* archive.c */
 	kept = state_text(name);
 	is_there = kept[0] != '\0';
 	free(kept);
@@ -50,7 +50,7 @@ static bool is_kept(const char *text)
 static void expect_partners(struct host *host, const char *text, const char *wanted)
 {
 	size_t cuts = fake.cut_count, orders = fake.order_count;
-	char *before = state_text("journal.jsonl"), *after;
+	char *journal = state_text("journal.jsonl"), *events = state_text("events.jsonl"), *after;
 	bool was_kept = is_kept(text);
 	json_object *answer = try_as(host, &me, text), *partners = member(answer, "partners");
 	char said[256] = "";
@@ -66,11 +66,15 @@ static void expect_partners(struct host *host, const char *text, const char *wan
 	assert_string_equal(said, wanted);
 	json_object_put(answer);
 	after = state_text("journal.jsonl");
-	assert_string_equal(after, before);
+	assert_string_equal(after, journal);
+	free(after);
+	after = state_text("events.jsonl");
+	assert_string_equal(after, events);
 	assert_int_equal(fake.cut_count, cuts);
 	assert_int_equal(fake.order_count, orders);
 	assert_int_equal(is_kept(text), was_kept);
-	free(before);
+	free(journal);
+	free(events);
 	free(after);
 }
 
@@ -95,6 +99,7 @@ static void it_says_whom_it_would_stop(void **state)
 	json_object_put(answer);
 	expect(*state, cut, 0);
 	assert_int_equal(fake.order_count, 2); /* of both names: the other is kept */
+	assert_true(is_kept(cut));
 	expect_partners(*state, cut, "nord");
 	free(cut);
 }
@@ -148,6 +153,38 @@ static void what_was_let_back_is_left_out(void **state)
 	free(cut);
 	free(part);
 	free(all);
+}
+
+static size_t count_of_damaged(void)
+{
+	char *events = state_text("events.jsonl");
+	size_t count = 0;
+
+	for (const char *at = events; (at = strstr(at, "\"kind\":\"damaged-state\"")); at++)
+		count++;
+	free(events);
+	return count;
+}
+
+/* The real one tells that a reopening is damaged; who asks a hundred times writes no hundred
+ * events. */
+static void it_makes_no_event(void **state)
+{
+	struct host *host = *state;
+	char *cut = order("cut", "target: partner:sued\n", "a"), lines[128], path[256], *back;
+	size_t before;
+
+	snprintf(lines, sizeof(lines), "cut: %s\n", id_of(cut));
+	back = order("reopen", lines, "ab");
+	expect(host, back, 0);
+	snprintf(path, sizeof(path), "%s/unit/orders/%s/%s", state_root, id_of(cut), id_of(back));
+	assert_int_equal(truncate(path, 40), 0);
+	before = count_of_damaged();
+	expect_partners(host, cut, "sued");
+	expect(host, cut, 0);
+	assert_int_equal(count_of_damaged(), before + 1);
+	free(cut);
+	free(back);
 }
 
 static void for_other_hosts_it_does_nothing(void **state)
@@ -204,6 +241,7 @@ int main(void)
 		cmocka_unit_test(it_need_not_be_signed),
 		cmocka_unit_test(who_may_sign_need_not_be_known),
 		cmocka_unit_test(what_was_let_back_is_left_out),
+		cmocka_unit_test(it_makes_no_event),
 		cmocka_unit_test(for_other_hosts_it_does_nothing),
 		cmocka_unit_test(only_a_cut_has_one),
 		cmocka_unit_test(an_agent_may_not_ask),
