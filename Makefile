@@ -34,11 +34,13 @@ ABI_ID   = $(eval ABI_ID := $(shell for file in $(ABI_SRC); do gcc -fpreprocesse
 CPPFLAGS_WEIR = -I. -I$(B) -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DWEIR_ABI_ID=0x$(ABI_ID)u
 CFLAGS_WEIR   = -std=gnu11 $(WARN) $(SANITIZE)
 LDLIBS_WEIR   = $(shell pkg-config --libs $(PKG)) -lelf -lz -lm -lpthread
+# What is typed has nothing but JSON in it: each library that is loaded takes time from a cut.
+LDLIBS_ASKING = $(shell pkg-config --libs json-c)
 # Alone weir-fleet has MQTT in it, and nothing of the kernel's side.
 LDLIBS_FLEET  = $(shell pkg-config --libs libmosquitto yaml-0.1 json-c libssl libcrypto libseccomp)
 SANITIZE ?=
 
-USER_SRC = $(filter-out user/main.c user/fleet/main.c,$(sort $(shell find user -name '*.c')))
+USER_SRC = $(filter-out user/main.c user/main_guard.c user/fleet/main.c,$(sort $(shell find user -name '*.c')))
 LIB_OBJ  = $(USER_SRC:%.c=$(B)/%.o)
 BPF_OWN  = bpf/sever.bpf.c bpf/session.bpf.c bpf/forgive.bpf.c bpf/carry.bpf.c# objects of their own
 BPF_SRC  = $(filter-out $(BPF_OWN),$(sort $(wildcard bpf/*.bpf.c)))
@@ -59,7 +61,7 @@ BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I.
 .SECONDARY:
 .PHONY: all deps deps-bench test unit prog demo fmt install install-weir install-fleet clean asan fuzzers fuzz fault vm bench scale costs deb deb-test
 
-all: $(B)/weir $(B)/weir-fleet
+all: $(B)/weir $(B)/weir-guard $(B)/weir-fleet
 
 deps:
 	apt-get update -qq
@@ -90,7 +92,7 @@ $(B)/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_WEIR) $(CPPFLAGS) $(CFLAGS_WEIR) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/user/main.o $(B)/user/event/record.o: packaging/debian/changelog
+$(B)/user/main_guard.o $(B)/user/event/record.o: packaging/debian/changelog
 
 $(filter $(B)/user/kernel/%,$(LIB_OBJ)): $(ABI_SRC) | $(SKEL)
 
@@ -99,6 +101,9 @@ $(B)/libweir.a: $(LIB_OBJ)
 	ar rcs $@ $^
 
 $(B)/weir: $(B)/user/main.o $(B)/libweir.a
+	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_ASKING) -o $@
+
+$(B)/weir-guard: $(B)/user/main_guard.o $(B)/libweir.a
 	$(CC) $(CFLAGS_WEIR) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS_WEIR) -o $@
 
 $(B)/weir-fleet: $(B)/user/fleet/main.o $(B)/libweir.a
@@ -247,6 +252,7 @@ install: install-weir install-fleet
 
 install-weir: all
 	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 0755 $(B)/weir-guard $(DESTDIR)$(PREFIX)/libexec/weir/weir-guard
 	for page in user/man/*.[1-8]; do \
 		install -D -m 0644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page); \

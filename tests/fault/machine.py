@@ -185,7 +185,7 @@ class Machine(Guest):
     """With a disk; what it is made of stays."""
 
     def __init__(self, lab, weir, files, programs=(), init=os.path.join(HERE, "init"), modules=MODULES):
-        super().__init__(lab, (weir,) + tuple(programs), files, init, modules)
+        super().__init__(lab, (weir, weir + "-guard") + tuple(programs), files, init, modules)
         self.disk, self.image = None, lab.path("disk.img")
         with open(self.image, "wb") as image:
             image.truncate(DISK_BYTES)

@@ -19,6 +19,7 @@ from lab import SLOWNESS, TOP
 
 BUDGET = 48 * MIB
 PORTS = "tcp/7000-7999"
+PROGRAMS = ("build/weir", "build/weir-guard")
 OTHER = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "other")
 
 # (file, what stands there, what stands there instead)
@@ -48,7 +49,7 @@ def build_other(directory=OTHER):
                 copy_changed(source, os.path.join(directory, os.path.relpath(source, TOP)))
     for name in ("Makefile", "packaging/debian/changelog"):
         copy_changed(os.path.join(TOP, name), os.path.join(directory, name))
-    done = subprocess.run(["make", "-s", "-j2", "-C", directory, "B=build", "CFLAGS=-O1", "build/weir"], text=True,
+    done = subprocess.run(["make", "-s", "-j2", "-C", directory, "B=build", "CFLAGS=-O1", *PROGRAMS], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False)
     if done.returncode != 0:
         raise RuntimeError("the other build failed:\n" + done.stdout[-3000:])

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "user/cmd/cmd.h"
+#include "user/cmd/call.h"
+#include "user/daemon/without_daemon.h"
 
 #define ALL_NS "namespaces=\"cut@weir,reopen@weir,base@weir,signers@weir,beat@weir\""
 
@@ -586,6 +587,10 @@ static void an_order_is_told_with_all_that_its_line_has(void **state)
 	       "asked for by alice(1)\n");
 }
 
+/* As weir-guard's. */
+static const struct call_ways ways = {
+	.asks_daemon = true, .on_guard = answer_on_guard, .on_journal = answer_on_journal};
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -608,5 +613,6 @@ int main(void)
 		cmocka_unit_test(an_order_is_told_with_all_that_its_line_has),
 	};
 
+	call_goes(&ways);
 	return cmocka_run_group_tests(tests, open_keys, close_keys);
 }

@@ -29,7 +29,8 @@ ECHOES, ECHO_BYTES = 60, 50000
 RATE_BYTES, RATE_SECONDS = 1 << 20, 10  # of the kernel's own packets to one partner, or to all strangers
 BOOT_SECONDS, LOAD_SECONDS, ORDER_SECONDS = 300, 900, 120
 MODULES = ("virtio_pci", "virtio_net", "inet_diag", "tcp_diag", "udp_diag", "veth", "dummy", "sch_ingress")
-# What `make` has built: the programs as objects, for the verifier's cost
+PROGRAMS = ("weir", "weir-guard")
+# What `make` has built: the kernel's programs as objects, for the verifier's cost
 OBJECTS = ("weir", "sever", "session", "forgive", "carry")
 
 
@@ -54,7 +55,7 @@ class Trial:
         files = {"policy.yaml": path, "types.o": types}
         files.update({name + ".bpf.o": os.path.join(build, name + ".bpf.o") for name in OBJECTS})
         lab.give_uplink_away()
-        self.machine = machines.Guest(lab, [os.path.join(build, "weir"), about], files,
+        self.machine = machines.Guest(lab, [os.path.join(build, name) for name in PROGRAMS] + [about], files,
                                       os.path.join(TOP, "tests", "vm", "init"), MODULES)
         self.count = {host: far.Count(lab, host) for host in (NORD, SUED, PAYER, "stranger")}
         self.near = stacks.Kinds(lab, lab.router, "hub")

@@ -8,9 +8,24 @@
 #include "user/base/field.h"
 #include "user/cmd/cmd.h"
 
+/* Answers a request where no daemon does: *answer is malloc'd; -errno with `problem`. */
+typedef int (*call_way)(const char *instance, const char *request, char **answer, char **problem);
+
+/* How a program's commands have their requests answered. */
+struct call_ways {
+	bool asks_daemon; /* false: it is known that none answers */
+	call_way on_guard, on_journal;
+};
+
+/* Said once, before a command runs; `ways` is borrowed. */
+void call_goes(const struct call_ways *ways);
+
+/* What weir-guard is told that it is called, when `weir` has found no daemon to ask. */
+#define CALL_ALONE "weir-alone"
+
 struct answer {
 	json_object *object; /* NULL: there is none */
-	bool by_daemon;	     /* else it came from the pinned guard, in this process */
+	bool by_daemon;	     /* else it was answered in this process */
 };
 
 /*

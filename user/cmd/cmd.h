@@ -3,7 +3,8 @@
  * cmd.h - what a command is: one table entry with its name, options, help and function.
  *
  * Help, parsing and dispatch come from the same entry, so that they cannot drift apart. Each
- * command has a file of its own, which ends in its entry; user/main.c lists the entries.
+ * command has a file of its own, which ends in its entry; user/main_guard.c lists the entries, and
+ * user/main.c those that do without a guard, a key and a policy in their own process.
  */
 #ifndef WEIR_CMD_H
 #define WEIR_CMD_H

@@ -9,6 +9,7 @@
 #include "user/cmd/call.h"
 #include "user/daemon/ask.h"
 #include "user/daemon/unloading.h"
+#include "user/daemon/without_daemon.h"
 #include "user/kernel/guard.h"
 
 static bool is_agreed(const struct arguments *arguments)
@@ -52,7 +53,7 @@ static bool needs_daemon(const char *answer)
 static int without_daemon(const struct arguments *arguments)
 {
 	_cleanup_free_ char *answer = NULL, *problem = NULL, *second = NULL;
-	int r = ask_pinned(arguments->instance, "{\"request\":\"unload\"}", &answer, &problem);
+	int r = answer_on_guard(arguments->instance, "{\"request\":\"unload\"}", &answer, &problem);
 
 	if (r == 0 && (needs_daemon(answer) || !guard_is_pinned(arguments->instance)))
 		return tell_answer(arguments, answer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * ask.c - the asking side of the control socket, and the way without it.
+ * ask.c - the asking side of the control socket.
  */
 #include "user/daemon/ask.h"
 
@@ -10,10 +10,7 @@
 #include <sys/un.h>
 
 #include "user/base/cleanup.h"
-#include "user/daemon/caller.h"
-#include "user/daemon/host.h"
 #include "user/daemon/paths.h"
-#include "user/daemon/request.h"
 
 /* A daemon that is alive answers an order in milliseconds and a policy of a million prefixes in
  * some seconds. One that is stopped must not keep an emergency waiting for long. */
@@ -122,42 +119,4 @@ int ask_daemon(const char *instance, const char *request, char **answer)
 bool ask_found_nobody(int error)
 {
 	return error == -ECONNREFUSED || error == -ETIMEDOUT || error == -ECONNRESET;
-}
-
-static int answer_self(struct host *host, const char *request, char **answer)
-{
-	struct caller caller;
-
-	caller_of_self(&caller);
-	*answer = request_answer(host, &caller, request, strlen(request));
-	return *answer ? 0 : -ENOMEM;
-}
-
-int ask_pinned(const char *instance, const char *request, char **answer, char **problem)
-{
-	struct host host;
-	int r = host_init(&host, instance, false, problem);
-
-	if (r == 0)
-		r = host_open_pinned(&host, problem);
-	if (r == 0)
-		r = answer_self(&host, request, answer);
-	host_close(&host);
-	return r;
-}
-
-int ask_journal(const char *instance, const char *request, char **answer, char **problem)
-{
-	_cleanup_free_ char *why = NULL;
-	struct host host;
-	int r = host_init(&host, instance, false, problem);
-
-	if (r == 0 && host_open_pinned(&host, &why) < 0) {
-		guard_close(host.guard);
-		host.guard = NULL;
-	}
-	if (r == 0)
-		r = answer_self(&host, request, answer);
-	host_close(&host);
-	return r;
 }

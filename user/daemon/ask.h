@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * ask.h - the asking side: a request to the daemon, or, where there is none, to the pinned guard.
+ * ask.h - the asking side of the control socket.
  */
 #ifndef WEIR_ASK_H
 #define WEIR_ASK_H
@@ -17,12 +17,5 @@ int ask_daemon(const char *instance, const char *request, char **answer);
 
 /* Whether an error of ask_daemon() means that no daemon answers, not that it could not be asked. */
 bool ask_found_nobody(int error);
-
-/* Answers the request on the pinned state, in this process. -errno with `problem` when there is no
- * guard. */
-int ask_pinned(const char *instance, const char *request, char **answer, char **problem);
-
-/* The same for a request about the journal (orders, order), which needs no guard either. */
-int ask_journal(const char *instance, const char *request, char **answer, char **problem);
 
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* program.c - finds a program of weir's and becomes it. */
+#include "user/base/program.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "user/base/cleanup.h"
+
+static const char *const directories[] = {"", "../libexec/weir/"};
+
+/* The directory of this program, with its slash. */
+static int own_directory(char path[PATH_MAX])
+{
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (length < 0)
+		return -errno;
+	path[length] = '\0';
+	strrchr(path, '/')[1] = '\0';
+	return 0;
+}
+
+int program_become(const char *name, char *const *words)
+{
+	char own[PATH_MAX];
+	int r = own_directory(own);
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && r == 0; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s%s%s", own, directories[i], name) < 0)
+			return -ENOMEM;
+		execv(path, words);
+		if (errno != ENOENT)
+			r = -errno;
+	}
+	return r < 0 ? r : -ENOENT;
+}
