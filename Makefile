@@ -180,9 +180,10 @@ fault: all
 	WEIR=$(abspath $(B)/weir) tests/fault/power $(FAULT_POWER_CUTS)
 
 # Debian's kernels, 6.1 to the newest; VM_SUITES="bookworm sid" chooses, and VM_LAB="test_cut test_calls"
-# (or none) which files of the lab's tests are run inside. Then weir's units, under systemd.
+# (or none) which files of the lab's tests are run inside; VM_SEEN=FILE keeps what has passed for the next time
+# (all of it takes an hour and a half a kernel). Then weir's units, under systemd.
 vm: all prog
-	VM_LAB="$(VM_LAB)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
+	VM_LAB="$(VM_LAB)" VM_SEEN="$(VM_SEEN)" B=$(abspath $(B)) tests/vm/table $(VM_SUITES)
 	B=$(abspath $(B)) tests/vm/units
 
 # What tests/prog/costs expects of each program is what it costs now; COSTS_OF="bookworm trixie sid": on these kernels.

@@ -21,7 +21,7 @@ SHARED = "security_model=none,multidevs=remap"
 MEMORY_MIB, CPUS = 2048, 2
 BOOT_SECONDS = 300
 FILE_SECONDS = 3600  # tests/run ends what hangs before
-SLOWNESS = 6
+SLOWNESS = 8
 
 
 def names(layer):
