@@ -511,6 +511,31 @@ static void test_orders(void **state)
 	unload();
 }
 
+/* Those that another process has written meanwhile do not stay behind the last. */
+static void test_orders_of_two(void **state)
+{
+	struct guard *guard = load_small(), *other;
+	struct weir_order orders[5] = {{.id = 1}, {.id = 2}, {.id = 3}, {.id = 4}, {.id = 5}};
+	struct weir_order *read = NULL;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(guard_set_orders(guard, orders, 3), 0);
+	assert_int_equal(guard_open(instance, &other, NULL), 0);
+	assert_int_equal(guard_set_orders(other, orders, 5), 0);
+	assert_int_equal(guard_set_orders(guard, orders, 1), 0);
+	assert_int_equal(guard_orders(other, &read, &count), 0);
+	assert_int_equal(count, 1);
+	free(read);
+	assert_int_equal(guard_set_orders(other, orders, 0), 0);
+	assert_int_equal(guard_orders(guard, &read, &count), 0);
+	assert_int_equal(count, 0);
+	free(read);
+	guard_close(other);
+	guard_close(guard);
+	unload();
+}
+
 static void test_clock_and_observe(void **state)
 {
 	struct guard *guard = load_small();
@@ -961,6 +986,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_an_old_trie_is_emptied),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_orders_of_two),
 		cmocka_unit_test(test_clock_and_observe),
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_two_processes),

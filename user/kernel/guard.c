@@ -18,6 +18,7 @@ int guard_new(const char *instance, struct guard **ret, char **problem)
 	for (size_t i = 0; i < MAPS; i++)
 		guard->map_fd[i] = -1;
 	memset(guard->trie_fd, -1, sizeof(guard->trie_fd));
+	guard->orders_end = WEIR_MAX_ORDERS;
 	pthread_mutex_init(&guard->mutex, NULL);
 	libbpf_capture();
 	guard->instance = strdup(instance);

@@ -166,6 +166,9 @@ struct guard {
 	struct weir_control *control; /* mmap of MAP_CONTROL */
 	uint64_t *strangers_met;      /* mmap of MAP_STRANGERS_MET */
 	char *cgroup_path;	      /* NULL: the guarded cgroup is gone */
+	/* orders.c: no text stands at this place or behind it, as this process has left or read
+	 * them; WEIR_MAX_ORDERS: it has done neither */
+	size_t orders_end;
 
 	/* lock.c */
 	pthread_mutex_t mutex;

@@ -236,6 +236,7 @@ static int orders_read(struct guard *guard, struct weir_order **ret, size_t *use
 	*used = WEIR_MAX_ORDERS;
 	while (*used && !all[*used - 1].id)
 		--*used;
+	guard->orders_end = *used;
 	*ret = TAKE_PTR(all);
 	return 0;
 }
@@ -266,21 +267,44 @@ int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count)
 	return 0;
 }
 
+/*
+ * Another process may have written since this one looked, and taken places behind those that are
+ * known here. It took them without a gap. To read all of them each time would take longer than
+ * everything else that a cut waits for.
+ */
+static int orders_find_end(struct guard *guard, size_t from, size_t *end)
+{
+	for (*end = from; *end < WEIR_MAX_ORDERS; ++*end) {
+		struct weir_order order;
+		uint32_t place = *end;
+
+		if (bpf_map_lookup_elem(guard->map_fd[MAP_ORDERS], &place, &order))
+			return -errno;
+		if (!order.id)
+			break;
+	}
+	return 0;
+}
+
 static int orders_write(struct guard *guard, const struct weir_order *orders, size_t count)
 {
 	_cleanup_free_ struct weir_order *all = NULL;
-	size_t used = 0;
-	int err = orders_read(guard, &all, &used);
+	size_t used;
+	int err = orders_find_end(guard, count > guard->orders_end ? count : guard->orders_end,
+				  &used);
 
 	if (err)
 		return err;
-	/* places that are not needed any more become free */
-	if (used < count)
-		used = count;
-	memset(all, 0, used * sizeof(*all));
+	/* places that are not needed any more become free, in the same write */
+	all = calloc(used ?: 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
 	if (count)
 		memcpy(all, orders, count * sizeof(*all));
-	return map_fill_array(guard->map_fd[MAP_ORDERS], 0, all, sizeof(*all), used);
+	err = map_fill_array(guard->map_fd[MAP_ORDERS], 0, all, sizeof(*all), used);
+	if (!err)
+		guard->orders_end = count;
+	return err;
 }
 
 int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_t count)
