@@ -1,5 +1,5 @@
 # weir: kernel-level egress guard. `make deps` installs what is needed (Debian), `make` builds
-# build/weir, `make test` tests it, `make demo` shows it (both as root).
+# weir, weir-guard and weir-fleet in build/, `make test` tests them, `make demo` shows it (both as root).
 
 B       ?= build
 PREFIX  ?= /usr/local
@@ -153,7 +153,8 @@ prog: $(PROG_BIN)
 
 asan:
 	$(MAKE) B=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined \
-		-static-libasan -static-libubsan' CFLAGS='-O1 -g -fno-omit-frame-pointer' build/asan/weir unit
+		-static-libasan -static-libubsan' CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+		build/asan/weir build/asan/weir-guard unit
 
 # libFuzzer is clang's, so the whole library is built with it once more.
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libweir.a
@@ -252,8 +253,8 @@ AGENT     = packaging/systemd/weir-agent.service
 install: install-weir install-fleet
 
 install-weir: all
-	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	install -D -m 0755 $(B)/weir-guard $(DESTDIR)$(PREFIX)/libexec/weir/weir-guard
+	install -D -m 0755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in user/man/*.[1-8]; do \
 		install -D -m 0644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page); \

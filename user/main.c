@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * main.c - weir: the commands that ask the daemon. It becomes weir-guard for every other one, so
- * that a cut does not wait until libraries are loaded that it has no use for: libcrypto and libbpf
- * take longer than all of the rest.
+ * main.c - weir: the commands that need no key, no policy's text and not the kernel. It becomes
+ * weir-guard for every other one, so that a cut does not wait until libraries are loaded that it
+ * has no use for: libcrypto and libbpf take longer than all of the rest.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "user/base/program.h"
 #include "user/cmd/call.h"
 #include "user/cmd/dispatch.h"
 
-/* Those that ask once, and need nothing but the answer. */
+/* None of them asks the daemon twice, or prints or takes anything before it asks: without a daemon
+ * the command begins again in weir-guard. */
 static const struct command *const commands[] = {
 	&command_cut,	 &command_reopen, &command_show,    &command_services, &command_refused,
 	&command_extend, &command_pause,  &command_partner, &command_confirm,  &command_rollback,
 	&command_meters, &command_events, &command_agent,   &command_push,     &command_fleet,
 };
 
-static char **words; /* all that was given; words[0] is the program's name */
+static char **words; /* all that was given */
 
 /* Returns only when it cannot. */
 static int become_guard(const char *called)
 {
-	words[0] = (char *)called;
+	words[0] = (char *)called; /* ps and pidof show it */
 	return program_become("weir-guard", words);
 }
 
-static int without_daemon(const char *instance, const char *request, char **answer, char **problem)
+/* No daemon answers: the same command once more, without asking. */
+static int become_guard_alone(const char *instance, const char *request, char **answer,
+			      char **problem)
 {
 	int r = become_guard(CALL_ALONE);
 
@@ -38,7 +40,7 @@ static int without_daemon(const char *instance, const char *request, char **answ
 }
 
 static const struct call_ways ways = {
-	.asks_daemon = true, .on_guard = without_daemon, .on_journal = without_daemon};
+	.asks_daemon = true, .on_guard = become_guard_alone, .on_journal = become_guard_alone};
 
 int main(int argc, char **argv)
 {

@@ -4,7 +4,6 @@
  * policy's text in its own process. `weir` becomes it for these, and for the others where no daemon
  * answers them.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "user/base/text.h"

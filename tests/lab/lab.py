@@ -109,6 +109,11 @@ def missing_right():
     return None
 
 
+def lasting(seconds):
+    """How long something is to be in force that ends by itself while one looks: whole seconds, more where all is slow."""
+    return seconds * max(1, SLOWNESS // 2)
+
+
 def wait_for(condition, timeout=10.0, what="", step=0.01):
     """Polls until condition() is true and returns its value; TimeoutError after `timeout` s."""
     end = time.monotonic() + timeout * SLOWNESS

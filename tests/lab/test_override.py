@@ -5,6 +5,7 @@ import time
 
 from case import HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
+from lab import lasting
 from test_signed import Signing, gently
 
 BUDGET = 64 * KIB
@@ -43,7 +44,7 @@ class OverrideCase(LabCase):
         packet of one need not fit where a smaller one does; one that brings nothing may have been slow."""
         got = dry = 0
         while dry < 2:
-            one = self.take(host, port, seconds=0.7)
+            one = self.take(host, port, seconds=0.35 * lasting(2))
             got += one
             dry = dry + 1 if one < PACKET else 0
         return got
@@ -98,10 +99,10 @@ class Extend(OverrideCase):
     def test_it_ends_by_itself_also_without_a_daemon(self):
         port = self.pour()
         self.assert_gets(NORD, port, BUDGET)
-        self.extend(span="4s")
+        self.extend(span="%ds" % lasting(4))
         self.guard.kill()
         self.assertGreater(self.take(NORD, port, seconds=0.7, limit=BUDGET), 0, "the extension did not count")
-        time.sleep(4)
+        time.sleep(lasting(4))
         self.assertEqual(self.take(NORD, port, seconds=0.7), 0)
         self.assert_passes(PAYER, port)
         self.guard.start()
@@ -198,11 +199,11 @@ class Pause(OverrideCase):
     def test_a_running_flow_stops_when_it_ends_without_a_daemon(self):
         port = self.pour(send=gently)
         count = far.Count(self.lab, SUED)
-        self.pause(span="3s")
-        self.lab.start(far.tcp_take, HUB[4], port, None, 20, b"go\n", 1 << 40, host=SUED)
+        self.pause(span="%ds" % lasting(3))
+        self.lab.start(far.tcp_take, HUB[4], port, None, lasting(20), b"go\n", 1 << 40, host=SUED)
         wait_for(lambda: count.tcp_payload > 4 * BUDGET, 3, "the pause to let it pass")
         self.guard.kill()
-        time.sleep(3)
+        time.sleep(lasting(3))
         after = count.tcp_payload
         time.sleep(1)
         self.assertLess(count.tcp_payload - after, PACKET)
@@ -256,7 +257,7 @@ class SignedOverride(OverrideCase):
 
     def test_pause(self):
         port = self.pour()
-        path, _ = self.signing.order("pause", "service:batch", "--for", "4s", by=("alice", "bob"))
+        path, _ = self.signing.order("pause", "service:batch", "--for", "%ds" % lasting(4), by=("alice", "bob"))
         self.assertEqual(self.take_order(path)["matched"], 1)
         self.assertGreater(self.take("stranger", port, self.stranger(), limit=MIB, seconds=3), 128 * KIB)
         wait_for(lambda: not self.guard.status()["overrides"], 10, "its end")

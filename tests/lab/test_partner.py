@@ -5,6 +5,7 @@ import time
 
 from case import HOSTS, HUB, KIB, MIB, NORD, PAYER, STRANGERS, SUED, LabCase, far, wait_for
 from guard import LIFELINE, PARTNERS, grant, policy
+from lab import lasting
 from test_signed import Signing, gently
 
 BUDGET = 256 * KIB
@@ -105,8 +106,8 @@ class Add(PartnerCase):
     def test_it_ends_by_itself_also_without_a_daemon(self):
         port = self.pour("portal", send=gently)
         count = far.Count(self.lab, "stranger", self.home)
-        self.add(span="4s")
-        self.lab.start(far.tcp_take, HUB[4], port, self.home, 20, b"go\n", 1 << 40, host="stranger")
+        self.add(span="%ds" % lasting(4))
+        self.lab.start(far.tcp_take, HUB[4], port, self.home, lasting(20), b"go\n", 1 << 40, host="stranger")
         wait_for(lambda: count.tcp_payload > 256 * KIB, 3, "it to count")
         self.guard.kill()
         before = count.tcp_payload
@@ -181,7 +182,7 @@ class Add(PartnerCase):
         self.assertEqual(arrives(), 0)
         self.guard.reopen("partner:" + NORD)
         self.assertEqual(arrives(), 0)
-        self.add(span="4s")
+        self.add(span="%ds" % lasting(4))
         self.assertEqual(arrives(), 5000)
         self.guard.kill()
         self.assertEqual(arrives(), 5000)
@@ -252,7 +253,7 @@ class Add(PartnerCase):
 
     def test_of_two_the_longer_counts(self):
         port = self.pour("portal")
-        self.add(span="3s")
+        self.add(span="%ds" % lasting(3))
         self.add("203.0.113.128/25", span="1h")
         wait_for(lambda: len(self.guard.status()["overrides"]) == 1, 10, "the end of the first")
         self.assertGreater(self.get(port, limit=MIB), 256 * KIB)

@@ -3,7 +3,7 @@
 seen.py - what of the table has passed before, so that hours of it need not be had in one piece.
 
 A file of JSON lines, which VM_SEEN names; without it nothing is kept, and all is run. A line counts for the same
-kernel and the same programs of the kernel (bpf/ and vmlinux/) as they are here now; of what changed in user space
+kernel, the same programs of the kernel as `make` has built them, and the same tests; of what changed in user space
 since, it says nothing but the commit at which it was seen. Only what passed is kept: what failed is run again.
 """
 import glob
@@ -13,53 +13,74 @@ import os
 import subprocess
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# What a line of a layer depends on, beside the programs.
+TESTS = {"checks": ["tests/vm/trial.py"], "prog": ["tests/prog/%s.c", "tests/prog/*.bpf.c"], "lab": ["tests/lab/%s.py"]}
 
 
-def digest_of_programs():
+def digest(paths):
     found = hashlib.sha256()
-    for path in sorted(glob.glob(os.path.join(TOP, "bpf", "*")) + glob.glob(os.path.join(TOP, "vmlinux", "*"))):
+    for path in sorted(paths):
         with open(path, "rb") as file:
             content = file.read()
-        found.update(b"%s %d\n" % (os.path.relpath(path, TOP).encode(), len(content)) + content)
+        found.update(b"%s %d\n" % (os.path.basename(path).encode(), len(content)) + content)
     return found.hexdigest()[:16]
 
 
+def digest_of_programs(build):
+    return digest(glob.glob(os.path.join(build, "*.bpf.o")))
+
+
+def digest_of_tests(layer, name):
+    return digest(path for pattern in TESTS[layer]
+                  for path in glob.glob(os.path.join(TOP, pattern.replace("%s", name))))
+
+
 def commit():
-    done = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty", "--exclude=*"], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=False)
+    done = subprocess.run(["git", "-c", "safe.directory=*", "-C", TOP, "describe", "--always", "--dirty", "--exclude=*"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     return done.stdout.strip() or "no commit"
 
 
-class Seen:
-    def __init__(self, path):
-        """`path` may be empty: nothing is kept."""
-        self.path, self.programs, self.commit, self.found, self.used = path, digest_of_programs(), commit(), {}, []
-        if not path or not os.path.exists(path):
-            return
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                said = json.loads(line)
-                if said["programs"] == self.programs:
-                    self.found[said["kernel"], said["what"]] = said
+def lines(path):
+    """A last line may be torn: whatever wrote it was ended."""
+    if not path or not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
 
-    def get(self, kernel, what):
+
+class Seen:
+    def __init__(self, path, build):
+        """`path` may be empty: nothing is kept."""
+        self.path, self.build, self.programs, self.found, self.used = path, build, digest_of_programs(build), {}, []
+        for said in lines(path):
+            if said.get("programs") == self.programs:
+                self.found[said["kernel"], said["layer"], said["name"], said["tests"]] = said
+
+    def get(self, kernel, layer, name):
         """What was kept of it; None: it is to be run."""
-        said = self.found.get((kernel, what))
+        said = self.found.get((kernel, layer, name, digest_of_tests(layer, name)))
         if said is None:
             return None
         self.used.append(said["commit"])
         return said["result"]
 
-    def put(self, kernel, what, result):
-        if not self.path:
+    def put(self, kernel, layer, name, result):
+        """Not when the programs were built anew meanwhile: which of the two was seen, nobody knows."""
+        if not self.path or digest_of_programs(self.build) != self.programs:
             return
-        line = {"kernel": kernel, "what": what, "result": result, "programs": self.programs, "commit": self.commit}
+        line = {"kernel": kernel, "layer": layer, "name": name, "tests": digest_of_tests(layer, name), "result": result,
+                "programs": self.programs, "commit": commit()}
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write("\n%s\n" % json.dumps(line))
             file.flush()
             os.fsync(file.fileno())
 
     def __str__(self):
         """How much of a table is from before, and of which commits."""
         return "%d of these were seen before, at %s (%s)" % (
-            len(self.used), " ".join(dict.fromkeys(self.used)), self.path)
+            len(self.used), " ".join(sorted(set(self.used))), self.path)

@@ -4,7 +4,7 @@
  *
  * Help, parsing and dispatch come from the same entry, so that they cannot drift apart. Each
  * command has a file of its own, which ends in its entry; user/main_guard.c lists the entries, and
- * user/main.c those that do without a guard, a key and a policy in their own process.
+ * user/main.c those that need no guard, key or policy in their own process.
  */
 #ifndef WEIR_CMD_H
 #define WEIR_CMD_H
