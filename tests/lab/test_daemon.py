@@ -191,7 +191,7 @@ class Refuses(LabCase):
         self.assert_nothing_attached()
 
     def test_foreign_xdp_program(self):
-        task = self.lab.start(_foreign_xdp, "uplink0", host="hub")
+        task = self.lab.start(foreign_xdp, "uplink0", host="hub")
         wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", "uplink0"]).stdout, 5, "the foreign program")
         self.foreign = True
         try:
@@ -279,7 +279,7 @@ class NoStateDirectory(LabCase):
         self.assertEqual(len(self.guard.cuts()), 1)
 
 
-def _foreign_xdp(interface):
+def foreign_xdp(interface):
     """Attaches `return XDP_PASS` through a link and keeps it."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(struct.pack("<BBhiBBhi", 0xb7, 0, 0, 2, 0x95, 0, 0, 0))

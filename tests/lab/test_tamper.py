@@ -12,6 +12,7 @@ import tempfile
 from case import B, NORD, STRANGERS, SUED, LabCase, wait_for
 from guard import grant, policy
 from lab import SLOWNESS
+from test_daemon import foreign_xdp
 
 POLICY = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")], STRANGERS)
 BPFTOOL = shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin:/bin") or "bpftool"
@@ -255,6 +256,9 @@ class AnyUplink(LabCase):
     policy = POLICY
     run_options = ("--uplink", "any")
 
+    def setUp(self):
+        wait_for(lambda: self.edges() == {"uplink0": True}, 5, "the interfaces of the test before to be forgotten")
+
     def edges(self):
         return {hook["where"]: hook["is_attached"] for hook in self.guard.status()["hooks"] if hook["name"] == "edge"}
 
@@ -268,6 +272,67 @@ class AnyUplink(LabCase):
         self.guard.kill()
         self.guard.start(None, *self.run_options)
         self.assertEqual(self.edges(), {"uplink0": True})
+        for kind in ("uplink-came", "uplink-gone"):
+            for name in ("later0", "later1"):
+                wait_for(lambda: self.told(kind, name), 5, "%s %s" % (kind, name))
+        self.assertEqual(self.guard.status()["attachment"]["findings"], [])
+
+    def told(self, kind, where):
+        return [one for one in (event["unmapped"] for event in self.guard.events())
+                if (one.get("kind"), one.get("where")) == (kind, where)]
+
+    def open_findings(self):
+        return [(one["what"], one["where"]) for one in self.guard.status()["attachment"]["findings"] if one["until"] is None]
+
+    def restart(self):
+        self.guard.kill()
+        self.guard.start(None, *self.run_options)
+
+    def reload(self):
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.guard.start(None, *self.run_options)
+
+    def in_hub(self, *words):
+        subprocess.run(["ip", "-n", self.lab.hosts["hub"].namespace, *words], check=True)
+
+    def assert_whole(self, edges):
+        wait_for(lambda: self.edges() == edges, 5, "the edges of " + " ".join(edges))
+        attachment = self.guard.status()["attachment"]
+        self.assertEqual((attachment["is_whole"], attachment["findings"]), (True, []))
+
+    def test_a_port_of_a_bridge_needs_none(self):
+        """Below a device that has an XDP program the kernel allows none, and the guard has to live with it."""
+        self.in_hub("link", "add", "bridge0", "type", "bridge")
+        self.addCleanup(self.in_hub, "link", "del", "port0")
+        wait_for(lambda: "bridge0" in self.edges(), 5, "the bridge")
+        self.in_hub("link", "add", "port0", "master", "bridge0", "type", "veth", "peer", "name", "port1")
+        edges = {"uplink0": True, "bridge0": True, "port1": True}
+        self.assert_whole(edges)
+        self.restart()
+        self.assert_whole(edges)
+        self.reload()
+        self.assert_whole(edges)
+        self.in_hub("link", "del", "bridge0")
+        wait_for(lambda: self.edges() == {"uplink0": True, "port0": True, "port1": True}, 30, "the port to get its own")
+
+    def test_an_interface_with_another_program_is_told(self):
+        self.guard.process.send_signal(signal.SIGSTOP)
+        try:
+            self.in_hub("link", "add", "other0", "type", "veth", "peer", "name", "other1")
+            self.addCleanup(self.in_hub, "link", "del", "other0")
+            task = self.lab.start(foreign_xdp, "other0", host="hub")
+            wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", "other0"]).stdout, 5, "the other program")
+        finally:
+            self.guard.process.send_signal(signal.SIGCONT)
+        for start in (lambda: None, self.restart, self.reload):
+            start()
+            wait_for(lambda: self.open_findings() == [("no-edge", "other0")], 5, "it to be told")
+            self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+            self.assertIn("carries another XDP program", self.guard.must("status").stdout)
+        task.kill()
+        wait_for(lambda: self.edges() == {"uplink0": True, "other0": True, "other1": True}, 30, "the edge")
+        self.assertEqual(self.open_findings(), [])
 
 
 def replace_program(link, program):

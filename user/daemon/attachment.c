@@ -41,11 +41,19 @@ static struct attachment_finding *make_place(struct attachment *attachment)
 	return oldest;
 }
 
-/* Another program or an interface that is away leaves the guard whole. */
+/* Interfaces come and go where any is an uplink: told, and no finding of which somebody has to
+ * think. */
+static bool is_usual(const struct guard_finding *finding)
+{
+	return finding->is_repaired && strncmp(finding->what, "uplink-", 7) == 0;
+}
+
+/* Another program, or an interface that is away or cannot have the edge, leaves the guard whole:
+ * egress judges. */
 static bool is_serious(const struct guard_finding *finding)
 {
 	return strcmp(finding->what, "foreign-program") != 0 &&
-	       strcmp(finding->what, "uplink-gone") != 0;
+	       strcmp(finding->what, "no-edge") != 0 && strncmp(finding->what, "uplink-", 7) != 0;
 }
 
 static void tell(struct host *host, const struct guard_finding *finding, uint64_t unseen_ns)
@@ -57,6 +65,11 @@ static void tell(struct host *host, const struct guard_finding *finding, uint64_
 				       {"unjudged_ms_at_most", NULL, unseen_ns / 1000000}};
 	size_t count = sizeof(field) / sizeof(field[0]) - !finding->is_open;
 
+	if (is_usual(finding)) {
+		host_tell(host, finding->what, RECORD_LOW, field, 3, "%s at %s: %s", finding->what,
+			  finding->where, finding->detail);
+		return;
+	}
 	host_tell(host, "tampered", is_serious(finding) ? RECORD_HIGH : RECORD_MEDIUM, field, count,
 		  "%s at %s: %s%s", finding->what, finding->where, finding->detail,
 		  finding->is_repaired ? "; it was put back" : "");
@@ -73,6 +86,8 @@ static void note(struct host *host, const struct guard_finding *finding, uint64_
 		return;
 	}
 	tell(host, finding, unseen_ns);
+	if (is_usual(finding))
+		return;
 	if (!item) {
 		item = make_place(attachment);
 		if (!item) {

@@ -69,7 +69,8 @@ static int adopt_edge(struct adoption *adoption, const char *ifname)
 	if (err)
 		return err;
 	if (fd < 0)
-		return attach_edge(adoption->object, ifname, &adoption->fresh, adoption->problem);
+		return attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
+				     adoption->problem);
 	return keep_running(adoption, pin, &fd);
 }
 

@@ -85,7 +85,7 @@ static int xdp_link(int program, int ifindex)
 
 		fd = bpf_link_create(program, ifindex, BPF_XDP, &options);
 		if (fd < 0 && (errno == EBUSY || errno == EEXIST))
-			return -EBUSY;
+			return -errno;
 	}
 	return fd < 0 ? -errno : fd;
 }
@@ -95,6 +95,7 @@ int attach_edge(struct bpf_object *object, const char *ifname, struct links *lin
 	_cleanup_close_ int fd = -1;
 	int err, program = program_fd(object, "weir_edge", problem);
 	int ifindex = if_nametoindex(ifname);
+	uint32_t foreign;
 	char pin[64];
 
 	if (program < 0)
@@ -102,9 +103,15 @@ int attach_edge(struct bpf_object *object, const char *ifname, struct links *lin
 	if (!ifindex)
 		return problem_set(problem, -ENODEV, "no such interface: %s", ifname);
 	fd = xdp_link(program, ifindex);
-	if (fd == -EBUSY)
-		return problem_set(problem, fd, "%s carries another XDP program (id %u)", ifname,
-				   foreign_xdp(ifindex));
+	foreign = fd == -EBUSY || fd == -EEXIST ? foreign_xdp(ifindex) : 0;
+	if (foreign)
+		return problem_set(problem, -EBUSY, "%s carries another XDP program (id %u)",
+				   ifname, foreign);
+	/* net/core/dev.c, dev_xdp_attach(): refused below a device that has one */
+	if (fd == -EEXIST)
+		return problem_set(problem, fd,
+				   "%s can carry none: a device above it has an XDP program",
+				   ifname);
 	if (fd < 0)
 		return problem_set(problem, fd, "cannot attach XDP to %s: %s", ifname,
 				   strerror(-fd));
@@ -115,8 +122,23 @@ int attach_edge(struct bpf_object *object, const char *ifname, struct links *lin
 	return err;
 }
 
+int attach_uplink(struct bpf_object *object, const struct guard_options *options,
+		  const char *ifname, struct links *links, char **problem)
+{
+	_cleanup_free_ char *why = NULL;
+	int err = attach_edge(object, ifname, links, &why);
+
+	if (!err || options->any_uplink)
+		return 0;
+	if (problem)
+		*problem = TAKE_PTR(why);
+	return err;
+}
+
 int uplinks_check(const struct guard_options *options, char **problem)
 {
+	if (options->any_uplink)
+		return 0;
 	for (size_t i = 0; i < options->uplink_count; i++) {
 		if (!if_nametoindex(options->uplinks[i]))
 			return problem_set(problem, -ENODEV, "no such interface: %s",

@@ -203,8 +203,10 @@ struct guard_hook {
 int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count);
 /* What is not as it was put: by whom, nobody can say. */
 struct guard_finding {
-	char what[24]; /* detached, replaced-program, removed-pin, replaced-pin, uplink-gone,
-			  foreign-program */
+	/* detached, replaced-program, removed-pin, replaced-pin, foreign-program, uplink-gone;
+	 * where any uplink will do also uplink-came and, for one that cannot have the edge, no-edge
+	 */
+	char what[24];
 	char where[64];
 	char detail[96];
 	bool is_open;	  /* packets could pass unjudged meanwhile */

@@ -21,9 +21,14 @@ struct kept_link {
 	const struct hook *hook; /* NULL: edge */
 	char ifname[IF_NAMESIZE];
 	int fd;	     /* -1: it has no place */
-	uint32_t id; /* of the link */
+	uint32_t id; /* of the link; 0: an interface that never had the edge, where any will do */
 	uint32_t program;
+	/* of such a one */
+	unsigned int pause; /* looks until the edge is tried again; 0: it has not been tried */
+	char why[96];	    /* it has none; empty: a device above it has, which sees its packets */
 };
+
+enum { PAUSE_LOOKS = 10 };
 
 struct keep {
 	struct bpf_object *object;
@@ -37,6 +42,7 @@ struct inspection {
 	struct guard *guard;
 	bool may_repair;
 	bool has_repaired_link;
+	size_t gone; /* so many of the findings are of interfaces that went */
 	struct guard_finding *item;
 	size_t count;
 };
@@ -137,6 +143,8 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 		struct kept_link *link = keep_add_edge(keep, options->uplinks[i]);
 
 		err = link ? keep_open(guard, link) : -ENOMEM;
+		if (err == -ENOENT && keep->any_uplink)
+			err = 0; /* attach_uplink() */
 	}
 	return err;
 }
@@ -192,13 +200,14 @@ static int repin(struct guard *guard, const char *pin, int fd)
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
-static int attach_again(struct guard *guard, struct kept_link *link)
+static int attach_again(struct guard *guard, struct kept_link *link, char **problem)
 {
 	_cleanup_links_ struct links links = {};
 	struct keep *keep = guard->keep;
 	struct bpf_link_info info;
-	int err = link->hook ? attach_hook(keep->object, link->hook, keep->cgroup_fd, &links, NULL)
-			     : attach_edge(keep->object, link->ifname, &links, NULL);
+	int err = link->hook
+			  ? attach_hook(keep->object, link->hook, keep->cgroup_fd, &links, problem)
+			  : attach_edge(keep->object, link->ifname, &links, problem);
 
 	if (err)
 		return err;
@@ -225,12 +234,52 @@ static bool holds_place(const struct guard *guard, const struct kept_link *link)
 	return !ifindex || ifindex == place.ifindex;
 }
 
+/* Below a bridge, a bond or the like that has the edge, an interface can have none, and needs none:
+ * what comes in by it and is for this host comes by the device above. */
+static void try_edge(struct inspection *inspection, struct kept_link *link)
+{
+	_cleanup_free_ char *problem = NULL;
+	int err = attach_again(inspection->guard, link, &problem);
+	struct guard_finding *finding;
+
+	link->why[0] = '\0';
+	link->pause = PAUSE_LOOKS;
+	if (err && err != -EEXIST && err != -ENODEV)
+		snprintf(link->why, sizeof(link->why), "%s", problem ?: strerror(-err));
+	if (err)
+		return;
+	finding = find(inspection, "uplink-came", link->ifname, false, "it has the edge");
+	if (finding)
+		finding->is_repaired = true;
+}
+
+/* An interface that came, or had no edge at the start; trying takes the lock, as repairing does. */
+static void check_newcomer(struct inspection *inspection, struct kept_link *link)
+{
+	if (link->pause && !inspection->may_repair)
+		link->pause--;
+	if (!link->pause && !inspection->may_repair)
+		find(inspection, "uplink-came", link->ifname, false, "the edge is tried");
+	else if (!link->pause)
+		try_edge(inspection, link);
+	if (link->pause && link->why[0])
+		find(inspection, "no-edge", link->ifname, false, "%s", link->why);
+}
+
 static void check_place(struct inspection *inspection, struct kept_link *link)
 {
+	_cleanup_free_ char *problem = NULL;
+	bool is_any = !link->hook && inspection->guard->keep->any_uplink;
 	bool is_gone = !link->hook && !if_nametoindex(link->ifname);
 	struct guard_finding *finding;
 	int err;
 
+	if (is_any && is_gone)
+		return; /* forget_interfaces() */
+	if (is_any && !link->id) {
+		check_newcomer(inspection, link);
+		return;
+	}
 	if (is_gone)
 		finding = find(inspection, "uplink-gone", link->ifname, false,
 			       "the interface is not there");
@@ -239,12 +288,15 @@ static void check_place(struct inspection *inspection, struct kept_link *link)
 			       "the link had lost its place");
 	if (!finding || is_gone || !inspection->may_repair)
 		return;
-	err = attach_again(inspection->guard, link);
+	err = attach_again(inspection->guard, link, &problem);
 	finding->is_repaired = !err;
 	inspection->has_repaired_link = inspection->has_repaired_link || !err;
-	if (err)
-		snprintf(finding->detail, sizeof(finding->detail),
-			 "the link has lost its place and cannot be attached: %s", strerror(-err));
+	if (!err)
+		return;
+	if (is_any) /* egress judges; what a cut partner sends dies later than it could */
+		snprintf(finding->what, sizeof(finding->what), "no-edge");
+	snprintf(finding->detail, sizeof(finding->detail), "lost its place, not attached: %s",
+		 problem ?: strerror(-err));
 }
 
 static void check_program(struct inspection *inspection, struct kept_link *link)
@@ -359,7 +411,7 @@ static struct kept_link *edge_of(struct keep *keep, const char *ifname)
 	return NULL;
 }
 
-/* With any uplink wanted: interfaces that came are noted, and get the edge like one that lost it.
+/* Where any uplink will do, interfaces that came are noted; check_newcomer() gives them the edge.
  */
 static void note_interfaces(struct keep *keep)
 {
@@ -373,18 +425,25 @@ static void note_interfaces(struct keep *keep)
 		if_freenameindex(list);
 }
 
-/* One that went is no loss where any will do; its pin goes too. */
-static void forget_interfaces(struct guard *guard)
+/* One that went is no loss there; its pin goes too. */
+static void forget_interfaces(struct inspection *inspection)
 {
+	struct guard *guard = inspection->guard;
 	struct keep *keep = guard->keep;
 
 	for (size_t i = 0; i < keep->count;) {
 		struct kept_link *link = &keep->link[i];
+		struct guard_finding *finding;
 
 		if (link->hook || if_nametoindex(link->ifname)) {
 			i++;
 			continue;
 		}
+		finding = link->id ? find(inspection, "uplink-gone", link->ifname, false,
+					  "the interface went")
+				   : NULL;
+		if (finding)
+			finding->is_repaired = true; /* there is nothing left to be put back */
 		unlinkat(guard->dir_fd, link->pin, 0);
 		cleanup_close(&link->fd);
 		*link = keep->link[--keep->count];
@@ -412,7 +471,8 @@ static bool needs_repair(const struct inspection *inspection)
 	for (size_t i = 0; i < inspection->count; i++) {
 		const char *what = inspection->item[i].what;
 
-		if (strcmp(what, "foreign-program") && strcmp(what, "uplink-gone"))
+		if (strcmp(what, "foreign-program") && strcmp(what, "uplink-gone") &&
+		    strcmp(what, "no-edge"))
 			return true;
 	}
 	return false;
@@ -452,11 +512,11 @@ static int repair(struct inspection *inspection)
 		guard_unlock(guard);
 		return -ENOENT;
 	}
-	inspection->count = 0;
+	inspection->count = inspection->gone;
 	inspection->may_repair = true;
 	look(inspection);
 	if (guard->keep->any_uplink)
-		forget_interfaces(guard);
+		forget_interfaces(inspection);
 	if (inspection->has_repaired_link)
 		err = guard_raise(guard);
 	guard_unlock(guard);
@@ -474,7 +534,8 @@ int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count
 		return -ENOENT;
 	if (guard->keep->any_uplink) {
 		note_interfaces(guard->keep);
-		forget_interfaces(guard);
+		forget_interfaces(&inspection);
+		inspection.gone = inspection.count;
 	}
 	look(&inspection);
 	if (needs_repair(&inspection))

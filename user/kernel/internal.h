@@ -278,13 +278,18 @@ struct links {
 
 int attach_hook(struct bpf_object *object, const struct hook *hook, int cgroup_fd,
 		struct links *links, char **problem);
+/* -EBUSY: another program is there; -EEXIST: a device above the interface has one; -ENODEV. */
 int attach_edge(struct bpf_object *object, const char *ifname, struct links *links, char **problem);
+/* The same for one of the uplinks. Where any will do, one that cannot have the edge goes without:
+ * guard_inspect() tells of it, and tries again. Egress judges all the same. */
+int attach_uplink(struct bpf_object *object, const struct guard_options *options,
+		  const char *ifname, struct links *links, char **problem);
 int links_pin(const struct links *links, const char *instance, char **problem);
 /* Closes them, which detaches what is not pinned. */
 void links_close(struct links *links);
 #define _cleanup_links_ _cleanup_(links_close)
 
-/* Each uplink must be there before anything is touched. */
+/* Each uplink that was named must be there before anything is touched. */
 int uplinks_check(const struct guard_options *options, char **problem);
 
 /* Whether a link still holds its place (the kernel says), and where. */

@@ -72,7 +72,7 @@ static int attach(struct bpf_object *object, const struct guard_options *options
 	int err = 0;
 
 	for (size_t i = 0; !err && i < options->uplink_count; i++)
-		err = attach_edge(object, options->uplinks[i], links, problem);
+		err = attach_uplink(object, options, options->uplinks[i], links, problem);
 	for (size_t i = 0; !err && i < hook_count; i++)
 		err = attach_hook(object, &hooks[i], cgroup_fd, links, problem);
 	return err;
