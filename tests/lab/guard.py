@@ -146,9 +146,9 @@ class Guard:
         return self.must("apply", self.write_policy(content, name), "--yes")
 
     def status(self):
-        """status --json; also when no daemon answers."""
+        """status --json; also when no daemon answers, or something is amiss."""
         done = self.weir("status", "--json")
-        if done.returncode not in (0, 3) or not done.stdout.strip():
+        if done.returncode not in (0, 1, 3) or not done.stdout.strip():
             raise RuntimeError("weir status: exit %d: %s" % (done.returncode, done.stderr))
         return json.loads(done.stdout)
 

@@ -176,13 +176,33 @@ class Tamper(LabCase):
         wait_for(lambda: self.guard.partner(NORD)["edge_dropped_packets"] > dropped, 5, "the edge to drop")
         self.assert_passes(SUED, port)
 
+    def test_a_daemon_takes_over_while_the_uplink_is_away(self):
+        def take_over():
+            self.guard.kill()
+            self.guard.start()
+            self.wait_gone()
+        self.guard.cut("partner:" + NORD)
+        self.lab.remake_uplink(take_over)
+        self.assert_put_back("detached", "uplink0", unjudged=True)
+        wait_for(lambda: not self.gone(), 5, "the interface to be back")
+        port = self.pour()
+        self.assertEqual(self.take(NORD, port, seconds=1), 0)
+        wait_for(lambda: self.guard.partner(NORD)["edge_dropped_packets"] > 0, 5, "the edge to drop")
+        self.assert_passes(SUED, port)
+
     def test_detaching_while_no_daemon_runs_is_mended_by_the_next(self):
         port = self.pour()
         self.guard.kill()
         bpftool("link", "detach", "pinned", self.pin("link_egress"))
         self.assertFalse(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        os.unlink(self.pin("link_connect4"))
         self.guard.start()
         self.assertTrue(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        for hook in ("egress", "connect4"):
+            wait_for(lambda: [one for one in self.findings() if (one["what"], one["where"]) == ("detached", hook)
+                              and "while no daemon looked" in one["detail"] and one["until"]], 5, hook + " to be told")
+        told = [event["unmapped"] for event in self.guard.events() if "while no daemon looked" in event["message"]]
+        self.assertEqual(sorted(one["where"] for one in told), ["connect4", "egress"])
         self.assert_bounded(self.take("stranger", port, self.stranger()))
         self.assert_passes(NORD, port)
 
@@ -242,6 +262,9 @@ class Watchdog(LabCase):
             self.guard.process.send_signal(signal.SIGCONT)
         try:
             wait_for(lambda: not self.guard.status()["attachment"]["is_whole"], 10, "the loss to be seen")
+            said = self.guard.weir("status")  # what a transfer service waits for (needs-weir.conf)
+            self.assertEqual(said.returncode, 1)
+            self.assertIn("not in its place", said.stderr)
             self.heard()
             self.wait_check()
             self.wait_check()
@@ -250,6 +273,7 @@ class Watchdog(LabCase):
             bpftool("cgroup", "detach", self.lab.cgroup, "egress", "pinned", pinned)
         self.wait_fed()
         self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+        self.assertEqual(self.guard.weir("status").returncode, 0)
 
 
 class AnyUplink(LabCase):

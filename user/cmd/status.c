@@ -384,10 +384,26 @@ static void tell_without_guard(const struct arguments *arguments)
 		     "it");
 }
 
+/* What waits for its guard by this command's exit code must not start while something is amiss. An
+ * interface without its edge is not: egress judges. */
+static bool is_judging(json_object *status)
+{
+	json_object *attachment = field_object(status, "attachment");
+
+	for (size_t i = 0; i < field_count(status, "hooks"); i++) {
+		json_object *hook = field_item(status, "hooks", i);
+
+		if (!field_is(hook, "is_attached") && strcmp(field_text(hook, "name"), "edge") != 0)
+			return false;
+	}
+	return !attachment || field_is(attachment, "is_whole");
+}
+
 static int run(const struct arguments *arguments)
 {
 	struct answer answer;
 	int code = call_host(arguments, call_new("status"), true, &answer);
+	bool is_amiss = code == CMD_DONE && !is_judging(answer.object);
 
 	if (code == CMD_DONE && arguments_has(arguments, "--json")) {
 		json_object_object_del(answer.object, "code");
@@ -399,6 +415,9 @@ static int run(const struct arguments *arguments)
 		command_refuse(arguments, "no daemon answers; this is the guard's pinned state");
 		code = CMD_NO_DAEMON;
 	}
+	if (code == CMD_DONE && is_amiss)
+		code = command_refuse(arguments,
+				      "the guard is not in its place, or not as it was put");
 	if (code == CMD_NO_DAEMON && !answer.object && !guard_is_pinned(arguments->instance))
 		tell_without_guard(arguments);
 	answer_free(&answer);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 
 static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 {
@@ -26,7 +27,8 @@ static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 	return 0;
 }
 
-/* The pinned link if it still holds its place; *fd stays -1 when it does not. */
+/* The pinned link if it still holds its place; *fd stays -1 when it does not, -2 when no link is
+ * pinned. */
 static int open_running(struct adoption *adoption, const char *pin, int *fd)
 {
 	_cleanup_free_ char *path = pin_path(adoption->guard->instance, pin);
@@ -35,9 +37,11 @@ static int open_running(struct adoption *adoption, const char *pin, int *fd)
 
 	if (!path)
 		return -ENOMEM;
+	if (link < 0 && errno != ENOENT)
+		return -errno;
 	if (link < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!link_place(link, &place) && place.is_attached)
+		*fd = -2;
+	else if (!link_place(link, &place) && place.is_attached)
 		*fd = TAKE_FD(link);
 	return 0;
 }
@@ -52,6 +56,9 @@ static int adopt_hook(struct adoption *adoption, const struct hook *hook)
 	err = open_running(adoption, pin, &fd);
 	if (err)
 		return err;
+	/* another build may have had fewer hooks */
+	if (fd == -1 || (fd == -2 && !adoption->guard->former))
+		adoption->lost |= 1u << (hook - hooks);
 	if (fd < 0)
 		return attach_hook(adoption->object, hook, adoption->cgroup_fd, &adoption->fresh,
 				   adoption->problem);
@@ -68,6 +75,9 @@ static int adopt_edge(struct adoption *adoption, const char *ifname)
 	err = open_running(adoption, pin, &fd);
 	if (err)
 		return err;
+	if (fd < 0 && !if_nametoindex(ifname))
+		return 0; /* away: guard_inspect() waits for it, as it would in a daemon that runs
+			   */
 	if (fd < 0)
 		return attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
 				     adoption->problem);
@@ -175,7 +185,9 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	_cleanup_free_ char *path = NULL;
 	struct adoption adoption = {.guard = guard, .options = options, .problem = problem};
 	uint64_t cgroup = 0;
-	int err = uplinks_check(options, problem);
+	/* Else there was nothing to lose: what it guarded is gone, or it was to be taken off. */
+	bool was_whole = guard->cgroup_path && guard->control->abi != WEIR_ABI_UNLOADED;
+	int err = uplinks_check(options, false, problem);
 
 	if (!err)
 		err = check_cgroup(guard, options, &cgroup_fd, &path, &cgroup, problem);
@@ -205,6 +217,8 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
+	if (!err && was_whole)
+		keep_lost(guard, adoption.lost);
 	return err ? err : guard_raise(guard);
 }
 

@@ -12,6 +12,7 @@ struct adoption {
 	int cgroup_fd;
 	struct links fresh;   /* attached now, not pinned yet */
 	struct links running; /* pinned; get the new program */
+	uint32_t lost;	      /* bits of hooks[]: not in their place while nobody looked */
 	char **problem;
 };
 

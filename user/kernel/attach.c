@@ -135,12 +135,12 @@ int attach_uplink(struct bpf_object *object, const struct guard_options *options
 	return err;
 }
 
-int uplinks_check(const struct guard_options *options, char **problem)
+int uplinks_check(const struct guard_options *options, bool all_there, char **problem)
 {
 	if (options->any_uplink)
 		return 0;
 	for (size_t i = 0; i < options->uplink_count; i++) {
-		if (!if_nametoindex(options->uplinks[i]))
+		if (all_there && !if_nametoindex(options->uplinks[i]))
 			return problem_set(problem, -ENODEV, "no such interface: %s",
 					   options->uplinks[i]);
 		for (size_t j = 0; j < i; j++)

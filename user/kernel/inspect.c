@@ -23,6 +23,7 @@ struct kept_link {
 	int fd;	     /* -1: it has no place */
 	uint32_t id; /* of the link; 0: an interface that never had the edge, where any will do */
 	uint32_t program;
+	bool was_lost; /* when this process took over; not told yet */
 	/* of such a one */
 	unsigned int pause; /* looks until the edge is tried again; 0: it has not been tried */
 	char why[96];	    /* it has none; empty: a device above it has, which sees its packets */
@@ -42,7 +43,7 @@ struct inspection {
 	struct guard *guard;
 	bool may_repair;
 	bool has_repaired_link;
-	size_t gone; /* so many of the findings are of interfaces that went */
+	size_t past; /* so many of the findings, the first, need no repair any more */
 	struct guard_finding *item;
 	size_t count;
 };
@@ -143,10 +144,19 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 		struct kept_link *link = keep_add_edge(keep, options->uplinks[i]);
 
 		err = link ? keep_open(guard, link) : -ENOMEM;
-		if (err == -ENOENT && keep->any_uplink)
-			err = 0; /* attach_uplink() */
+		if (err == -ENOENT && (keep->any_uplink || !if_nametoindex(link->ifname)))
+			err = 0; /* attach_uplink(), adopt_edge() */
 	}
 	return err;
+}
+
+void keep_lost(struct guard *guard, uint32_t lost)
+{
+	for (size_t i = 0; i < guard->keep->count; i++) {
+		struct kept_link *link = &guard->keep->link[i];
+
+		link->was_lost = link->hook && lost & (1u << (link->hook - hooks));
+	}
 }
 
 void keep_free(struct keep *keep)
@@ -452,6 +462,25 @@ static void forget_interfaces(struct inspection *inspection)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
+/* guard_adopt() has put it back already. */
+static void tell_lost(struct inspection *inspection)
+{
+	struct keep *keep = inspection->guard->keep;
+
+	for (size_t i = 0; i < keep->count; i++) {
+		struct kept_link *link = &keep->link[i];
+		struct guard_finding *finding;
+
+		if (!link->was_lost)
+			continue;
+		link->was_lost = false;
+		finding = find(inspection, "detached", place_of(link), true,
+			       "it had lost its place while no daemon looked");
+		if (finding)
+			finding->is_repaired = true;
+	}
+}
+
 static void look(struct inspection *inspection)
 {
 	struct keep *keep = inspection->guard->keep;
@@ -512,7 +541,7 @@ static int repair(struct inspection *inspection)
 		guard_unlock(guard);
 		return -ENOENT;
 	}
-	inspection->count = inspection->gone;
+	inspection->count = inspection->past;
 	inspection->may_repair = true;
 	look(inspection);
 	if (guard->keep->any_uplink)
@@ -535,8 +564,9 @@ int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count
 	if (guard->keep->any_uplink) {
 		note_interfaces(guard->keep);
 		forget_interfaces(&inspection);
-		inspection.gone = inspection.count;
 	}
+	tell_lost(&inspection);
+	inspection.past = inspection.count;
 	look(&inspection);
 	if (needs_repair(&inspection))
 		err = repair(&inspection);

@@ -289,8 +289,8 @@ int links_pin(const struct links *links, const char *instance, char **problem);
 void links_close(struct links *links);
 #define _cleanup_links_ _cleanup_(links_close)
 
-/* Each uplink that was named must be there before anything is touched. */
-int uplinks_check(const struct guard_options *options, char **problem);
+/* None is named twice; with `all_there`, each that is named is there. */
+int uplinks_check(const struct guard_options *options, bool all_there, char **problem);
 
 /* Whether a link still holds its place (the kernel says), and where. */
 struct link_place {
@@ -305,6 +305,9 @@ int link_place(int link_fd, struct link_place *place);
 /* Takes the object over, also on failure. After the links are pinned. */
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
+/* After guard_adopt(): these hooks (bits of hooks[]) had no place before; told by guard_inspect().
+ */
+void keep_lost(struct guard *guard, uint32_t lost);
 void keep_free(struct keep *keep);
 
 /* ---- events.c -------------------------------------------------------------------------------- */
