@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """No guard can be loaded: what stands in for it, as the far ends see it."""
+import copy
 import datetime
 import json
 import os
@@ -476,6 +477,23 @@ class Units(Case):
         self.assert_passes(NORD, port, size=KIB)
         self.nothing("stranger", port)
         self.assertIn("of which weir has no note", self.guard.weir("status").stdout)
+
+    def test_a_cut_by_a_name_of_the_trial_stays_cut(self):
+        changed = copy.deepcopy(self.content)
+        changed["partners"]["renamed"] = changed["partners"].pop(NORD)
+        port = self.pour()
+        self.guard.start(self.content, "--host", self.host_file)
+        self.guard.must("apply", self.guard.write_policy(changed, "trial.yaml"), "--confirm", "600", "--yes")
+        self.guard.cut("partner:renamed")
+        self.guard.must("unload", "--yes")
+        self.guard.process.wait(10)
+        self.on()
+        self.nothing(NORD, port)
+        self.assert_passes(SUED, port, size=KIB)
+        self.guard.start(self.content, "--host", self.host_file)
+        for cut in self.guard.cuts():
+            self.guard.weir("reopen", "--order", cut["id"], "--reason", "the test is over")
+        self.assertEqual(self.guard.cuts(), [])
 
     def test_a_trial_keeps_the_daemon_idle(self):
         """What stands in is written when the trial is over, and not waited for."""

@@ -11,6 +11,7 @@
 #include "user/base/units.h"
 #include "user/daemon/clock.h"
 #include "user/daemon/default_policy.h"
+#include "user/daemon/ended_trial.h"
 #include "user/daemon/interim.h"
 #include "user/daemon/latches.h"
 #include "user/daemon/links.h"
@@ -78,17 +79,23 @@ static int load_policy(struct host *host)
 	return r == 0 || r == -ENOENT || r == -ENOMEM ? r : -EBADMSG;
 }
 
-/* Orders that cannot be read may be anything. */
+/* Orders that cannot be read may be anything, and so may a cut by a name of a policy on trial when
+ * that cannot be read: as a daemon would find it at the trial's end. */
 static int load_cuts(struct host *host, struct order_table *cuts)
 {
 	_cleanup_free_ char *path = host_path(host, "orders.json"), *problem = NULL;
-	size_t lost;
+	struct ended_trial ended = {.was_on_trial = ended_trial_is_there(host)};
 	int r = path ? orders_load(path, &host->orders) : -ENOMEM;
 
-	if (r == 0)
-		r = host_compile_orders(host, &host->image, &host->orders, cuts, &lost, &problem);
 	if (r == -ENOENT && !orders_are_missing(host))
 		return 0;
+	if (r == 0 && ended.was_on_trial)
+		r = ended_trial_read(host, &ended);
+	if (r == 0)
+		r = ended_trial_compile(host, &host->image, &ended, cuts, &problem);
+	if (r == 0 && ended.was_on_trial && !ended.is_known && ended.lost)
+		r = -EBADMSG;
+	image_free(&ended.image);
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
