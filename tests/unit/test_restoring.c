@@ -5,6 +5,8 @@
  */
 #include "tests/unit/a_host.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <zlib.h>
 
 #include "user/base/cleanup.h"
@@ -130,6 +132,31 @@ static void comes_back(void **state)
 	assert_int_equal(restored(host, HOLD)->window[0].used_bytes, 1000);
 	assert_int_equal(restored(host, HOLD)->window[1].used_bytes, 1000);
 	assert_int_equal(restored(host, HOLD)->severed_ns, 0);
+	assert_int_not_equal(restored(host, LATCH)->severed_ns, 0);
+}
+
+/* The guard starts where the file cannot grow; when it ends before it has saved, nothing is known
+ * of what left. */
+static void begins_on_a_full_disk(void **state)
+{
+	struct host *host = *state;
+	struct meters_group file = a_file(host, true);
+	struct rlimit full = {file.length, RLIM_INFINITY}, before;
+	struct guard_options options = {0};
+	struct restoring restoring;
+	char *problem = NULL;
+
+	write_file(host, "meters", file);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full.rlim_max = before.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	assert_int_equal(restoring_begin(&restoring, host, &host->image, true, &options, &problem),
+			 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	restoring_free(&restoring);
+	restore(host);
+	assert_int_equal(restored(host, HOLD)->window[0].used_bytes, MIB);
 	assert_int_not_equal(restored(host, LATCH)->severed_ns, 0);
 }
 
@@ -297,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(comes_back, up, host_down),
+		cmocka_unit_test_setup_teardown(begins_on_a_full_disk, up, host_down),
 		cmocka_unit_test_setup_teardown(unknown_field_in_use, up, host_down),
 		cmocka_unit_test_setup_teardown(unknown_field_not_in_use, up, host_down),
 		cmocka_unit_test_setup_teardown(copy_has_the_latches, up, host_down),

@@ -3,10 +3,14 @@
  * meters_file.c - the meters on disk: reading what this build or another one wrote.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "user/base/array.h"
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/meters_format.h"
 
 /* Far above every budget and window, and low enough for sums and differences not to wrap. */
@@ -420,6 +424,25 @@ int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
 	*at = begin;
 	*end = next;
 	return 0;
+}
+
+int meters_mark_unwatched(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_free_ char *data = NULL;
+	size_t length, at, end;
+	int r = fd < 0 ? -errno : file_read(path, METERS_MOST_BYTES, &data, &length);
+
+	if (r == 0)
+		r = meters_file_unwatch((uint8_t *)data, length, &at, &end);
+	if (r < 0)
+		return r;
+	/* a torn group behind it would make its flags worth nothing */
+	if (ftruncate(fd, end) < 0)
+		return -errno;
+	if (pwrite(fd, data + at, METERS_HEAD_BYTES, at) != METERS_HEAD_BYTES)
+		return -EIO;
+	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
 static int compare_place(const void *left, const void *right)

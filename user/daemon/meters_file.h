@@ -118,6 +118,11 @@ void meters_group_end(struct meters_group *group, enum meters_kind kind,
  * ends at *end, and a torn one may follow. -EBADMSG: there is none, or the file is damaged.
  */
 int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end);
+/*
+ * The same, of the file itself: nothing can be saved, for who knows how long, and its last group
+ * speaks of moments. Over what is there, since a full disk has room for nothing else.
+ */
+int meters_mark_unwatched(const char *path);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 

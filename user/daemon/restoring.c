@@ -121,6 +121,18 @@ static int mark(struct restoring *restoring, uint32_t flags)
 	return r;
 }
 
+/*
+ * What leaves from now on is not in the file. A full disk does not keep the guard from starting:
+ * one that ends before it could save is a guard of which nothing is known.
+ */
+static int mark_begun(struct restoring *restoring)
+{
+	_cleanup_free_ char *path = host_path(restoring->host, "meters");
+	int r = path ? mark(restoring, 0) : -ENOMEM;
+
+	return r < 0 && path ? meters_mark_unwatched(path) : r;
+}
+
 /* All that may have left is in the file by then, measured or assumed. */
 void restoring_undo(struct restoring *restoring)
 {
@@ -336,7 +348,7 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 		r = without_file(restoring, METERS_WHY_DAMAGED);
 	}
 	if (r == 0 && restoring->flags & METERS_COMPLETE)
-		r = mark(restoring, 0);
+		r = mark_begun(restoring);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot restore the meters: %s", strerror(-r));
 	restoring->times.saved_boot_ns = restoring->read.head.boot_ns;

@@ -306,26 +306,6 @@ static int say_slow(struct saver *saver, uint32_t flags)
 	return r;
 }
 
-/*
- * Nothing can be saved, for who knows how long, and the last group speaks of moments. Over what is
- * there, since a full disk has room for nothing else.
- */
-static void mark_unwatched(struct saver *saver)
-{
-	const char *path = saver->options.path;
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_free_ char *data = NULL;
-	size_t length, at, end;
-
-	if (fd < 0 || file_read(path, METERS_MOST_BYTES, &data, &length) < 0 ||
-	    meters_file_unwatch((uint8_t *)data, length, &at, &end) < 0)
-		return;
-	/* a torn group behind it would make its flags worth nothing */
-	saver->is_unwatched = ftruncate(fd, end) == 0 &&
-			      pwrite(fd, data + at, METERS_HEAD_BYTES, at) == METERS_HEAD_BYTES &&
-			      fdatasync(fd) == 0;
-}
-
 /* Also another process may have written the file anew, which this one is not told. */
 static bool wants_snapshot(const struct saver *saver)
 {
@@ -446,7 +426,7 @@ int saver_save(struct saver *saver, uint32_t flags, enum save how, uint64_t *sav
 		r = say_slow(saver, flags);
 	if (r < 0) {
 		if (!saver->is_unwatched)
-			mark_unwatched(saver);
+			saver->is_unwatched = meters_mark_unwatched(saver->options.path) == 0;
 		return r;
 	}
 	saver->needs_snapshot = saver->is_unwatched = false;
