@@ -188,7 +188,7 @@ static void read_clock(const uint8_t *data, size_t size)
 
 	make_directory();
 	path = write_file(path_state("fuzz", "/clock.json"), data, size);
-	if (!clock_needs_confirmation(&host) && !memmem(data, size, "false", strlen("false")))
+	if (!clock_needs_confirmation(&host, NULL) && !memmem(data, size, "false", strlen("false")))
 		abort();
 	unlink(path);
 }

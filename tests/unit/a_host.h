@@ -17,6 +17,8 @@
 #include <json-c/json.h>
 
 #include "tests/unit/fake_guard.h"
+#include "user/base/cleanup.h"
+#include "user/base/file.h"
 #include "user/daemon/host.h"
 #include "user/daemon/request.h"
 
@@ -121,6 +123,17 @@ __attribute__((unused)) static void expect_code(json_object *answer, int code)
 {
 	if (json_object_get_int(member(answer, "code")) != code)
 		fail_msg("%s", json_object_to_json_string(answer));
+}
+
+/* Some event says so. */
+static inline void assert_told(const struct host *host, const char *words)
+{
+	_cleanup_free_ char *path = host_path(host, "events.jsonl"), *events = NULL;
+	size_t length;
+
+	assert_int_equal(file_read(path, 1 << 20, &events, &length), 0);
+	if (!strstr(events, words))
+		fail_msg("nobody told \"%s\": %s", words, events);
 }
 
 #endif

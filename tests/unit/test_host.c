@@ -552,11 +552,11 @@ static void a_step_closes_the_hours_until_it_is_confirmed(void **state)
 	fake.control.wall_offset_ns -= INT64_C(2) * 1000000000;
 	assert_true(clock_check(host));
 	assert_true(fake.control.hours_closed);
-	assert_true(clock_needs_confirmation(host)); /* over a reboot too */
-	assert_false(clock_check(host));	     /* told once */
+	assert_true(clock_needs_confirmation(host, NULL)); /* over a reboot too */
+	assert_false(clock_check(host));		   /* told once */
 	done(ask(host, "{\"request\":\"confirm-clock\",\"reason\":\"NTP was down\"}"));
 	assert_false(fake.control.hours_closed);
-	assert_false(clock_needs_confirmation(host));
+	assert_false(clock_needs_confirmation(host, NULL));
 	assert_false(clock_check(host));
 }
 
@@ -577,16 +577,16 @@ static void a_clock_file_that_cannot_be_read_closes_the_hours(void **state)
 	};
 	struct host *host = *state;
 
-	assert_false(clock_needs_confirmation(host)); /* there is none */
+	assert_false(clock_needs_confirmation(host, NULL)); /* there is none */
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		int fd = openat(host->state_dir, "clock.json", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 		assert_true(write(fd, texts[i], strlen(texts[i])) == (ssize_t)strlen(texts[i]));
 		close(fd);
-		assert_true(clock_needs_confirmation(host));
+		assert_true(clock_needs_confirmation(host, NULL));
 	}
 	assert_int_equal(clock_save(host), 0);
-	assert_false(clock_needs_confirmation(host));
+	assert_false(clock_needs_confirmation(host, NULL));
 }
 
 /* It says how much left without a guard: all of it, or nothing. */
@@ -637,7 +637,30 @@ static void a_clock_behind_the_last_known_time_is_a_step(void **state)
 
 	fake.control.wall_offset_ns += INT64_C(3600) * 1000000000; /* it was an hour later */
 	assert_int_equal(clock_save(host), 0);
-	assert_true(clock_needs_confirmation(host));
+	assert_true(clock_needs_confirmation(host, &host->clock_doubt));
+	assert_in_range(host->clock_doubt.behind_ns, INT64_C(3590) * 1000000000,
+			INT64_C(3600) * 1000000000);
+	clock_tell_doubt(host);
+	assert_told(host, "the clock is 59m"); /* and some seconds */
+}
+
+/* What the guard was loaded with is told, though nothing steps while the daemon looks. */
+static void a_doubt_about_the_clock_is_told(void **state)
+{
+	struct host *host = *state;
+	int fd = openat(host->state_dir, "clock.json", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, "{", 1), 1);
+	close(fd);
+	assert_true(clock_needs_confirmation(host, &host->clock_doubt));
+	clock_tell_doubt(host);
+	assert_told(host, "hours are closed until `weir confirm clock`");
+	assert_int_equal(faccessat(host->state_dir, "clock.json", F_OK, 0), -1); /* set aside */
+	fake.control.hours_closed = true;
+	assert_int_equal(clock_save(host), 0);
+	assert_true(clock_needs_confirmation(host, &host->clock_doubt));
+	clock_tell_doubt(host);
+	assert_told(host, "hours were closed before");
 }
 
 /* ---- pure helpers --------------------------------------------------------------------------- */
@@ -738,6 +761,7 @@ int main(void)
 		on_a_host(a_step_closes_the_hours_until_it_is_confirmed),
 		on_a_host(a_clock_file_that_cannot_be_read_closes_the_hours),
 		on_a_host(a_marker_that_is_not_whole_is_damaged),
+		on_a_host(a_doubt_about_the_clock_is_told),
 		on_a_host(a_clock_behind_the_last_known_time_is_a_step),
 		on_a_host(covers),
 	};

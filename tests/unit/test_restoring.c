@@ -113,16 +113,6 @@ static const struct weir_meter *restored(const struct host *host, uint32_t grant
 	return NULL;
 }
 
-static void assert_told(const struct host *host, const char *words)
-{
-	_cleanup_free_ char *path = host_path(host, "events.jsonl"), *events = NULL;
-	size_t length;
-
-	assert_int_equal(file_read(path, 1 << 20, &events, &length), 0);
-	if (!strstr(events, words))
-		fail_msg("nobody told \"%s\": %s", words, events);
-}
-
 static void comes_back(void **state)
 {
 	struct host *host = *state;

@@ -91,7 +91,11 @@ static void print_clock(json_object *status)
 {
 	json_object *clock = field_object(status, "clock");
 
-	if (!field_is(clock, "is_confirmed"))
+	if (!field_is(clock, "is_confirmed") &&
+	    !json_object_get_int64(field_object(clock, "step_seconds")))
+		puts("clock     not confirmed, all hours are closed: `weir confirm clock --reason "
+		     "TEXT`");
+	else if (!field_is(clock, "is_confirmed"))
 		printf("clock     stepped by %" PRId64 " s%s: `weir confirm clock --reason TEXT`\n",
 		       json_object_get_int64(field_object(clock, "step_seconds")),
 		       field_is(clock, "hours_closed") ? ", all hours are closed" : "");

@@ -13,6 +13,7 @@
 #include "user/base/file.h"
 #include "user/base/json_in.h"
 #include "user/base/units.h"
+#include "user/daemon/recovering.h"
 
 enum { LONGEST_FILE = 4096 };
 static const int64_t tolerated_ns = 60 * (int64_t)NS_PER_SECOND;
@@ -70,20 +71,41 @@ static int read_saved(const char *text, size_t length, int64_t *wall_ns, bool *h
 	return is_good ? 0 : -EBADMSG;
 }
 
-bool clock_needs_confirmation(const struct host *host)
+bool clock_needs_confirmation(const struct host *host, struct clock_doubt *doubt)
 {
 	_cleanup_free_ char *path = host_path(host, "clock.json"), *text = NULL;
-	bool hours_closed = true;
+	struct clock_doubt found = {0};
 	int64_t wall_ns = 0;
 	size_t length;
 	int r = path ? file_read(path, LONGEST_FILE, &text, &length) : -ENOMEM;
 
-	if (r == -ENOENT)
-		return false;
 	if (r == 0)
-		r = read_saved(text, length, &wall_ns, &hours_closed);
-	/* who knows what it said */
-	return r < 0 || hours_closed || wall_ns > (int64_t)wall_now() + tolerated_ns;
+		r = read_saved(text, length, &wall_ns, &found.were_closed);
+	found.is_unreadable = r < 0 && r != -ENOENT; /* who knows what it said */
+	if (wall_ns > (int64_t)wall_now() + tolerated_ns)
+		found.behind_ns = wall_ns - (int64_t)wall_now();
+	if (doubt)
+		*doubt = found;
+	return found.is_unreadable || found.were_closed || found.behind_ns;
+}
+
+void clock_tell_doubt(struct host *host)
+{
+	const struct clock_doubt *doubt = &host->clock_doubt;
+	char text[SPAN_TEXT + 2];
+	struct record_field field[] = {{"step", text, 0}};
+
+	format_step(-doubt->behind_ns, text, sizeof(text));
+	if (doubt->is_unreadable)
+		state_damaged(host, "clock.json", "hours are closed until `weir confirm clock`");
+	else if (doubt->behind_ns)
+		host_tell(host, "clock-step", RECORD_HIGH, field, 1,
+			  "the clock is %s behind the time that was known last: hours are closed "
+			  "until `weir confirm clock`",
+			  text + 1);
+	else if (doubt->were_closed)
+		host_tell(host, "clock-unconfirmed", RECORD_MEDIUM, NULL, 0,
+			  "hours were closed before, and are until `weir confirm clock`");
 }
 
 uint64_t clock_known(const struct host *host)

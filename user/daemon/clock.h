@@ -14,8 +14,12 @@
 #include "user/daemon/host.h"
 
 /* Whether the state directory says that hours are closed, or that the clock went backwards over a
- * reboot. For a guard that is about to be loaded. */
-bool clock_needs_confirmation(const struct host *host);
+ * reboot, and why. For a guard that is about to be loaded. `doubt` may be NULL. */
+bool clock_needs_confirmation(const struct host *host, struct clock_doubt *doubt);
+
+/* The guard was loaded with what host->clock_doubt says: an event, and a file that could not be
+ * read is set aside. Before clock_save(). */
+void clock_tell_doubt(struct host *host);
 
 /* Compares the system's clock with the guard's; closes the hours on a step. True when it closed
  * them. */

@@ -88,6 +88,10 @@ struct host {
 	bool has_ended;	     /* unloaded: the loop ends */
 	bool is_filtered;    /* user/daemon/filter.h */
 	bool has_taken_over; /* another build's programs, when it started */
+	struct clock_doubt {
+		bool is_unreadable, were_closed;
+		int64_t behind_ns; /* the time that was known last */
+	} clock_doubt;		   /* what the guard was loaded with, by this process; clock.h */
 	struct attachment attachment;
 	struct namespaces_seen namespaces;
 	uint64_t trial_until_ns;  /* boot; 0: no policy is on trial, or in force for a while */

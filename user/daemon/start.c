@@ -239,7 +239,7 @@ static int load_new(struct host *host, const struct run_options *options, struct
 	guard_options.cuts = &cuts;
 	guard_options.orders = host->orders.item;
 	guard_options.order_count = host->orders.count;
-	guard_options.hours_closed = clock_needs_confirmation(host);
+	guard_options.hours_closed = clock_needs_confirmation(host, &host->clock_doubt);
 	r = restoring_begin(restoring, host, image, had_life(host), &guard_options, problem);
 	if (r < 0)
 		return r;
@@ -442,6 +442,7 @@ int daemon_start(struct host *host, const struct run_options *options, char **pr
 		return r;
 	}
 	journaling_found(host);
+	clock_tell_doubt(host);
 	clock_check(host);
 	clock_save(host);
 	host_plan_load(host);

@@ -226,8 +226,8 @@ static int make(struct host *host, const struct host_config *config, const struc
 	*stand_in = (struct stand_in){.since_ns = wall_now(), .offset_ns = clock_offset()};
 	r = load_state(host, &ruleset, &cuts, stand_in);
 	ruleset.cuts = &cuts;
-	ruleset.hours_closed =
-		has_stepped(before) || (host->state_dir >= 0 && clock_needs_confirmation(host));
+	ruleset.hours_closed = has_stepped(before) ||
+			       (host->state_dir >= 0 && clock_needs_confirmation(host, NULL));
 	if (stand_in_has_rules(stand_in) && !stand_in->why[0] && !ruleset.uplinks)
 		set_why(stand_in, "an uplink is not there by its name: what is forwarded is judged "
 				  "on every interface");
