@@ -19,7 +19,7 @@ import unittest
 
 from case import STRANGERS, LabCase, far, lab, pause, wait_for
 from guard import LIFELINE, Guard, grant
-from lab import HOSTS, SLOWNESS, TOP
+from lab import HOSTS, SLOWNESS, TOP, lasting
 
 sys.path.append(os.path.join(TOP, "tests", "fleet"))
 import parts  # noqa: E402
@@ -174,7 +174,7 @@ class Shutdown(LabCase):
                      for name, (_, address, of) in PARTNERS.items()},
         # the window of the one that breaches is so short that its second try need not wait for an hour
         "grants": [grant(name, name, "class:%s-partners" % name,
-                         ["%dB/%s" % (BUDGET, "8s" if name == BREACHES else "1h")], serves="tcp/%d" % PORT[name])
+                         ["%dB/%s" % (BUDGET, "%ds" % lasting(8) if name == BREACHES else "1h")], serves="tcp/%d" % PORT[name])
                    for name in CLASSES]}
 
     @classmethod
@@ -229,7 +229,7 @@ class Shutdown(LabCase):
         wait_for(is_so, 20, "stage %s to be %s" % (CLASSES[place], state), 0.1)
 
     def start_plan(self):
-        stages = [{"name": name, "targets": "class:" + name, "budget": "25%", "watch": "2s"} for name in CLASSES]
+        stages = [{"name": name, "targets": "class:" + name, "budget": "25%", "watch": "%ds" % lasting(2)} for name in CLASSES]
         stages[0]["evidence"] = "required"
         self.guard.must("plan", "start", self.guard.write_policy(
             {"weir-plan": 1, "name": "back", "reason": "incident 4711", "stages": stages}, "plan.yaml"))
@@ -249,7 +249,7 @@ class Shutdown(LabCase):
                          ["done"] * place + ["cut again"] + ["later"] * (len(CLASSES) - place - 1))
         self.assertEqual([(cut["target"], len(cut["except"])) for cut in self.guard.cuts()],
                          [("all", place + 1), ("class:" + BREACHES, 0)])
-        pause(9)  # its window
+        pause(lasting(8) + 1)  # its window
         self.guard.must("plan", "next")
 
     # ---- the run --------------------------------------------------------------------------------
@@ -470,7 +470,7 @@ class Suspension(unittest.TestCase):
         for host in fleet.hosts.values():
             host.start_agent()
         for host in fleet.hosts.values():
-            parts.wait_for("the agents", lambda host=host: host.agent.said().count(": connected") == 2, 60)
+            parts.wait_for("the agents", lambda host=host: host.agent.said().count(": connected") == 2, 60 * SLOWNESS)
 
     def push(self, path, enforced=HOSTS_IN_ALL):
         """What is told of the hosts' own words; those that refuse are waited for, they may yet take it."""
