@@ -170,15 +170,24 @@ class Drill(LabCase):
             self.assertEqual([cut["target"] for cut in self.guard.cuts()], [target])
             self.guard.reopen(target)
 
+    def cuts_ever(self):
+        with open(os.path.join(self.guard.state_dir, self.lab.instance, "journal.jsonl"), encoding="utf-8") as file:
+            return file.read().count('"kind":"cut"')
+
+    def wait_cut(self, before):
+        """For the drill's, by the journal: it lasts no longer than `weir status` may take where all is slow."""
+        wait_for(lambda: self.cuts_ever() > before, 10, "the cut", 0.001)
+
     def test_cut_that_does_not_hold_fails_the_drill(self):
         """Somebody lets it back meanwhile: as good as a cut that does not work."""
         self.sink(STORE, port=PORT)
 
         def spoiled():
             """None when the drill had let it back before."""
+            before = self.cuts_ever()
             process = self.lab.spawn([self.guard.program, "drill", "--json", "--cgroup", self.cgroup, "--instance",
                                       self.lab.instance], stdout=-1, stderr=-1, text=True, env=self.guard.environment)
-            wait_for(lambda: self.guard.cuts() or process.poll() is not None, 10, "the cut")
+            self.wait_cut(before)
             done = self.guard.weir("reopen", "partner:" + STORE, "--reason", "a test")
             said, error = process.communicate(timeout=30 * SLOWNESS)
             return (process, said, error) if done.returncode == 0 else None
@@ -191,9 +200,10 @@ class Drill(LabCase):
 
     def test_drill_that_is_killed_leaves_a_cut_that_ends(self):
         sink, address, port = self.sink(STORE, port=PORT)
+        before = self.cuts_ever()
         process = self.lab.spawn([self.guard.program, "drill", "--cgroup", self.cgroup, "--instance", self.lab.instance],
                                  stdout=-1, env=self.guard.environment)
-        wait_for(self.guard.cuts, 10, "the cut")
+        self.wait_cut(before)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=10)
         cut = self.guard.cuts()[0]
