@@ -655,7 +655,8 @@ static void a_doubt_about_the_clock_is_told(void **state)
 	assert_true(clock_needs_confirmation(host, &host->clock_doubt));
 	clock_tell_doubt(host);
 	assert_told(host, "hours are closed until `weir confirm clock`");
-	assert_int_equal(faccessat(host->state_dir, "clock.json", F_OK, 0), -1); /* set aside */
+	assert_int_equal(faccessat(host->state_dir, "clock.json.damaged", F_OK, 0), 0);
+	assert_true(clock_needs_confirmation(host, NULL)); /* also when it ends here */
 	fake.control.hours_closed = true;
 	assert_int_equal(clock_save(host), 0);
 	assert_true(clock_needs_confirmation(host, &host->clock_doubt));

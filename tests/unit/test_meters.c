@@ -155,7 +155,8 @@ static void nobody_saves_any_more(void **state)
 
 	(void)state;
 	for (size_t length = file.length; length > begin; length--) {
-		assert_int_equal(meters_file_unwatch(file.data, length, &at, &end), 0);
+		assert_int_equal(meters_file_mark(file.data, length, METERS_UNWATCHED, &at, &end),
+				 0);
 		assert_int_equal(at, length == file.length ? begin : file.group[1]);
 		assert_int_equal(end, length == file.length ? length : begin);
 		assert_int_equal(meters_file_read(file.data, end, &read), 0);
@@ -164,9 +165,10 @@ static void nobody_saves_any_more(void **state)
 		assert_int_equal(read.count, 3);
 		meters_read_free(&read);
 	}
-	assert_int_equal(meters_file_unwatch(file.data, 50, &at, &end), -EBADMSG);
+	assert_int_equal(meters_file_mark(file.data, 50, METERS_UNWATCHED, &at, &end), -EBADMSG);
 	file.data[file.group[1] + 50] ^= 1; /* in the middle: it stays damaged */
-	assert_int_equal(meters_file_unwatch(file.data, file.length, &at, &end), -EBADMSG);
+	assert_int_equal(meters_file_mark(file.data, file.length, METERS_UNWATCHED, &at, &end),
+			 -EBADMSG);
 	free(file.data);
 }
 

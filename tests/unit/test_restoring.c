@@ -143,6 +143,13 @@ static void begins_on_a_full_disk(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
 	assert_int_equal(restoring_begin(&restoring, host, &host->image, true, &options, &problem),
 			 0);
+	restoring_undo(&restoring); /* it could not be loaded: nothing left */
+	restoring_free(&restoring);
+	assert_int_equal(restoring_begin(&restoring, host, &host->image, true, &options, &problem),
+			 0);
+	assert_int_equal(options.fill_meters(&fake, options.fill_data), 0);
+	assert_int_equal(restored(host, HOLD)->window[0].used_bytes, 1000);
+	fake.meter_count = 0;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	restoring_free(&restoring);
 	restore(host);

@@ -91,8 +91,9 @@ static void print_clock(json_object *status)
 {
 	json_object *clock = field_object(status, "clock");
 
-	if (!field_is(clock, "is_confirmed") &&
-	    !json_object_get_int64(field_object(clock, "step_seconds")))
+	int64_t step = json_object_get_int64(field_object(clock, "step_seconds"));
+
+	if (!field_is(clock, "is_confirmed") && step >= -60 && step <= 60)
 		puts("clock     not confirmed, all hours are closed: `weir confirm clock --reason "
 		     "TEXT`");
 	else if (!field_is(clock, "is_confirmed"))

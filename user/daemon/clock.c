@@ -8,12 +8,12 @@
 #include <json-c/json.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "user/base/cleanup.h"
 #include "user/base/file.h"
 #include "user/base/json_in.h"
 #include "user/base/units.h"
-#include "user/daemon/recovering.h"
 
 enum { LONGEST_FILE = 4096 };
 static const int64_t tolerated_ns = 60 * (int64_t)NS_PER_SECOND;
@@ -96,9 +96,15 @@ void clock_tell_doubt(struct host *host)
 	struct record_field field[] = {{"step", text, 0}};
 
 	format_step(-doubt->behind_ns, text, sizeof(text));
-	if (doubt->is_unreadable)
-		state_damaged(host, "clock.json", "hours are closed until `weir confirm clock`");
-	else if (doubt->behind_ns)
+	if (doubt->is_unreadable) {
+		/* Kept beside: it stays in its place until a new one is there, for without one
+		 * nothing would keep the hours closed. */
+		unlinkat(host->state_dir, "clock.json.damaged", 0);
+		linkat(host->state_dir, "clock.json", host->state_dir, "clock.json.damaged", 0);
+		host_tell(host, "damaged", RECORD_HIGH, NULL, 0,
+			  "clock.json cannot be read (kept as clock.json.damaged): hours are "
+			  "closed until `weir confirm clock`");
+	} else if (doubt->behind_ns)
 		host_tell(host, "clock-step", RECORD_HIGH, field, 1,
 			  "the clock is %s behind the time that was known last: hours are closed "
 			  "until `weir confirm clock`",

@@ -405,7 +405,7 @@ void meters_read_free(struct meters_read *read)
 	*read = (struct meters_read){0};
 }
 
-int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
+int meters_file_mark(uint8_t *data, size_t length, uint32_t flags, size_t *at, size_t *end)
 {
 	struct found_group group;
 	size_t begin = 0, next = 0;
@@ -418,7 +418,7 @@ int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
 	if (next == 0 || has_head_behind(data + next, length - next))
 		return -EBADMSG;
 	put.at = data + begin + sizeof(meters_magic) + 4; /* behind the kind */
-	put_u32(&put, METERS_UNWATCHED);
+	put_u32(&put, flags);
 	put.at = data + begin + HEAD_BYTES - 4;
 	put_u32(&put, crc32(0, data + begin, HEAD_BYTES - 4));
 	*at = begin;
@@ -426,7 +426,7 @@ int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end)
 	return 0;
 }
 
-int meters_mark_unwatched(const char *path)
+int meters_mark(const char *path, uint32_t flags)
 {
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_free_ char *data = NULL;
@@ -434,7 +434,7 @@ int meters_mark_unwatched(const char *path)
 	int r = fd < 0 ? -errno : file_read(path, METERS_MOST_BYTES, &data, &length);
 
 	if (r == 0)
-		r = meters_file_unwatch((uint8_t *)data, length, &at, &end);
+		r = meters_file_mark((uint8_t *)data, length, flags, &at, &end);
 	if (r < 0)
 		return r;
 	/* a torn group behind it would make its flags worth nothing */

@@ -113,16 +113,16 @@ void meters_group_end(struct meters_group *group, enum meters_kind kind,
 		      const struct meters_head *head);
 
 /*
- * The last whole group of a file gets METERS_UNWATCHED, in memory: that can be written over the old
- * one when there is no room for anything more. Its head, METERS_HEAD_BYTES, stands *at; the group
- * ends at *end, and a torn one may follow. -EBADMSG: there is none, or the file is damaged.
+ * The last whole group of a file gets these flags alone, in memory: that can be written over the
+ * old one when there is no room for anything more. Its head, METERS_HEAD_BYTES, stands *at; the
+ * group ends at *end, and a torn one may follow. -EBADMSG: there is none, or the file is damaged.
  */
-int meters_file_unwatch(uint8_t *data, size_t length, size_t *at, size_t *end);
+int meters_file_mark(uint8_t *data, size_t length, uint32_t flags, size_t *at, size_t *end);
 /*
- * The same, of the file itself: nothing can be saved, for who knows how long, and its last group
- * speaks of moments. Over what is there, since a full disk has room for nothing else.
+ * The same, of the file itself, over what is there: a full disk has room for nothing else. With
+ * METERS_UNWATCHED nothing can be saved, for who knows how long. 0 or -errno.
  */
-int meters_mark_unwatched(const char *path);
+int meters_mark(const char *path, uint32_t flags);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 

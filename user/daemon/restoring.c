@@ -121,23 +121,20 @@ static int mark(struct restoring *restoring, uint32_t flags)
 	return r;
 }
 
-/*
- * What leaves from now on is not in the file. A full disk does not keep the guard from starting:
- * one that ends before it could save is a guard of which nothing is known.
- */
-static int mark_begun(struct restoring *restoring)
+/* Where the file cannot grow, its last group gets the flags of `else_flags`. */
+static int mark_anyhow(struct restoring *restoring, uint32_t flags, uint32_t else_flags)
 {
 	_cleanup_free_ char *path = host_path(restoring->host, "meters");
-	int r = path ? mark(restoring, 0) : -ENOMEM;
+	int r = path ? mark(restoring, flags) : -ENOMEM;
 
-	return r < 0 && path ? meters_mark_unwatched(path) : r;
+	return r < 0 && path ? meters_mark(path, else_flags) : r;
 }
 
 /* All that may have left is in the file by then, measured or assumed. */
 void restoring_undo(struct restoring *restoring)
 {
 	if (restoring->flags & METERS_COMPLETE || restoring->is_saved)
-		mark(restoring, METERS_COMPLETE);
+		mark_anyhow(restoring, METERS_COMPLETE, METERS_COMPLETE);
 }
 
 /*
@@ -348,7 +345,10 @@ int restoring_begin(struct restoring *restoring, struct host *host, const struct
 		r = without_file(restoring, METERS_WHY_DAMAGED);
 	}
 	if (r == 0 && restoring->flags & METERS_COMPLETE)
-		r = mark_begun(restoring);
+		/* What leaves from now on is not in the file. A full disk does not keep the guard
+		 * from starting: one that ends before it could save is one of which nothing is
+		 * known. */
+		r = mark_anyhow(restoring, 0, METERS_UNWATCHED);
 	if (r < 0)
 		return tell_problem(problem, r, "cannot restore the meters: %s", strerror(-r));
 	restoring->times.saved_boot_ns = restoring->read.head.boot_ns;

@@ -426,7 +426,8 @@ int saver_save(struct saver *saver, uint32_t flags, enum save how, uint64_t *sav
 		r = say_slow(saver, flags);
 	if (r < 0) {
 		if (!saver->is_unwatched)
-			saver->is_unwatched = meters_mark_unwatched(saver->options.path) == 0;
+			saver->is_unwatched =
+				meters_mark(saver->options.path, METERS_UNWATCHED) == 0;
 		return r;
 	}
 	saver->needs_snapshot = saver->is_unwatched = false;

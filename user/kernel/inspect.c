@@ -25,11 +25,11 @@ struct kept_link {
 	uint32_t program;
 	bool was_lost; /* when this process took over; not told yet */
 	/* of such a one */
-	unsigned int pause; /* looks until the edge is tried again; 0: it has not been tried */
-	char why[96];	    /* it has none; empty: a device above it has, which sees its packets */
+	bool is_tried;
+	char why[96]; /* it has none; empty: a device above it has, which sees its packets */
 };
 
-enum { PAUSE_LOOKS = 10 };
+enum { PAUSE_LOOKS = 10 }; /* those that have none are tried again together */
 
 struct keep {
 	struct bpf_object *object;
@@ -37,6 +37,7 @@ struct keep {
 	bool any_uplink;
 	struct kept_link *link;
 	size_t count;
+	uint64_t looks;
 };
 
 struct inspection {
@@ -244,8 +245,8 @@ static bool holds_place(const struct guard *guard, const struct kept_link *link)
 	return !ifindex || ifindex == place.ifindex;
 }
 
-/* Below a bridge, a bond or the like that has the edge, an interface can have none, and needs none:
- * what comes in by it and is for this host comes by the device above. */
+/* Below a device that has an XDP program the kernel allows none. Below a bridge or a bond none is
+ * needed: what comes in by a port and is for this host comes by the device above. */
 static void try_edge(struct inspection *inspection, struct kept_link *link)
 {
 	_cleanup_free_ char *problem = NULL;
@@ -253,7 +254,7 @@ static void try_edge(struct inspection *inspection, struct kept_link *link)
 	struct guard_finding *finding;
 
 	link->why[0] = '\0';
-	link->pause = PAUSE_LOOKS;
+	link->is_tried = true;
 	if (err && err != -EEXIST && err != -ENODEV)
 		snprintf(link->why, sizeof(link->why), "%s", problem ?: strerror(-err));
 	if (err)
@@ -266,13 +267,13 @@ static void try_edge(struct inspection *inspection, struct kept_link *link)
 /* An interface that came, or had no edge at the start; trying takes the lock, as repairing does. */
 static void check_newcomer(struct inspection *inspection, struct kept_link *link)
 {
-	if (link->pause && !inspection->may_repair)
-		link->pause--;
-	if (!link->pause && !inspection->may_repair)
+	bool is_due = !link->is_tried || inspection->guard->keep->looks % PAUSE_LOOKS == 0;
+
+	if (is_due && !inspection->may_repair)
 		find(inspection, "uplink-came", link->ifname, false, "the edge is tried");
-	else if (!link->pause)
+	else if (is_due)
 		try_edge(inspection, link);
-	if (link->pause && link->why[0])
+	if (!link->id && link->is_tried && link->why[0])
 		find(inspection, "no-edge", link->ifname, false, "%s", link->why);
 }
 
@@ -303,10 +304,19 @@ static void check_place(struct inspection *inspection, struct kept_link *link)
 	inspection->has_repaired_link = inspection->has_repaired_link || !err;
 	if (!err)
 		return;
-	if (is_any) /* egress judges; what a cut partner sends dies later than it could */
-		snprintf(finding->what, sizeof(finding->what), "no-edge");
 	snprintf(finding->detail, sizeof(finding->detail), "lost its place, not attached: %s",
 		 problem ?: strerror(-err));
+	if (!is_any)
+		return;
+	/* From now on like one that never had it: egress judges, and what a cut partner sends dies
+	 * later than it could. */
+	snprintf(finding->what, sizeof(finding->what), "no-edge");
+	snprintf(link->why, sizeof(link->why), "%s", err == -EEXIST ? "" : problem ?: strerror(-err));
+	unlinkat(inspection->guard->dir_fd, link->pin, 0);
+	cleanup_close(&link->fd);
+	link->fd = -1;
+	link->id = 0;
+	link->is_tried = true;
 }
 
 static void check_program(struct inspection *inspection, struct kept_link *link)
@@ -473,7 +483,6 @@ static void tell_lost(struct inspection *inspection)
 
 		if (!link->was_lost)
 			continue;
-		link->was_lost = false;
 		finding = find(inspection, "detached", place_of(link), true,
 			       "it had lost its place while no daemon looked");
 		if (finding)
@@ -565,6 +574,7 @@ int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count
 		note_interfaces(guard->keep);
 		forget_interfaces(&inspection);
 	}
+	guard->keep->looks++;
 	tell_lost(&inspection);
 	inspection.past = inspection.count;
 	look(&inspection);
@@ -574,6 +584,8 @@ int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count
 		free(inspection.item);
 		return err;
 	}
+	for (size_t i = 0; i < guard->keep->count; i++)
+		guard->keep->link[i].was_lost = false; /* it is told now */
 	*ret = inspection.item;
 	*count = inspection.count;
 	return 0;
