@@ -260,8 +260,8 @@ class Fallback(Case):
         shown = self.guard.must("without-guard", "show", "--host", self.host_file).stdout
         self.assertEqual(shown, text())
         self.assertEqual(self.lab.run(["nft", "-c", "-f", path]).stderr, "")
-        nobody = self.lab.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self.guard.program,
-                               "without-guard", "show", "--instance", self.lab.instance], env=self.guard.environment)
+        nobody = self.lab.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               self.guard.program + "-guard", "without-guard", "show", "--instance", self.lab.instance], env=self.guard.environment)
         self.assertEqual((nobody.returncode, nobody.stdout), (1, ""))
         self.assertRegex(nobody.stderr, "^weir without-guard: cannot open .*: Permission denied\n$")
 
