@@ -201,11 +201,12 @@ bench: all $(BENCH_LOADS)
 		{ echo "$$package is missing: make deps-bench" >&2; exit 1; }; \
 	done
 	@mkdir -p $(B)/bench
-	for bench in $(BENCHES); do B=$(abspath $(B)) tests/bench/$$bench --json $(B)/bench/$$bench.json || exit 1; done
+	for bench in $(BENCHES); do B=$(abspath $(B)) WEIR=$(abspath $(B)/weir) tests/bench/$$bench --json $(B)/bench/$$bench.json || exit 1; done
 
 # How it grows, in pictures.
 scale: all $(addprefix $(B)/tests/bench/,flow flood empty.bpf.o)
-	B=$(abspath $(B)) tests/bench/scale --json $(B)/bench/scale.json --page $(B)/scale.html
+	@mkdir -p $(B)
+	B=$(abspath $(B)) WEIR=$(abspath $(B)/weir) tests/bench/scale --json $(B)/scale.json --page $(B)/scale.html
 
 test: all unit prog asan $(B)/tests/fleet/daemon
 	$(FUZZ_MAKE) fuzzers
