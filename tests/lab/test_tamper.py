@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Root takes the guard apart behind the daemon's back: it is seen, told, and put back within a second."""
+import contextlib
+import ctypes
+import fcntl
 import glob
 import os
+import re
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -74,6 +79,16 @@ class Tamper(LabCase):
         self.assertEqual([one["where"] for one in self.gone()], ["uplink0"])
         self.assertTrue(self.guard.status()["attachment"]["is_whole"])
         self.assertTrue([event for event in self.guard.events() if "uplink-gone at uplink0" in event["message"]])
+
+    def assert_back(self):
+        """The interface is there again, and nobody has tampered with anything."""
+        wait_for(lambda: not self.gone(), 5, "the interface to be back")
+        wait_for(lambda: self.told("uplink-came"), 5, "it to be told")
+        self.assertTrue(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        self.assertEqual([one for one in self.told("tampered") if one["where"] == "uplink0" and one["what"] != "uplink-gone"], [])
+
+    def told(self, kind):
+        return [one for one in (event["unmapped"] for event in self.guard.events()) if one.get("kind") == kind]
 
     def pin(self, name):
         return "/sys/fs/bpf/weir/%s/%s" % (self.lab.instance, name)
@@ -168,8 +183,7 @@ class Tamper(LabCase):
     def test_uplink_that_comes_back_drops_again_what_a_cut_partner_sends(self):
         self.guard.cut("partner:" + NORD)
         self.lab.remake_uplink(self.wait_gone)
-        self.assert_put_back("detached", "uplink0", unjudged=True)
-        wait_for(lambda: not self.gone(), 5, "the interface to be back")
+        self.assert_back()
         dropped = self.guard.partner(NORD).get("edge_dropped_packets", 0)
         port = self.pour()
         self.assertEqual(self.take(NORD, port, seconds=1), 0)
@@ -183,14 +197,14 @@ class Tamper(LabCase):
             self.wait_gone()
         self.guard.cut("partner:" + NORD)
         self.lab.remake_uplink(take_over)
-        self.assert_put_back("detached", "uplink0", unjudged=True)
-        wait_for(lambda: not self.gone(), 5, "the interface to be back")
+        self.assert_back()
         port = self.pour()
         self.assertEqual(self.take(NORD, port, seconds=1), 0)
         wait_for(lambda: self.guard.partner(NORD)["edge_dropped_packets"] > 0, 5, "the edge to drop")
         self.assert_passes(SUED, port)
 
     def test_detaching_while_no_daemon_runs_is_mended_by_the_next(self):
+        before = len([one for one in self.told("tampered") if "while no daemon looked" in one["detail"]])
         port = self.pour()
         self.guard.kill()
         bpftool("link", "detach", "pinned", self.pin("link_egress"))
@@ -201,10 +215,55 @@ class Tamper(LabCase):
         for hook in ("egress", "connect4"):
             wait_for(lambda: [one for one in self.findings() if (one["what"], one["where"]) == ("detached", hook)
                               and "while no daemon looked" in one["detail"] and one["until"]], 5, hook + " to be told")
-        told = [event["unmapped"] for event in self.guard.events() if "while no daemon looked" in event["message"]]
-        self.assertEqual(sorted(one["where"] for one in told), ["connect4", "egress"])
+        told = [one["where"] for one in self.told("tampered") if "while no daemon looked" in one["detail"]]
+        self.assertEqual(sorted(told[before:]), ["connect4", "egress"])
         self.assert_bounded(self.take("stranger", port, self.stranger()))
         self.assert_passes(NORD, port)
+
+    def assert_told_of_the_past(self, what, where):
+        wait_for(lambda: [one for one in self.told("tampered") if (one["what"], one["where"]) == (what, where)
+                          and "while no daemon looked" in one["detail"]], 5, "%s at %s to be told" % (what, where))
+
+    def test_another_hooks_link_under_the_pin_does_not_stand_in_for_it(self):
+        """A link that is attached, on the guarded cgroup, with a program of the guard: and egress has none."""
+        port = self.pour()
+        bpftool("link", "detach", "pinned", self.pin("link_egress"))
+        self.assert_put_back("detached", "egress", unjudged=True)
+        for is_running in (True, False):
+            with self.subTest(is_running=is_running):
+                if not is_running:
+                    self.guard.kill()
+                bpftool("link", "detach", "pinned", self.pin("link_egress"))
+                os.unlink(self.pin("link_egress"))
+                pin_again(self.pin("link_ingress"), self.pin("link_egress"))
+                if not is_running:
+                    hooks = {hook["name"]: hook["is_attached"] for hook in self.guard.status()["hooks"]}
+                    self.assertEqual((hooks["egress"], hooks["ingress"]), (False, True))
+                    self.guard.start()
+                    self.assert_told_of_the_past("detached", "egress")
+                wait_for(lambda: all(hook["is_attached"] for hook in self.guard.status()["hooks"]), 5, "the hooks")
+                self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+                self.assert_bounded(self.take("stranger", port, self.stranger()))
+                self.assert_passes(NORD, port)
+
+    def test_a_program_replaced_while_no_daemon_runs_is_told_by_the_next(self):
+        pinned = self.pin("").rstrip("/") + "-foreign"
+        bpftool("prog", "load", self.object, pinned)
+        try:
+            port = self.pour()
+            self.guard.kill()
+            replace_program(self.pin("link_egress"), pinned)
+            self.guard.start()
+            self.assert_told_of_the_past("replaced-program", "egress")
+            self.assert_bounded(self.take("stranger", port, self.stranger()))
+            self.assert_passes(NORD, port)
+        finally:
+            os.unlink(pinned)
+        before = len(self.told("tampered"))
+        self.guard.kill()
+        self.guard.start()  # after a takeover of nothing but what is the guard's, nothing is told
+        wait_for(lambda: self.guard.status()["attachment"]["checked_ms_ago"] < 1000, 5, "a look")
+        self.assertEqual(len(self.told("tampered")), before)
 
     def test_unload_by_another_process_ends_the_daemon_and_is_not_undone(self):
         self.guard.must("unload", "--yes")
@@ -322,8 +381,54 @@ class AnyUplink(LabCase):
 
     def assert_whole(self, edges):
         wait_for(lambda: self.edges() == edges, 5, "the edges of " + " ".join(edges))
-        attachment = self.guard.status()["attachment"]
-        self.assertEqual((attachment["is_whole"], attachment["findings"]), (True, []))
+        self.assertEqual((self.guard.status()["attachment"]["is_whole"], self.open_findings()), (True, []))
+
+    def test_an_interface_with_another_name_keeps_its_edge(self):
+        """udev names interfaces soon after they came."""
+        self.in_hub("link", "add", "early0", "type", "veth", "peer", "name", "early1")
+        self.addCleanup(self.in_hub, "link", "del", "early1")
+        self.assert_whole({"uplink0": True, "early0": True, "early1": True})
+        before = self.lab.run(["ip", "-d", "link", "show", "early0"]).stdout
+        self.in_hub("link", "set", "early0", "name", "late0")
+        self.assert_whole({"uplink0": True, "late0": True, "early1": True})
+        wait_for(lambda: [one for one in self.told("uplink-came", "late0") if "it was early0" in one["detail"]], 5, "it to be told")
+        self.assertEqual(self.told("uplink-gone", "early0"), [])
+        program = re.search(r"prog/xdp id \d+", before)[0]
+        self.assertIn(program, self.lab.run(["ip", "-d", "link", "show", "late0"]).stdout)
+        self.restart()
+        self.assert_whole({"uplink0": True, "late0": True, "early1": True})
+        self.assertEqual(self.told("tampered", "late0") + self.told("tampered", "early0"), [])
+
+    def test_an_interface_made_anew_between_two_looks_went_and_came(self):
+        self.in_hub("link", "add", "twice0", "type", "veth", "peer", "name", "twice1")
+        self.addCleanup(self.in_hub, "link", "del", "twice0")
+        edges = {"uplink0": True, "twice0": True, "twice1": True}
+        self.assert_whole(edges)
+        self.guard.process.send_signal(signal.SIGSTOP)
+        try:
+            self.in_hub("link", "del", "twice0")
+            self.in_hub("link", "add", "twice0", "type", "veth", "peer", "name", "twice1")
+        finally:
+            self.guard.process.send_signal(signal.SIGCONT)
+        for name in ("twice0", "twice1"):
+            wait_for(lambda: len(self.told("uplink-came", name)) == 2, 5, name + " to come again")
+            self.assertEqual(len(self.told("uplink-gone", name)), 1)
+            self.assertEqual(self.told("tampered", name), [])
+        self.assert_whole(edges)
+
+    def test_an_interface_that_comes_while_another_process_has_the_lock_costs_no_look(self):
+        with held_lock("/sys/fs/bpf/weir/" + self.lab.instance):
+            self.in_hub("link", "add", "later0", "type", "veth", "peer", "name", "later1")
+            self.addCleanup(self.in_hub, "link", "del", "later0")
+            checked = [self.guard.status()["attachment"]["checked_ms_ago"]]
+
+            def is_younger():
+                checked.append(self.guard.status()["attachment"]["checked_ms_ago"])
+                return checked[-1] < checked[-2]
+            for _ in range(3):
+                wait_for(is_younger, 5, "a look")
+            self.assert_whole({"uplink0": True})
+        self.assert_whole({"uplink0": True, "later0": True, "later1": True})
 
     def test_a_port_of_a_bridge_needs_none(self):
         """Below a device that has an XDP program the kernel allows none, and the guard has to live with it."""
@@ -339,6 +444,49 @@ class AnyUplink(LabCase):
         self.assert_whole(edges)
         self.in_hub("link", "del", "bridge0")
         wait_for(lambda: self.edges() == {"uplink0": True, "port0": True, "port1": True}, 30, "the port to get its own")
+
+    def test_an_interface_below_one_that_is_no_bridge_is_told(self):
+        """What comes in by it does not all come by the device above."""
+        self.guard.process.send_signal(signal.SIGSTOP)
+        try:
+            self.in_hub("link", "add", "low0", "type", "veth", "peer", "name", "low1")
+            self.addCleanup(self.in_hub, "link", "del", "low0")
+            task = self.lab.start(foreign_xdp, "low0", host="hub")
+            wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", "low0"]).stdout, 5, "the other program")
+            self.in_hub("link", "add", "link", "low0", "name", "high0", "type", "macvlan")
+        finally:
+            self.guard.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: self.edges() == {"uplink0": True, "low1": True, "high0": True}, 5, "the device above")
+        task.kill()
+
+        def reason():
+            found = [one["detail"] for one in self.guard.status()["attachment"]["findings"]
+                     if (one["what"], one["where"], one["until"]) == ("no-edge", "low0", None)]
+            return found[0] if found else ""
+        wait_for(lambda: "a device above it" in reason(), 30, "the reason to be another")
+        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+        self.in_hub("link", "del", "high0")
+        wait_for(lambda: self.edges() == {"uplink0": True, "low0": True, "low1": True}, 30, "the edge")
+        self.assertEqual(self.open_findings(), [])
+
+    def test_a_bond_takes_its_ports_with_the_edge_on_all_of_them(self):
+        hub = self.lab.hosts["hub"].namespace
+        if subprocess.run(["ip", "-n", hub, "link", "add", "bond0", "type", "bond", "mode", "active-backup"], check=False,
+                          capture_output=True).returncode:
+            self.skipTest("this kernel has no bonds")
+        self.addCleanup(self.in_hub, "link", "del", "bond0")
+        self.in_hub("link", "add", "port0", "type", "veth", "peer", "name", "port1")
+        self.addCleanup(self.in_hub, "link", "del", "port0")
+        edges = {"uplink0": True, "bond0": True, "port0": True, "port1": True}
+        self.assert_whole(edges)
+        self.in_hub("link", "set", "port0", "master", "bond0")
+        self.assertIn("master bond0", self.lab.run(["ip", "link", "show", "port0"]).stdout)
+        self.restart()
+        self.assert_whole(edges)
+        self.reload()  # the bond comes first or last
+        wait_for(lambda: self.edges().get("bond0"), 5, "the bond's edge")
+        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
+        self.assertEqual(self.open_findings(), [])
 
     def test_an_interface_with_another_program_is_told(self):
         self.guard.process.send_signal(signal.SIGSTOP)
@@ -359,24 +507,48 @@ class AnyUplink(LabCase):
         self.assertEqual(self.open_findings(), [])
 
 
-def replace_program(link, program):
-    """BPF_LINK_UPDATE, which bpftool has no word for."""
-    import ctypes
-    import struct
+# ---- what bpftool has no word for -----------------------------------------------------------------
+
+BPF_OBJ_PIN, BPF_OBJ_GET, BPF_LINK_UPDATE = 6, 7, 29
+
+
+def bpf(command, attribute):
+    attribute = ctypes.create_string_buffer(attribute, 128)
     libc = ctypes.CDLL(None, use_errno=True)
-    BPF_OBJ_GET, BPF_LINK_UPDATE = 7, 29
+    result = libc.syscall({"x86_64": 321, "aarch64": 280}[os.uname().machine], command, attribute, 128)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "bpf(%d)" % command)
+    return result
 
-    def bpf(command, attribute):
-        attribute = ctypes.create_string_buffer(attribute, 128)
-        result = libc.syscall({"x86_64": 321, "aarch64": 280}[os.uname().machine], command, attribute, 128)
-        if result < 0:
-            raise OSError(ctypes.get_errno(), "bpf(%d)" % command)
-        return result
 
-    fds = []
-    for path in (link, program):
+@contextlib.contextmanager
+def opened(path):
+    name = ctypes.create_string_buffer(path.encode())
+    fd = bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def replace_program(link, program):
+    with opened(link) as link_fd, opened(program) as program_fd:
+        bpf(BPF_LINK_UPDATE, struct.pack("=IIII", link_fd, program_fd, 0, 0))
+
+
+def pin_again(pinned, path):
+    """What is pinned there, under another name too."""
+    with opened(pinned) as fd:
         name = ctypes.create_string_buffer(path.encode())
-        fds.append(bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0)))
-    bpf(BPF_LINK_UPDATE, struct.pack("=IIII", fds[0], fds[1], 0, 0))
-    for fd in fds:
+        bpf(BPF_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
+
+
+@contextlib.contextmanager
+def held_lock(directory):
+    """Of the guard, as a process has it that changes something."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(fd)

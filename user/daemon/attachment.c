@@ -82,6 +82,7 @@ static void note(struct host *host, const struct guard_finding *finding, uint64_
 	bool goes_on = item && !item->until_ns && !finding->is_repaired;
 
 	if (goes_on) {
+		item->finding = *finding; /* its reason may be another by now */
 		item->is_seen = true;
 		return;
 	}

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 
 static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 {
@@ -27,23 +26,15 @@ static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 	return 0;
 }
 
-/* The pinned link if it still holds its place; *fd stays -1 when it does not, -2 when no link is
- * pinned. */
-static int open_running(struct adoption *adoption, const char *pin, int *fd)
+/* *fd stays -1 when none is pinned. */
+static int open_pinned(const struct adoption *adoption, const char *pin, int *fd)
 {
 	_cleanup_free_ char *path = pin_path(adoption->guard->instance, pin);
-	_cleanup_close_ int link = path ? bpf_obj_get(path) : -1;
-	struct link_place place;
 
 	if (!path)
 		return -ENOMEM;
-	if (link < 0 && errno != ENOENT)
-		return -errno;
-	if (link < 0)
-		*fd = -2;
-	else if (!link_place(link, &place) && place.is_attached)
-		*fd = TAKE_FD(link);
-	return 0;
+	*fd = bpf_obj_get(path);
+	return *fd < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int adopt_hook(struct adoption *adoption, const struct hook *hook)
@@ -53,35 +44,38 @@ static int adopt_hook(struct adoption *adoption, const struct hook *hook)
 	int err;
 
 	snprintf(pin, sizeof(pin), PIN_LINK "%s", hook->name);
-	err = open_running(adoption, pin, &fd);
+	err = open_pinned(adoption, pin, &fd);
 	if (err)
 		return err;
-	/* another build may have had fewer hooks */
-	if (fd == -1 || (fd == -2 && !adoption->guard->former))
+	if (link_is_at_hook(fd, hook, adoption->guard->control->root_cgroup))
+		return keep_running(adoption, pin, &fd);
+	if (fd >= 0 || !adoption->guard->former) /* another build may have had fewer hooks */
 		adoption->lost |= 1u << (hook - hooks);
-	if (fd < 0)
-		return attach_hook(adoption->object, hook, adoption->cgroup_fd, &adoption->fresh,
-				   adoption->problem);
-	return keep_running(adoption, pin, &fd);
+	return attach_hook(adoption->object, hook, adoption->cgroup_fd, &adoption->fresh,
+			   adoption->problem);
 }
 
 static int adopt_edge(struct adoption *adoption, const char *ifname)
 {
 	_cleanup_close_ int fd = -1;
+	struct link_place place = {};
+	uint32_t ifindex;
 	char pin[64];
 	int err;
 
 	pin_edge_name(ifname, pin);
-	err = open_running(adoption, pin, &fd);
+	err = open_pinned(adoption, pin, &fd);
 	if (err)
 		return err;
-	if (fd < 0 && !if_nametoindex(ifname))
-		return 0; /* away: guard_inspect() waits for it, as it would in a daemon that runs
-			   */
-	if (fd < 0)
-		return attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
-				     adoption->problem);
-	return keep_running(adoption, pin, &fd);
+	if (fd >= 0)
+		link_place(fd, &place);
+	ifindex = interface_index(ifname, place.ifindex);
+	if (place.is_attached && (!ifindex || place.ifindex == ifindex))
+		return keep_running(adoption, pin, &fd);
+	if (!ifindex)
+		return 0; /* away: guard_inspect() waits for it, as in a daemon that runs */
+	return attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
+			     adoption->problem);
 }
 
 /* Dead links' pins make room for the fresh ones. */
@@ -218,7 +212,7 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
 	if (!err && was_whole)
-		keep_lost(guard, adoption.lost);
+		keep_note_past(guard, adoption.lost, adoption.replaced);
 	return err ? err : guard_raise(guard);
 }
 

@@ -12,7 +12,9 @@ struct adoption {
 	int cgroup_fd;
 	struct links fresh;   /* attached now, not pinned yet */
 	struct links running; /* pinned; get the new program */
-	uint32_t lost;	      /* bits of hooks[]: not in their place while nobody looked */
+	/* bits of hooks[]: what nobody saw, since no daemon looked */
+	uint32_t lost;	   /* not in their place */
+	uint32_t replaced; /* with a program that is not the guard's */
 	char **problem;
 };
 
@@ -25,7 +27,8 @@ struct before {
 /* ---- adopt_links.c: the running links get this build's programs -------------------------------
  */
 
-int before_open(const struct adoption *adoption, struct before *before);
+/* And says which of them are not the guard's. */
+int before_open(struct adoption *adoption, struct before *before);
 void before_close(struct before *before);
 /* The first `count` links get their old programs back. */
 void put_back(const struct adoption *adoption, const struct before *before, size_t count);

@@ -9,12 +9,20 @@
 
 #include "user/base/now.h"
 
-static const char *program_of(const char *pin)
+/* NULL: an edge's. */
+static const struct hook *hook_of(const char *pin)
 {
 	for (size_t i = 0; i < hook_count; i++)
 		if (!strcmp(pin + strlen(PIN_LINK), hooks[i].name))
-			return hooks[i].program;
-	return "weir_edge";
+			return &hooks[i];
+	return NULL;
+}
+
+static const char *program_of(const char *pin)
+{
+	const struct hook *hook = hook_of(pin);
+
+	return hook ? hook->program : "weir_edge";
 }
 
 /* What runs behind a link now; -1 when the kernel does not give it (CAP_SYS_ADMIN). */
@@ -28,6 +36,26 @@ static int program_behind(int link_fd)
 		       : bpf_prog_get_fd_by_id(info.prog_id);
 }
 
+/* By its name and by one of the maps that it works on: the control words of this guard, or, in a
+ * guard of another build (whose takeover may have been cut short), of any. */
+static bool is_of_guard(const struct guard *guard, const char *name, int program_fd)
+{
+	uint32_t id[MOST_MAPS];
+	struct bpf_prog_info info = {.map_ids = (uint64_t)(uintptr_t)id, .nr_map_ids = MOST_MAPS};
+	struct bpf_map_info control;
+	uint32_t length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &length))
+		return true;
+	if (strncmp(info.name, name, sizeof(info.name) - 1) != 0 ||
+	    map_info(guard->map_fd[MAP_CONTROL], &control))
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < MOST_MAPS; i++)
+		if (guard->former ? former_is_control(id[i]) : id[i] == control.id)
+			return true;
+	return false;
+}
+
 void before_close(struct before *before)
 {
 	for (size_t i = 0; i < before->count; i++)
@@ -36,14 +64,21 @@ void before_close(struct before *before)
 	*before = (struct before){0};
 }
 
-int before_open(const struct adoption *adoption, struct before *before)
+int before_open(struct adoption *adoption, struct before *before)
 {
 	before->fd = calloc(adoption->running.count + 1, sizeof(*before->fd));
 	if (!before->fd)
 		return -ENOMEM;
 	before->count = adoption->running.count;
-	for (size_t i = 0; i < before->count; i++)
-		before->fd[i] = program_behind(adoption->running.item[i].fd);
+	for (size_t i = 0; i < before->count; i++) {
+		const struct link *link = &adoption->running.item[i];
+		const struct hook *hook = hook_of(link->pin);
+
+		before->fd[i] = program_behind(link->fd);
+		if (hook && before->fd[i] >= 0 &&
+		    !is_of_guard(adoption->guard, hook->program, before->fd[i]))
+			adoption->replaced |= 1u << (hook - hooks);
+	}
 	return 0;
 }
 

@@ -75,12 +75,21 @@ static uint32_t foreign_xdp(int ifindex)
 				     : options.skb_prog_id;
 }
 
+/* A bond with a program in its driver refuses ports that have one of their own, or cannot have one
+ * (drivers/net/bonding/bond_main.c, bond_enslave()): the guard would keep a link from coming up. */
+static bool is_bond(int ifindex)
+{
+	struct interface_kind kind;
+
+	return !interface_kind((uint32_t)ifindex, &kind) && !strcmp(kind.self, "bond");
+}
+
 static int xdp_link(int program, int ifindex)
 {
 	static const uint32_t modes[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 	int fd = -1;
 
-	for (size_t i = 0; i < 2 && fd < 0; i++) {
+	for (size_t i = is_bond(ifindex); i < 2 && fd < 0; i++) {
 		LIBBPF_OPTS(bpf_link_create_opts, options, .flags = modes[i]);
 
 		fd = bpf_link_create(program, ifindex, BPF_XDP, &options);
@@ -173,6 +182,13 @@ void links_close(struct links *links)
 	links->item = NULL;
 }
 
+uint32_t interface_index(const char *ifname, uint32_t unknown)
+{
+	uint32_t index = if_nametoindex(ifname);
+
+	return index || errno == ENODEV ? index : unknown;
+}
+
 int link_place(int link_fd, struct link_place *place)
 {
 	struct bpf_link_info info = {};
@@ -181,11 +197,30 @@ int link_place(int link_fd, struct link_place *place)
 	if (bpf_obj_get_info_by_fd(link_fd, &info, &length))
 		return -errno;
 	memset(place, 0, sizeof(*place));
+	place->type = BPF_XDP;
 	if (info.type == BPF_LINK_TYPE_XDP)
 		place->ifindex = info.xdp.ifindex;
-	else if (info.type == BPF_LINK_TYPE_CGROUP)
+	if (info.type == BPF_LINK_TYPE_CGROUP) {
+		place->type = info.cgroup.attach_type;
 		place->cgroup_id = info.cgroup.cgroup_id;
+	}
 	/* a detached link keeps its program and loses its place */
 	place->is_attached = place->ifindex || place->cgroup_id;
 	return 0;
+}
+
+bool link_is_at_hook(int link_fd, const struct hook *hook, uint64_t cgroup_id)
+{
+	struct link_place place;
+
+	return link_fd >= 0 && !link_place(link_fd, &place) && place.is_attached &&
+	       place.type == hook->type && place.cgroup_id == cgroup_id;
+}
+
+bool link_is_at_interface(int link_fd, uint32_t ifindex)
+{
+	struct link_place place;
+
+	return link_fd >= 0 && !link_place(link_fd, &place) && place.is_attached &&
+	       place.ifindex == ifindex;
 }

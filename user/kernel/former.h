@@ -54,6 +54,10 @@ struct former {
 
 /* ---- former_maps.c --------------------------------------------------------------------------- */
 
+enum { MOST_MAPS = 64 }; /* of one program */
+
+/* Whether a map is the control words of a guard, of whatever build: by its name. */
+bool former_is_control(uint32_t map_id);
 /* The maps that the running programs work on. */
 int former_open_maps(struct guard *guard, struct former *former);
 /* NULL: it has none of that name. */

@@ -25,8 +25,6 @@ static int fd_of_link(const char *instance, const char *pin, struct bpf_link_inf
 	return fd;
 }
 
-enum { MOST_MAPS = 64 };
-
 /* The maps of the program behind the egress link. 0 when it cannot be told. */
 static uint32_t maps_running(const char *instance, uint32_t id[MOST_MAPS])
 {
@@ -54,6 +52,16 @@ static int open_by_id(uint32_t id, struct old_map *map)
 	return 0;
 }
 
+bool former_is_control(uint32_t map_id)
+{
+	struct old_map map;
+
+	if (open_by_id(map_id, &map))
+		return false;
+	close(map.fd);
+	return !strcmp(map.name, PIN_MARKER);
+}
+
 bool running_on_pinned(const char *instance)
 {
 	_cleanup_free_ char *path = pin_path(instance, PIN_MARKER);
@@ -65,14 +73,9 @@ bool running_on_pinned(const char *instance)
 	if (fd < 0 || map_info(fd, &pinned))
 		return true;
 	for (uint32_t i = 0; i < count; i++) {
-		struct old_map map;
-
 		if (id[i] == pinned.id)
 			return true;
-		if (open_by_id(id[i], &map))
-			continue;
-		has_other = has_other || !strcmp(map.name, PIN_MARKER);
-		close(map.fd);
+		has_other = has_other || former_is_control(id[i]);
 	}
 	return !has_other; /* a foreign program in our place has no such map */
 }

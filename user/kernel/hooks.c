@@ -20,10 +20,16 @@ static void hook_list_free(struct hook_list *list)
 	free(list->item);
 }
 
-static bool read_place(const struct guard *guard, const char *pin, struct link_place *place)
+static int open_link(const struct guard *guard, const char *pin)
 {
 	_cleanup_free_ char *path = pin_path(guard->instance, pin);
-	_cleanup_close_ int fd = path ? bpf_obj_get(path) : -1;
+
+	return path ? bpf_obj_get(path) : -1;
+}
+
+static bool read_place(const struct guard *guard, const char *pin, struct link_place *place)
+{
+	_cleanup_close_ int fd = open_link(guard, pin);
 
 	return fd >= 0 && !link_place(fd, place) && place->is_attached;
 }
@@ -31,7 +37,7 @@ static bool read_place(const struct guard *guard, const char *pin, struct link_p
 static int add_cgroup_hook(struct hook_list *list, const struct hook *hook)
 {
 	struct guard_hook *item = ARRAY_ADD(list->item, list->count);
-	struct link_place place = {};
+	_cleanup_close_ int fd = -1;
 	char pin[64];
 
 	if (!item)
@@ -40,8 +46,8 @@ static int add_cgroup_hook(struct hook_list *list, const struct hook *hook)
 	snprintf(pin, sizeof(pin), PIN_LINK "%s", hook->name);
 	snprintf(item->name, sizeof(item->name), "%s", hook->name);
 	snprintf(item->where, sizeof(item->where), "%s", list->guard->cgroup_path ?: "");
-	item->is_attached = read_place(list->guard, pin, &place) &&
-			    place.cgroup_id == list->guard->control->root_cgroup;
+	fd = open_link(list->guard, pin);
+	item->is_attached = link_is_at_hook(fd, hook, list->guard->control->root_cgroup);
 	return 0;
 }
 
@@ -101,7 +107,7 @@ static int check_link(const char *name, void *data)
 	if (!read_place(&judging->guard, name, &place) ||
 	    (judging->cgroup_id && judging->cgroup_id != place.cgroup_id))
 		judging->lacks_one = true;
-	else if (!strcmp(name, PIN_LINK "egress"))
+	else if (!strcmp(name, PIN_LINK "egress") && place.type == BPF_CGROUP_INET_EGRESS)
 		judging->has_egress = true;
 	judging->cgroup_id = place.cgroup_id;
 	return 0;

@@ -188,7 +188,7 @@ struct guard {
 	struct lister *lister;
 	int lister_err; /* likewise */
 	char *lister_why;
-	struct keep *keep;	   /* inspect.c; NULL in a process that only opened it */
+	struct keep *keep;	   /* keep.c; NULL in a process that only opened it */
 	struct forgiver *forgiver; /* meters.c */
 	int settle_fd;		   /* settle.c; -1: not open yet */
 	struct former *former;	   /* former.c: until guard_adopt() */
@@ -220,6 +220,8 @@ static inline void task_join(struct task *task)
 /* One line about why guard_lock() failed; with -ETIMEDOUT it names who holds the lock. Returns
  * `err`. */
 int lock_problem(const struct guard *guard, int err, char **problem);
+/* guard_lock() that does not wait: -ETIMEDOUT. */
+int guard_try_lock(struct guard *guard);
 /* guard_lock(), and no grace period under way: needed before a slot is written. */
 int lock_quiet(struct guard *guard);
 /* Returns when no packet runs any longer in what was active before. About 8 ms. */
@@ -292,22 +294,39 @@ void links_close(struct links *links);
 /* None is named twice; with `all_there`, each that is named is there. */
 int uplinks_check(const struct guard_options *options, bool all_there, char **problem);
 
+/* The index of an interface of this network namespace; 0: there is none of that name. `unknown`
+ * when the kernel could not be asked (no socket left, say). */
+uint32_t interface_index(const char *ifname, uint32_t unknown);
+
 /* Whether a link still holds its place (the kernel says), and where. */
 struct link_place {
 	bool is_attached;
+	enum bpf_attach_type type;
 	uint32_t ifindex;   /* XDP */
 	uint64_t cgroup_id; /* cgroup */
 };
 int link_place(int link_fd, struct link_place *place);
+/* Not for a link of another hook, or on another cgroup, whatever it is pinned as. */
+bool link_is_at_hook(int link_fd, const struct hook *hook, uint64_t cgroup_id);
+bool link_is_at_interface(int link_fd, uint32_t ifindex);
 
-/* ---- inspect.c: what the daemon holds, to put it back ---------------------------------------- */
+/* ---- rtnetlink.c ----------------------------------------------------------------------------- */
+
+/* "bridge", "bond", "vlan", ...; empty: it is no such device, or a port of none. */
+#define INTERFACE_KIND_SIZE 16
+struct interface_kind {
+	char self[INTERFACE_KIND_SIZE], master[INTERFACE_KIND_SIZE];
+};
+int interface_kind(uint32_t ifindex, struct interface_kind *kind);
+
+/* ---- keep.c: what the daemon holds, to put it back ------------------------------------------- */
 
 /* Takes the object over, also on failure. After the links are pinned. */
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
-/* After guard_adopt(): these hooks (bits of hooks[]) had no place before; told by guard_inspect().
- */
-void keep_lost(struct guard *guard, uint32_t lost);
+/* After guard_adopt(): these hooks (bits of hooks[]) had no place before, and behind these was not
+ * a program of the guard; told by guard_inspect(). */
+void keep_note_past(struct guard *guard, uint32_t lost, uint32_t replaced);
 void keep_free(struct keep *keep);
 
 /* ---- events.c -------------------------------------------------------------------------------- */

@@ -34,13 +34,13 @@ static int check_still_there(const struct guard *guard)
 
 /* The mutex is held while waiting for another process: the thread of grace_begin() needs it only
  * while the flock is ours. */
-int guard_lock(struct guard *guard)
+static int lock_within(struct guard *guard, unsigned int most_ms)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&guard->mutex);
 	if (!guard->lock_depth && !guard->is_quiescing)
-		err = flock_take(guard->dir_fd, LOCK_MOST_MS);
+		err = flock_take(guard->dir_fd, most_ms);
 	if (!err)
 		guard->lock_depth++;
 	pthread_mutex_unlock(&guard->mutex);
@@ -50,6 +50,16 @@ int guard_lock(struct guard *guard)
 	if (err)
 		guard_unlock(guard);
 	return err;
+}
+
+int guard_lock(struct guard *guard)
+{
+	return lock_within(guard, LOCK_MOST_MS);
+}
+
+int guard_try_lock(struct guard *guard)
+{
+	return lock_within(guard, 0);
 }
 
 void guard_unlock(struct guard *guard)
