@@ -10,6 +10,7 @@ is measured and what that does not say (the comment at its head) go there too; `
 import argparse
 import ctypes
 import json
+import math
 import os
 import platform
 import resource
@@ -36,11 +37,12 @@ PORT, FAR = 9000, "klinik-nord"  # where flows of benches go
 # ---- rows -----------------------------------------------------------------------------------------
 
 class Row:
-    """One thing that was measured: `values`, who -> what each round took, in `unit`."""
+    """One thing that was measured: `values`, who -> what each round took, in `unit`. `reason`: why the target is
+    missed, by numbers of the same run; none is published without (`results`)."""
 
-    def __init__(self, what, unit, values, target="", ratio=None, is_met=None):
+    def __init__(self, what, unit, values, target="", ratio=None, is_met=None, reason=""):
         self.what, self.unit, self.values, self.target = what, unit, values, target
-        self.ratio, self.is_met = ratio, is_met
+        self.ratio, self.is_met, self.reason = ratio, is_met, reason
 
     def cell(self, who):
         """Median, and the spread of the rounds."""
@@ -59,6 +61,27 @@ def number(value):
 
 def median(values):
     return statistics.median(values)
+
+
+def sure(values):
+    """(least, most) that the median may be, of which the values are samples: order statistics, 95 % at least; of fewer
+    than six, the least and the most of them."""
+    values, chance, outside = sorted(values), 0.0, 0
+    while chance + math.comb(len(values), outside) / 2 ** len(values) <= 0.025:
+        chance += math.comb(len(values), outside) / 2 ** len(values)
+        outside += 1
+    outside = max(outside - 1, 0)
+    return values[outside], values[-1 - outside]
+
+
+def verdict(values, most=None, least=None):
+    """(is the median surely within the target, words for when nothing is sure): True, False, or None."""
+    low, high = sure(values)
+    if (most is not None and high <= most) or (least is not None and low >= least):
+        return True, ""
+    if (most is not None and low > most) or (least is not None and high < least):
+        return False, ""
+    return None, ": lost in the spread (%s..%s)" % (number(low), number(high))
 
 
 def over(values, floor):
@@ -82,6 +105,8 @@ class Table:
         met = {None: "", True: ": met", False: ": MISSED"}[row.is_met]
         print(" | ".join(["%-44s" % row.what, "%-9s" % row.unit, *("%-22s" % row.cell(who) for who in self.columns),
                           "%-8s" % ratio, row.target + met]), flush=True)
+        if row.is_met is False:
+            print("    since " + (row.reason or "of a reason that nobody has found yet"), flush=True)
 
     def note(self, text):
         """What a reader of the rows must know: what is missing among them, and why."""

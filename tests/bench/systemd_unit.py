@@ -52,7 +52,10 @@ def start(lab, prefixes):
                             env={"XDG_RUNTIME_DIR": runtime, "XDG_CONFIG_HOME": lab.path("systemd", "config"),
                                  "XDG_DATA_HOME": runtime})
     cgroup = os.path.join(top, "bench.service")
-    labs.wait_for(lambda: process.poll() is not None or has_filter(cgroup), 120.0, "systemd's filter")
+    try:
+        labs.wait_for(lambda: process.poll() is not None or has_filter(cgroup), 120.0, "systemd's filter")
+    except TimeoutError as error:
+        raise NotAvailable(str(error)) from error
     if process.poll() is not None:
         with open(lab.path("systemd", "log"), encoding="utf-8", errors="replace") as log:
             raise NotAvailable("systemd ended: " + " / ".join(log.read().splitlines()[-3:]))
