@@ -220,27 +220,34 @@ class Tamper(LabCase):
         self.assert_bounded(self.take("stranger", port, self.stranger()))
         self.assert_passes(NORD, port)
 
-    def assert_told_of_the_past(self, what, where):
-        wait_for(lambda: [one for one in self.told("tampered") if (one["what"], one["where"]) == (what, where)
-                          and "while no daemon looked" in one["detail"]], 5, "%s at %s to be told" % (what, where))
+    def of_the_past(self, what, where):
+        return [one for one in self.told("tampered") if (one["what"], one["where"]) == (what, where)
+                and "while no daemon looked" in one["detail"]]
 
     def test_another_hooks_link_under_the_pin_does_not_stand_in_for_it(self):
         """A link that is attached, on the guarded cgroup, with a program of the guard: and egress has none."""
         port = self.pour()
-        bpftool("link", "detach", "pinned", self.pin("link_egress"))
-        self.assert_put_back("detached", "egress", unjudged=True)
         for is_running in (True, False):
             with self.subTest(is_running=is_running):
-                if not is_running:
+                before = len(self.of_the_past("detached", "egress"))
+                if is_running:
+                    self.guard.process.send_signal(signal.SIGSTOP)
+                else:
                     self.guard.kill()
-                bpftool("link", "detach", "pinned", self.pin("link_egress"))
-                os.unlink(self.pin("link_egress"))
-                pin_again(self.pin("link_ingress"), self.pin("link_egress"))
-                if not is_running:
+                try:
+                    bpftool("link", "detach", "pinned", self.pin("link_egress"))
+                    os.unlink(self.pin("link_egress"))
+                    pin_again(self.pin("link_ingress"), self.pin("link_egress"))
+                finally:
+                    if is_running:
+                        self.guard.process.send_signal(signal.SIGCONT)
+                if is_running:
+                    self.assert_put_back("detached", "egress", unjudged=True)
+                else:
                     hooks = {hook["name"]: hook["is_attached"] for hook in self.guard.status()["hooks"]}
                     self.assertEqual((hooks["egress"], hooks["ingress"]), (False, True))
                     self.guard.start()
-                    self.assert_told_of_the_past("detached", "egress")
+                    wait_for(lambda: len(self.of_the_past("detached", "egress")) == before + 1, 5, "it to be told")
                 wait_for(lambda: all(hook["is_attached"] for hook in self.guard.status()["hooks"]), 5, "the hooks")
                 self.assertTrue(self.guard.status()["attachment"]["is_whole"])
                 self.assert_bounded(self.take("stranger", port, self.stranger()))
@@ -250,11 +257,11 @@ class Tamper(LabCase):
         pinned = self.pin("").rstrip("/") + "-foreign"
         bpftool("prog", "load", self.object, pinned)
         try:
-            port = self.pour()
+            port, before = self.pour(), len(self.of_the_past("replaced-program", "egress"))
             self.guard.kill()
             replace_program(self.pin("link_egress"), pinned)
             self.guard.start()
-            self.assert_told_of_the_past("replaced-program", "egress")
+            wait_for(lambda: len(self.of_the_past("replaced-program", "egress")) == before + 1, 5, "it to be told")
             self.assert_bounded(self.take("stranger", port, self.stranger()))
             self.assert_passes(NORD, port)
         finally:
@@ -397,7 +404,34 @@ class AnyUplink(LabCase):
         self.assertIn(program, self.lab.run(["ip", "-d", "link", "show", "late0"]).stdout)
         self.restart()
         self.assert_whole({"uplink0": True, "late0": True, "early1": True})
-        self.assertEqual(self.told("tampered", "late0") + self.told("tampered", "early0"), [])
+        self.in_hub("link", "set", "late0", "name", "last0")
+        self.in_hub("link", "property", "add", "dev", "last0", "altname", "late0")  # as udev leaves the old one
+        self.assert_whole({"uplink0": True, "last0": True, "early1": True})
+        self.guard.process.send_signal(signal.SIGSTOP)
+        try:  # exchanged, between two looks
+            for old, new in (("last0", "aside0"), ("early1", "last0"), ("aside0", "early1")):
+                self.in_hub("link", "set", old, "name", new)
+        finally:
+            self.guard.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: self.told("uplink-came", "last0") and self.told("uplink-came", "early1"), 5, "both to be told")
+        self.assert_whole({"uplink0": True, "last0": True, "early1": True})
+        self.in_hub("link", "set", "last0", "name", "early0")
+        self.assert_whole({"uplink0": True, "early0": True, "early1": True})
+        self.guard.kill()
+        self.in_hub("link", "set", "early0", "name", "night0")
+        self.guard.start(None, *self.run_options)
+        self.assert_whole({"uplink0": True, "night0": True, "early1": True})
+        self.assertEqual(self.told("uplink-gone", "early0") + self.told("uplink-gone", "early1"), [])
+        self.assertEqual([one for name in ("early0", "early1", "late0", "last0", "night0")
+                          for one in self.told("tampered", name)], [])
+
+    def test_an_edge_detached_while_no_daemon_runs_is_told_by_the_next(self):
+        self.guard.kill()
+        bpftool("link", "detach", "pinned", "/sys/fs/bpf/weir/%s/link_edge_uplink0" % self.lab.instance)
+        self.assertEqual(self.edges(), {"uplink0": False})
+        self.guard.start(None, *self.run_options)
+        self.assert_whole({"uplink0": True})
+        wait_for(lambda: [one for one in self.told("tampered", "uplink0") if one["what"] == "detached"], 5, "it to be told")
 
     def test_an_interface_made_anew_between_two_looks_went_and_came(self):
         self.in_hub("link", "add", "twice0", "type", "veth", "peer", "name", "twice1")
@@ -418,8 +452,8 @@ class AnyUplink(LabCase):
 
     def test_an_interface_that_comes_while_another_process_has_the_lock_costs_no_look(self):
         with held_lock("/sys/fs/bpf/weir/" + self.lab.instance):
-            self.in_hub("link", "add", "later0", "type", "veth", "peer", "name", "later1")
-            self.addCleanup(self.in_hub, "link", "del", "later0")
+            self.in_hub("link", "add", "wait0", "type", "veth", "peer", "name", "wait1")
+            self.addCleanup(self.in_hub, "link", "del", "wait0")
             checked = [self.guard.status()["attachment"]["checked_ms_ago"]]
 
             def is_younger():
@@ -428,11 +462,13 @@ class AnyUplink(LabCase):
             for _ in range(3):
                 wait_for(is_younger, 5, "a look")
             self.assert_whole({"uplink0": True})
-        self.assert_whole({"uplink0": True, "later0": True, "later1": True})
+        self.assert_whole({"uplink0": True, "wait0": True, "wait1": True})
 
     def test_a_port_of_a_bridge_needs_none(self):
         """Below a device that has an XDP program the kernel allows none, and the guard has to live with it."""
         self.in_hub("link", "add", "bridge0", "type", "bridge")
+        self.addCleanup(subprocess.run, ["ip", "-n", self.lab.hosts["hub"].namespace, "link", "del", "bridge0"],
+                        stderr=subprocess.DEVNULL, check=False)
         self.addCleanup(self.in_hub, "link", "del", "port0")
         wait_for(lambda: "bridge0" in self.edges(), 5, "the bridge")
         self.in_hub("link", "add", "port0", "master", "bridge0", "type", "veth", "peer", "name", "port1")

@@ -75,18 +75,20 @@ static void tell(struct host *host, const struct guard_finding *finding, uint64_
 		  finding->is_repaired ? "; it was put back" : "");
 }
 
-static void note(struct host *host, const struct guard_finding *finding, uint64_t unseen_ns)
+static void note(struct host *host, const struct guard_finding *finding)
 {
 	struct attachment *attachment = &host->attachment;
 	struct attachment_finding *item = find(attachment, finding);
 	bool goes_on = item && !item->until_ns && !finding->is_repaired;
+	uint64_t unseen_since_ns =
+		item && !item->until_ns ? item->unseen_since_ns : attachment->checked_ns;
 
 	if (goes_on) {
 		item->finding = *finding; /* its reason may be another by now */
 		item->is_seen = true;
 		return;
 	}
-	tell(host, finding, unseen_ns);
+	tell(host, finding, boot_now() - unseen_since_ns);
 	if (is_usual(finding))
 		return;
 	if (!item) {
@@ -99,6 +101,7 @@ static void note(struct host *host, const struct guard_finding *finding, uint64_
 	}
 	item->finding = *finding;
 	item->since_ns = wall_now();
+	item->unseen_since_ns = unseen_since_ns;
 	item->until_ns = finding->is_repaired ? item->since_ns : 0;
 	item->times += finding->is_repaired;
 	item->is_seen = true;
@@ -121,7 +124,7 @@ static void end_unseen(struct host *host)
 
 static void tell_failure(struct host *host, int error)
 {
-	if (host->attachment.is_whole)
+	if (host->attachment.is_whole || !host->attachment.checked_ns)
 		host_tell(host, "unchecked", RECORD_HIGH,
 			  (struct record_field[]){{"error", strerror(-error), 0}}, 1,
 			  "the attachment could not be read back: %s", strerror(-error));
@@ -132,7 +135,7 @@ void attachment_check(struct host *host)
 {
 	struct attachment *attachment = &host->attachment;
 	_cleanup_free_ struct guard_finding *finding = NULL;
-	uint64_t now = boot_now(), unseen_ns = now - attachment->checked_ns;
+	uint64_t now = boot_now();
 	size_t count = 0;
 	bool is_whole = true;
 	int r = guard_inspect(host->guard, &finding, &count);
@@ -150,7 +153,7 @@ void attachment_check(struct host *host)
 	for (size_t i = 0; i < attachment->count; i++)
 		attachment->item[i].is_seen = false;
 	for (size_t i = 0; i < count; i++) {
-		note(host, &finding[i], unseen_ns);
+		note(host, &finding[i]);
 		is_whole = is_whole && (finding[i].is_repaired || !is_serious(&finding[i]));
 	}
 	end_unseen(host);

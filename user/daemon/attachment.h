@@ -16,6 +16,7 @@ enum { ATTACHMENT_FINDINGS = 32 }; /* the oldest that is over makes room */
 struct attachment_finding {
 	struct guard_finding finding;
 	uint64_t since_ns, until_ns; /* wall; until 0: it goes on */
+	uint64_t unseen_since_ns;    /* boot: the last check that did not find it */
 	uint64_t times;		     /* how often it was put back */
 	bool is_seen;		     /* by the present check */
 };

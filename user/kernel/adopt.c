@@ -37,6 +37,18 @@ static int open_pinned(const struct adoption *adoption, const char *pin, int *fd
 	return *fd < 0 && errno != ENOENT ? -errno : 0;
 }
 
+static void note_lost(struct adoption *adoption, const char *where)
+{
+	finding_add_mended(&adoption->past, "detached", where, true,
+			   "it had lost its place while no daemon looked");
+}
+
+/* Another build may have had fewer hooks, but not without these. */
+static bool is_of_all_builds(const struct hook *hook)
+{
+	return hook->type == BPF_CGROUP_INET_EGRESS || hook->type == BPF_CGROUP_INET_INGRESS;
+}
+
 static int adopt_hook(struct adoption *adoption, const struct hook *hook)
 {
 	_cleanup_close_ int fd = -1;
@@ -49,10 +61,56 @@ static int adopt_hook(struct adoption *adoption, const struct hook *hook)
 		return err;
 	if (link_is_at_hook(fd, hook, adoption->guard->control->root_cgroup))
 		return keep_running(adoption, pin, &fd);
-	if (fd >= 0 || !adoption->guard->former) /* another build may have had fewer hooks */
-		adoption->lost |= 1u << (hook - hooks);
+	if (fd >= 0 || !adoption->guard->former || is_of_all_builds(hook))
+		note_lost(adoption, hook->name);
 	return attach_hook(adoption->object, hook, adoption->cgroup_fd, &adoption->fresh,
 			   adoption->problem);
+}
+
+struct edge_search {
+	const struct guard *guard;
+	uint32_t ifindex;
+	char pin[64];
+};
+
+static int find_edge(const char *name, void *data)
+{
+	struct edge_search *search = data;
+	_cleanup_free_ char *path = pin_path(search->guard->instance, name);
+	_cleanup_close_ int fd = -1;
+
+	if (strncmp(name, PIN_EDGE, strlen(PIN_EDGE)) || !path)
+		return 0;
+	fd = bpf_obj_get(path);
+	if (!link_is_at_interface(fd, search->ifindex))
+		return 0;
+	snprintf(search->pin, sizeof(search->pin), "%s", name);
+	return 1;
+}
+
+/* The interface had another name when it got its edge: the pin gets the new one. */
+static void follow_name(const struct adoption *adoption, const char *pin, uint32_t ifindex)
+{
+	struct edge_search search = {.guard = adoption->guard, .ifindex = ifindex};
+	int dir_fd = adoption->guard->dir_fd;
+
+	if (pins_each(dir_fd, find_edge, &search) == 1 && strcmp(search.pin, pin) != 0)
+		renameat(dir_fd, search.pin, dir_fd,
+			 pin); /* else it is attached anew, or refused */
+}
+
+static int attach_lost_edge(struct adoption *adoption, const char *ifname, const char *pin,
+			    bool was_pinned)
+{
+	size_t fresh = adoption->fresh.count;
+	int err = attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
+				adoption->problem);
+
+	if (was_pinned)
+		note_lost(adoption, ifname);
+	if (!err && was_pinned && adoption->fresh.count == fresh) /* it goes without */
+		unlinkat(adoption->guard->dir_fd, pin, 0);
+	return err;
 }
 
 static int adopt_edge(struct adoption *adoption, const char *ifname)
@@ -64,18 +122,20 @@ static int adopt_edge(struct adoption *adoption, const char *ifname)
 	int err;
 
 	pin_edge_name(ifname, pin);
+	ifindex = interface_index(ifname, 0);
+	if (ifindex)
+		follow_name(adoption, pin, ifindex);
 	err = open_pinned(adoption, pin, &fd);
 	if (err)
 		return err;
 	if (fd >= 0)
 		link_place(fd, &place);
 	ifindex = interface_index(ifname, place.ifindex);
-	if (place.is_attached && (!ifindex || place.ifindex == ifindex))
+	if (place.ifindex && (!ifindex || place.ifindex == ifindex))
 		return keep_running(adoption, pin, &fd);
 	if (!ifindex)
 		return 0; /* away: guard_inspect() waits for it, as in a daemon that runs */
-	return attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
-			     adoption->problem);
+	return attach_lost_edge(adoption, ifname, pin, fd >= 0);
 }
 
 /* Dead links' pins make room for the fresh ones. */
@@ -180,7 +240,8 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	struct adoption adoption = {.guard = guard, .options = options, .problem = problem};
 	uint64_t cgroup = 0;
 	/* Else there was nothing to lose: what it guarded is gone, or it was to be taken off. */
-	bool was_whole = guard->cgroup_path && guard->control->abi != WEIR_ABI_UNLOADED;
+	uint64_t abi = guard->former ? guard->former->abi : guard->control->abi;
+	bool was_whole = guard->cgroup_path && abi != WEIR_ABI_UNLOADED;
 	int err = uplinks_check(options, false, problem);
 
 	if (!err)
@@ -201,18 +262,21 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	err = take_over(&adoption);
 	links_close(&adoption.fresh);
 	links_close(&adoption.running);
-	if (err)
+	if (!err) {
+		cleanup_close(&guard->settle_fd); /* the earlier programs' */
+		guard->settle_fd = -1;
+		err = settle_open(guard, problem);
+	}
+	if (err) {
+		finding_list_free(&adoption.past);
 		return err;
-	cleanup_close(&guard->settle_fd); /* the earlier programs' */
-	guard->settle_fd = -1;
-	err = settle_open(guard, problem);
-	if (err)
-		return err;
+	}
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
 	if (!err && was_whole)
-		keep_note_past(guard, adoption.lost, adoption.replaced);
+		keep_note_past(guard, &adoption.past);
+	finding_list_free(&adoption.past);
 	return err ? err : guard_raise(guard);
 }
 

@@ -10,11 +10,9 @@ struct adoption {
 	const struct guard_options *options;
 	struct bpf_object *object;
 	int cgroup_fd;
-	struct links fresh;   /* attached now, not pinned yet */
-	struct links running; /* pinned; get the new program */
-	/* bits of hooks[]: what nobody saw, since no daemon looked */
-	uint32_t lost;	   /* not in their place */
-	uint32_t replaced; /* with a program that is not the guard's */
+	struct links fresh;	  /* attached now, not pinned yet */
+	struct links running;	  /* pinned; get the new program */
+	struct finding_list past; /* what nobody saw, since no daemon looked; mended now */
 	char **problem;
 };
 

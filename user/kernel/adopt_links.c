@@ -6,6 +6,7 @@
 #include "user/kernel/adopt.h"
 
 #include <errno.h>
+#include <net/if.h>
 
 #include "user/base/now.h"
 
@@ -36,24 +37,43 @@ static int program_behind(int link_fd)
 		       : bpf_prog_get_fd_by_id(info.prog_id);
 }
 
-/* By its name and by one of the maps that it works on: the control words of this guard, or, in a
- * guard of another build (whose takeover may have been cut short), of any. */
-static bool is_of_guard(const struct guard *guard, const char *name, int program_fd)
+static bool has_stage(const struct guard *guard)
+{
+	_cleanup_free_ char *stage = pins_stage_name(guard->instance);
+	_cleanup_free_ char *path = stage ? pin_path(stage, NULL) : NULL;
+
+	return path && !access(path, F_OK);
+}
+
+/* By one of the maps that it works on: the control words of this guard; of another build, or where
+ * a takeover by one was cut short, those of any. This finds what was put there by mistake: who
+ * means it can have a program use them. */
+static bool is_of_guard(const struct guard *guard, int program_fd)
 {
 	uint32_t id[MOST_MAPS];
 	struct bpf_prog_info info = {.map_ids = (uint64_t)(uintptr_t)id, .nr_map_ids = MOST_MAPS};
+	bool may_be_other = guard->former || has_stage(guard);
 	struct bpf_map_info control;
 	uint32_t length = sizeof(info);
 
-	if (bpf_obj_get_info_by_fd(program_fd, &info, &length))
-		return true;
-	if (strncmp(info.name, name, sizeof(info.name) - 1) != 0 ||
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &length) ||
 	    map_info(guard->map_fd[MAP_CONTROL], &control))
-		return false;
+		return true;
 	for (uint32_t i = 0; i < info.nr_map_ids && i < MOST_MAPS; i++)
-		if (guard->former ? former_is_control(id[i]) : id[i] == control.id)
+		if (id[i] == control.id || (may_be_other && former_is_control(id[i])))
 			return true;
 	return false;
+}
+
+static void note_replaced(struct adoption *adoption, const char *pin)
+{
+	const struct hook *hook = hook_of(pin);
+	char ifname[IF_NAMESIZE] = "";
+
+	if (!hook)
+		pin_edge_ifname(pin, ifname);
+	finding_add_mended(&adoption->past, "replaced-program", hook ? hook->name : ifname, true,
+			   "a program that is not the guard's stood there while no daemon looked");
 }
 
 void before_close(struct before *before)
@@ -72,12 +92,10 @@ int before_open(struct adoption *adoption, struct before *before)
 	before->count = adoption->running.count;
 	for (size_t i = 0; i < before->count; i++) {
 		const struct link *link = &adoption->running.item[i];
-		const struct hook *hook = hook_of(link->pin);
 
 		before->fd[i] = program_behind(link->fd);
-		if (hook && before->fd[i] >= 0 &&
-		    !is_of_guard(adoption->guard, hook->program, before->fd[i]))
-			adoption->replaced |= 1u << (hook - hooks);
+		if (before->fd[i] >= 0 && !is_of_guard(adoption->guard, before->fd[i]))
+			note_replaced(adoption, link->pin);
 	}
 	return 0;
 }

@@ -197,7 +197,6 @@ int link_place(int link_fd, struct link_place *place)
 	if (bpf_obj_get_info_by_fd(link_fd, &info, &length))
 		return -errno;
 	memset(place, 0, sizeof(*place));
-	place->type = BPF_XDP;
 	if (info.type == BPF_LINK_TYPE_XDP)
 		place->ifindex = info.xdp.ifindex;
 	if (info.type == BPF_LINK_TYPE_CGROUP) {
@@ -213,14 +212,14 @@ bool link_is_at_hook(int link_fd, const struct hook *hook, uint64_t cgroup_id)
 {
 	struct link_place place;
 
-	return link_fd >= 0 && !link_place(link_fd, &place) && place.is_attached &&
-	       place.type == hook->type && place.cgroup_id == cgroup_id;
+	return link_fd >= 0 && !link_place(link_fd, &place) && place.cgroup_id &&
+	       place.cgroup_id == cgroup_id && place.type == hook->type;
 }
 
 bool link_is_at_interface(int link_fd, uint32_t ifindex)
 {
 	struct link_place place;
 
-	return link_fd >= 0 && !link_place(link_fd, &place) && place.is_attached &&
+	return link_fd >= 0 && !link_place(link_fd, &place) && place.ifindex &&
 	       place.ifindex == ifindex;
 }

@@ -68,7 +68,7 @@ static int add_edge(const char *name, void *data)
 	pin_edge_ifname(name, ifname);
 	snprintf(item->name, sizeof(item->name), "edge");
 	snprintf(item->where, sizeof(item->where), "%s", ifname);
-	item->is_attached = read_place(list->guard, name, &place);
+	item->is_attached = read_place(list->guard, name, &place) && place.ifindex;
 	return 0;
 }
 

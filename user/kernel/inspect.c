@@ -14,34 +14,16 @@
 
 enum { MOST_PROGRAMS = 64 }; /* the kernel's own limit at one cgroup: BPF_CGROUP_MAX_PROGS */
 
-/* ---- findings -------------------------------------------------------------------------------- */
-
-struct guard_finding *inspection_find(struct inspection *inspection, const char *what,
-				      const char *where, bool is_open, const char *format, ...)
-{
-	struct guard_finding *finding = ARRAY_ADD(inspection->item, inspection->count);
-	va_list list;
-
-	if (!finding)
-		return NULL;
-	inspection->count++;
-	snprintf(finding->what, sizeof(finding->what), "%s", what);
-	snprintf(finding->where, sizeof(finding->where), "%s", where);
-	va_start(list, format);
-	vsnprintf(finding->detail, sizeof(finding->detail), format, list);
-	va_end(list);
-	finding->is_open = is_open;
-	return finding;
-}
+/* ---- links -------------------------------------------------------------------------------- */
 
 static const char *place_of(const struct kept_link *link)
 {
 	return link->hook ? link->hook->name : link->ifname;
 }
 
-/* ---- links ----------------------------------------------------------------------------------- */
-
-/* The interface came back, or the link had lost its place. */
+/* What cannot be put back is told as detached once; where any interface will do, an edge is from
+ * then on like one that never was: egress judges, and what a cut partner sends dies later than it
+ * could. */
 static void put_in_place(struct inspection *inspection, struct kept_link *link,
 			 struct guard_finding *finding)
 {
@@ -53,13 +35,10 @@ static void put_in_place(struct inspection *inspection, struct kept_link *link,
 	inspection->has_repaired_link = inspection->has_repaired_link || !err;
 	if (!err)
 		return;
-	snprintf(finding->what, sizeof(finding->what), "detached");
 	snprintf(finding->detail, sizeof(finding->detail), "lost its place, not attached: %s",
 		 problem ?: strerror(-err));
 	if (link->hook || !guard->keep->any_uplink)
 		return;
-	snprintf(finding->what, sizeof(finding->what), "no-edge");
-	finding->is_open = false;
 	keep_without_edge(guard, link);
 	uplinks_note_refusal(link, err, problem);
 }
@@ -69,18 +48,20 @@ static void check_place(struct inspection *inspection, struct kept_link *link, e
 	struct guard_finding *finding;
 
 	if (place == PLACE_GONE)
-		inspection_find(inspection, "uplink-gone", link->ifname, false,
-				"the interface is not there");
+		finding_add(&inspection->found, "uplink-gone", link->ifname, false,
+			    "the interface is not there");
 	if (place == PLACE_GONE)
 		return;
-	if (place == PLACE_ANOTHER)
-		finding = inspection_find(inspection, "uplink-came", link->ifname, false,
-					  "the interface is there anew; it has the edge");
-	else
-		finding = inspection_find(inspection, "detached", place_of(link), true,
-					  "the link had lost its place");
-	if (finding && inspection->may_repair)
-		put_in_place(inspection, link, finding);
+	finding = finding_add(&inspection->found, "detached", place_of(link), true,
+			      "the link had lost its place");
+	if (!finding || !inspection->may_repair)
+		return;
+	put_in_place(inspection, link, finding);
+	if (place != PLACE_ANOTHER || !finding->is_repaired)
+		return;
+	snprintf(finding->what, sizeof(finding->what), "uplink-came");
+	snprintf(finding->detail, sizeof(finding->detail), "it is there anew, and has the edge");
+	finding->is_open = false;
 }
 
 static void check_program(struct inspection *inspection, struct kept_link *link)
@@ -92,9 +73,8 @@ static void check_program(struct inspection *inspection, struct kept_link *link)
 
 	if (object_id(link->fd, &id, &info) || info.prog_id == link->program)
 		return;
-	finding =
-		inspection_find(inspection, "replaced-program", place_of(link), true,
-				"program %u stood in the place of %u", info.prog_id, link->program);
+	finding = finding_add(&inspection->found, "replaced-program", place_of(link), true,
+			      "program %u stood in the place of %u", info.prog_id, link->program);
 	if (!finding || !inspection->may_repair)
 		return;
 	finding->is_repaired = !bpf_link_update(link->fd, fd, NULL);
@@ -112,8 +92,8 @@ static void check_pin(struct inspection *inspection, const char *pin, int fd, ui
 
 	if (pinned >= 0 && !object_id(pinned, &other, &info) && other == id)
 		return;
-	finding = inspection_find(
-		inspection, pinned < 0 ? "removed-pin" : "replaced-pin", pin, false,
+	finding = finding_add(
+		&inspection->found, pinned < 0 ? "removed-pin" : "replaced-pin", pin, false,
 		pinned < 0 ? "it was not pinned any more" : "something else was pinned");
 	if (finding && inspection->may_repair)
 		finding->is_repaired = !keep_repin(inspection->guard, pin, fd);
@@ -191,41 +171,12 @@ static void check_foreign(struct inspection *inspection, const struct kept_link 
 			   BPF_F_QUERY_EFFECTIVE, &flags, id, &count))
 		return;
 	for (uint32_t i = 0; i < count && id[i] != link->program; i++)
-		inspection_find(
-			inspection, "foreign-program", link->hook->name, false,
-			"program %u (%s) runs before the guard's: it can refuse, not let pass",
-			id[i], name_of_program(id[i], name));
+		finding_add(&inspection->found, "foreign-program", link->hook->name, false,
+			    "program %u (%s) runs before the guard's: it can refuse, not let pass",
+			    id[i], name_of_program(id[i], name));
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
-
-static void tell_past(struct inspection *inspection, const struct kept_link *link, const char *what,
-		      const char *detail)
-{
-	struct guard_finding *finding =
-		inspection_find(inspection, what, place_of(link), true, "%s", detail);
-
-	if (finding)
-		finding->is_repaired = true; /* by guard_adopt() */
-}
-
-static void check_past(struct inspection *inspection)
-{
-	struct keep *keep = inspection->guard->keep;
-
-	for (size_t i = 0; i < keep->count; i++) {
-		struct kept_link *link = &keep->link[i];
-
-		if (link->was_lost)
-			tell_past(inspection, link, "detached",
-				  "it had lost its place while no daemon looked");
-		if (link->was_replaced)
-			tell_past(inspection, link, "replaced-program",
-				  "a program that is not the guard's stood there while no daemon "
-				  "looked");
-		link->was_lost = link->was_replaced = false;
-	}
-}
 
 static void look(struct inspection *inspection)
 {
@@ -241,7 +192,7 @@ static void look(struct inspection *inspection)
 	}
 }
 
-/* An interface that came can wait for the next look. */
+/* An interface that came, where any will do. */
 static bool is_newcomer(const struct guard_finding *finding)
 {
 	return !finding->is_repaired && strcmp(finding->what, "uplink-came") == 0;
@@ -253,14 +204,32 @@ static bool is_repairable(const struct guard_finding *finding)
 	       strcmp(finding->what, "uplink-gone") != 0 && strcmp(finding->what, "no-edge") != 0;
 }
 
-static void drop_newcomers(struct inspection *inspection)
-{
-	size_t kept = 0;
+enum { MOST_LOOKS_LOCKED = 10 };
 
-	for (size_t i = 0; i < inspection->count; i++)
-		if (!is_newcomer(&inspection->item[i]))
-			inspection->item[kept++] = inspection->item[i];
-	inspection->count = kept;
+/* Another process has the lock. What was found stays as it is, and is told so; an interface that
+ * came can wait some looks. */
+static void leave_unrepaired(struct inspection *inspection)
+{
+	struct finding_list *found = &inspection->found;
+	_cleanup_free_ char *problem = NULL;
+	size_t kept = inspection->past;
+
+	inspection->guard->keep->looks_locked++;
+	lock_problem(inspection->guard, -ETIMEDOUT, &problem);
+	for (size_t i = inspection->past; i < found->count; i++) {
+		struct guard_finding *finding = &found->item[i];
+		bool is_new = is_newcomer(finding);
+
+		if (is_new && inspection->guard->keep->looks_locked < MOST_LOOKS_LOCKED)
+			continue;
+		if (is_new)
+			snprintf(finding->what, sizeof(finding->what), "no-edge");
+		if (is_new || is_repairable(finding))
+			snprintf(finding->detail, sizeof(finding->detail), "not put back: %s",
+				 problem ?: strerror(ETIMEDOUT));
+		found->item[kept++] = *finding;
+	}
+	found->count = kept;
 }
 
 /* `weir unload` says so before it takes anything off; whoever removes pins by hand does not. */
@@ -291,8 +260,8 @@ static int repair(struct inspection *inspection, bool may_wait)
 	struct guard *guard = inspection->guard;
 	int err = lock_for_repair(guard, may_wait);
 
-	if (err == -ETIMEDOUT) { /* it stays as it was found, and is told so */
-		drop_newcomers(inspection);
+	if (err == -ETIMEDOUT) {
+		leave_unrepaired(inspection);
 		return 0;
 	}
 	if (err)
@@ -301,7 +270,8 @@ static int repair(struct inspection *inspection, bool may_wait)
 		guard_unlock(guard);
 		return -ENOENT;
 	}
-	inspection->count = inspection->past;
+	guard->keep->looks_locked = 0;
+	inspection->found.count = inspection->past;
 	inspection->may_repair = true;
 	look(inspection);
 	if (inspection->has_repaired_link)
@@ -310,35 +280,43 @@ static int repair(struct inspection *inspection, bool may_wait)
 	return err;
 }
 
+static int inspect(struct inspection *inspection)
+{
+	bool needs_repair = false, may_wait = false;
+
+	look(inspection);
+	for (size_t i = inspection->past; i < inspection->found.count; i++) {
+		const struct guard_finding *finding = &inspection->found.item[i];
+
+		needs_repair = needs_repair || is_repairable(finding);
+		may_wait = may_wait || (is_repairable(finding) && !is_newcomer(finding));
+	}
+	return needs_repair ? repair(inspection, may_wait) : 0;
+}
+
 int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count)
 {
 	struct inspection inspection = {.guard = guard};
-	bool needs_repair = false, may_wait = false;
-	int err = 0;
+	struct keep *keep = guard->keep;
+	int err;
 
-	if (!guard->keep)
+	if (!keep)
 		return -ENODATA;
 	if (is_unloaded(guard))
 		return -ENOENT;
-	guard->keep->looks++;
-	if (guard->keep->any_uplink)
+	keep->looks++;
+	inspection.found = keep->untold;
+	keep->untold = (struct finding_list){0};
+	if (keep->any_uplink)
 		uplinks_follow(&inspection);
-	check_past(&inspection);
-	inspection.past = inspection.count;
-	look(&inspection);
-	for (size_t i = inspection.past; i < inspection.count; i++) {
-		bool is_one = is_repairable(&inspection.item[i]);
-
-		needs_repair = needs_repair || is_one;
-		may_wait = may_wait || (is_one && !is_newcomer(&inspection.item[i]));
-	}
-	if (needs_repair)
-		err = repair(&inspection, may_wait);
-	if (err) {
-		free(inspection.item);
+	inspection.past = inspection.found.count;
+	err = inspect(&inspection);
+	if (err) { /* what was found is found again; what is past is not */
+		inspection.found.count = inspection.past;
+		keep->untold = inspection.found;
 		return err;
 	}
-	*ret = inspection.item;
-	*count = inspection.count;
+	*ret = inspection.found.item;
+	*count = inspection.found.count;
 	return 0;
 }

@@ -301,9 +301,9 @@ uint32_t interface_index(const char *ifname, uint32_t unknown);
 /* Whether a link still holds its place (the kernel says), and where. */
 struct link_place {
 	bool is_attached;
-	enum bpf_attach_type type;
-	uint32_t ifindex;   /* XDP */
-	uint64_t cgroup_id; /* cgroup */
+	uint32_t ifindex;	   /* XDP; 0: it is none, or has no place */
+	uint64_t cgroup_id;	   /* cgroup; 0: likewise */
+	enum bpf_attach_type type; /* cgroup */
 };
 int link_place(int link_fd, struct link_place *place);
 /* Not for a link of another hook, or on another cgroup, whatever it is pinned as. */
@@ -319,14 +319,29 @@ struct interface_kind {
 };
 int interface_kind(uint32_t ifindex, struct interface_kind *kind);
 
+/* ---- findings.c ------------------------------------------------------------------------------ */
+
+struct finding_list {
+	struct guard_finding *item;
+	size_t count;
+};
+
+/* NULL: no memory for it. */
+__attribute__((format(printf, 5, 6))) struct guard_finding *
+finding_add(struct finding_list *list, const char *what, const char *where, bool is_open,
+	    const char *format, ...);
+/* One that is put back already, or of which nobody has to think. */
+void finding_add_mended(struct finding_list *list, const char *what, const char *where,
+			bool is_open, const char *detail);
+void finding_list_free(struct finding_list *list);
+
 /* ---- keep.c: what the daemon holds, to put it back ------------------------------------------- */
 
 /* Takes the object over, also on failure. After the links are pinned. */
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
-/* After guard_adopt(): these hooks (bits of hooks[]) had no place before, and behind these was not
- * a program of the guard; told by guard_inspect(). */
-void keep_note_past(struct guard *guard, uint32_t lost, uint32_t replaced);
+/* What guard_inspect() is to tell first; takes the list over. */
+void keep_note_past(struct guard *guard, struct finding_list *past);
 void keep_free(struct keep *keep);
 
 /* ---- events.c -------------------------------------------------------------------------------- */

@@ -99,14 +99,14 @@ static int take_hooks(struct guard *guard)
 	return err;
 }
 
+/* Without a pin: where any will do, or one that is away, or has come back since: guard_inspect().
+ */
 static int take_edge(struct guard *guard, const char *ifname)
 {
 	struct kept_link *link = keep_add_edge(guard->keep, ifname);
 	int err = link ? keep_open(guard, link) : -ENOMEM;
 
-	if (err == -ENOENT && (guard->keep->any_uplink || !interface_index(ifname, 0)))
-		return 0; /* attach_uplink(), adopt_edge() */
-	return err;
+	return err == -ENOENT ? 0 : err;
 }
 
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
@@ -132,15 +132,11 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	return err;
 }
 
-void keep_note_past(struct guard *guard, uint32_t lost, uint32_t replaced)
+void keep_note_past(struct guard *guard, struct finding_list *past)
 {
-	for (size_t i = 0; i < guard->keep->count; i++) {
-		struct kept_link *link = &guard->keep->link[i];
-		uint32_t bit = link->hook ? 1u << (link->hook - hooks) : 0;
-
-		link->was_lost = lost & bit;
-		link->was_replaced = replaced & bit;
-	}
+	finding_list_free(&guard->keep->untold);
+	guard->keep->untold = *past;
+	*past = (struct finding_list){0};
 }
 
 void keep_free(struct keep *keep)
@@ -151,6 +147,7 @@ void keep_free(struct keep *keep)
 		cleanup_close(&keep->link[i].fd);
 	cleanup_close(&keep->cgroup_fd);
 	bpf_object__close(keep->object);
+	finding_list_free(&keep->untold);
 	free(keep->link);
 	free(keep);
 }

@@ -18,8 +18,6 @@ struct kept_link {
 	int fd;		  /* -1: it has no place */
 	uint32_t id; /* of the link; 0: an interface that never had the edge, where any will do */
 	uint32_t program;
-	/* what the hook was before this process took over; not told yet */
-	bool was_lost, was_replaced;
 	/* of an interface without the edge */
 	bool is_tried;
 	char why[96]; /* it has none; empty: it needs none */
@@ -31,7 +29,8 @@ struct keep {
 	bool any_uplink;
 	struct kept_link *link;
 	size_t count;
-	uint64_t looks;
+	uint64_t looks, looks_locked; /* so many of the last ones another process had the lock */
+	struct finding_list untold;   /* by a look that failed, or from before the first */
 };
 
 struct inspection {
@@ -39,8 +38,7 @@ struct inspection {
 	bool may_repair;
 	bool has_repaired_link;
 	size_t past; /* so many of the findings, the first, need no repair any more */
-	struct guard_finding *item;
-	size_t count;
+	struct finding_list found;
 };
 
 /* ---- keep.c ---------------------------------------------------------------------------------- */
@@ -67,18 +65,12 @@ int keep_attach(struct guard *guard, struct kept_link *link, char **problem);
 /* From now on like an interface that never had the edge. */
 void keep_without_edge(struct guard *guard, struct kept_link *link);
 
-/* ---- inspect.c ------------------------------------------------------------------------------- */
-
-/* NULL: no memory for it. */
-__attribute__((format(printf, 5, 6))) struct guard_finding *
-inspection_find(struct inspection *inspection, const char *what, const char *where, bool is_open,
-		const char *format, ...);
-
 /* ---- uplinks.c: where any interface is an uplink ----------------------------------------------
  */
 
 /* Interfaces that went are forgotten, those that have another name keep their edge under it, and
- * those that came are noted; uplinks_try() gives them the edge. */
+ * those that came are noted; uplinks_try() gives them the edge. Pins change under the lock: while
+ * another process has it, the next look follows. */
 void uplinks_follow(struct inspection *inspection);
 /* An interface without the edge. Trying takes the lock, as repairing does. */
 void uplinks_try(struct inspection *inspection, struct kept_link *link);

@@ -45,7 +45,7 @@ static int ask(uint32_t ifindex, char *answer, size_t size, ssize_t *length)
 
 	if (fd < 0 || send(fd, &request, sizeof(request), 0) < 0)
 		return -errno;
-	*length = recv(fd, answer, size, 0); /* the kernel has answered before send() returned */
+	*length = recv(fd, answer, size, MSG_DONTWAIT); /* it was answered before send() returned */
 	return *length < 0 ? -errno : 0;
 }
 

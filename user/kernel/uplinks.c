@@ -10,16 +10,6 @@
 
 enum { PAUSE_LOOKS = 10 }; /* those that have none are tried again together */
 
-static void tell(struct inspection *inspection, const char *what, const char *where,
-		 const char *detail)
-{
-	struct guard_finding *finding =
-		inspection_find(inspection, what, where, false, "%s", detail);
-
-	if (finding)
-		finding->is_repaired = true; /* there is nothing that anybody has to do */
-}
-
 static struct kept_link *edge_of(struct keep *keep, const char *ifname)
 {
 	for (size_t i = 0; i < keep->count; i++) {
@@ -29,52 +19,101 @@ static struct kept_link *edge_of(struct keep *keep, const char *ifname)
 	return NULL;
 }
 
-/* ---- going ----------------------------------------------------------------------------------- */
+/* ---- going, and other names ------------------------------------------------------------------ */
 
-static const char *name_of(const struct if_nameindex *list, uint32_t ifindex)
+/* An interface is known by its index: a name may be another's by now, or an altname. */
+static const char *name_now(const struct kept_link *link, const struct if_nameindex *list)
 {
-	for (const struct if_nameindex *i = list; i && i->if_index; i++) {
-		if (i->if_index == ifindex)
+	for (const struct if_nameindex *i = list; i->if_index; i++) {
+		if (link->id ? i->if_index == link->ifindex : !strcmp(i->if_name, link->ifname))
 			return i->if_name;
 	}
 	return NULL;
 }
 
-/* udev gives interfaces another name soon after they came. */
-static bool follow_name(struct inspection *inspection, struct kept_link *link,
-			const struct if_nameindex *list)
+static bool has_changed(const struct keep *keep, const struct if_nameindex *list)
 {
-	struct guard *guard = inspection->guard;
-	const char *name = name_of(list, link->ifindex);
-	char pin[64], detail[64];
+	for (size_t i = 0; i < keep->count; i++) {
+		const struct kept_link *link = &keep->link[i];
+		const char *name = link->hook ? NULL : name_now(link, list);
 
-	if (!link->id || !name || !link_is_at_interface(link->fd, link->ifindex) ||
-	    edge_of(guard->keep, name))
-		return false;
-	pin_edge_name(name, pin);
-	if (keep_repin(guard, pin, link->fd))
-		return false;
-	unlinkat(guard->dir_fd, link->pin, 0);
-	snprintf(detail, sizeof(detail), "it was %s, and keeps the edge", link->ifname);
-	snprintf(link->pin, sizeof(link->pin), "%s", pin);
-	snprintf(link->ifname, sizeof(link->ifname), "%s", name);
-	tell(inspection, "uplink-came", name, detail);
-	return true;
+		if (!link->hook && (!name || strcmp(name, link->ifname) != 0))
+			return true;
+	}
+	return false;
 }
 
-/* Whether the interface is gone; one that was made anew within one look went, and came. */
-static bool forget(struct inspection *inspection, struct kept_link *link,
-		   const struct if_nameindex *list)
+static void forget(struct inspection *inspection, struct kept_link *link)
 {
-	enum place place = keep_place(inspection->guard, link);
+	if (link->id) /* else nothing was to be missed */
+		finding_add_mended(&inspection->found, "uplink-gone", link->ifname, false,
+				   "the interface went");
+	keep_without_edge(inspection->guard, link);
+}
 
-	if (place == PLACE_GONE && follow_name(inspection, link, list))
-		return false;
-	if (link->id && (place == PLACE_GONE || place == PLACE_ANOTHER)) {
-		tell(inspection, "uplink-gone", link->ifname, "the interface went");
-		keep_without_edge(inspection->guard, link);
+/* udev gives interfaces another name soon after they came. */
+static void take_name(struct inspection *inspection, struct kept_link *link, const char *name)
+{
+	char detail[64];
+
+	snprintf(detail, sizeof(detail), "it was %s, and keeps the edge", link->ifname);
+	snprintf(link->ifname, sizeof(link->ifname), "%s", name);
+	finding_add_mended(&inspection->found, "uplink-came", name, false, detail);
+}
+
+/* All pins of what has another name go before the first comes: names may have been exchanged. */
+static void take_names(struct inspection *inspection, const struct if_nameindex *list)
+{
+	struct guard *guard = inspection->guard;
+	struct keep *keep = guard->keep;
+
+	for (size_t i = 0; i < keep->count; i++) {
+		struct kept_link *link = &keep->link[i];
+		const char *name = link->hook ? NULL : name_now(link, list);
+
+		if (!name || !strcmp(name, link->ifname))
+			continue;
+		unlinkat(guard->dir_fd, link->pin, 0);
+		take_name(inspection, link, name);
 	}
-	return place == PLACE_GONE;
+	for (size_t i = 0; i < keep->count; i++) {
+		struct kept_link *link = &keep->link[i];
+		char pin[64];
+
+		pin_edge_name(link->ifname, pin);
+		if (link->hook || !strcmp(pin, link->pin))
+			continue;
+		snprintf(link->pin, sizeof(link->pin), "%s", pin);
+		keep_repin(guard, pin, link->fd); /* what fails is found by the look */
+	}
+}
+
+static void follow(struct inspection *inspection, const struct if_nameindex *list)
+{
+	struct keep *keep = inspection->guard->keep;
+
+	for (size_t i = 0; i < keep->count;) {
+		struct kept_link *link = &keep->link[i];
+
+		if (link->hook || name_now(link, list)) {
+			i++;
+			continue;
+		}
+		forget(inspection, link);
+		*link = keep->link[--keep->count];
+	}
+	take_names(inspection, list);
+}
+
+static void follow_locked(struct inspection *inspection, const struct if_nameindex *list)
+{
+	struct guard *guard = inspection->guard;
+
+	if (guard_try_lock(guard))
+		return;
+	if (guard->control->abi != WEIR_ABI_UNLOADED)
+		follow(inspection, list);
+	guard_unlock(guard);
 }
 
 void uplinks_follow(struct inspection *inspection)
@@ -82,18 +121,15 @@ void uplinks_follow(struct inspection *inspection)
 	struct keep *keep = inspection->guard->keep;
 	struct if_nameindex *list = if_nameindex();
 
-	for (size_t i = 0; i < keep->count;) {
-		if (!keep->link[i].hook && forget(inspection, &keep->link[i], list))
-			keep->link[i] = keep->link[--keep->count];
-		else
-			i++;
-	}
-	for (struct if_nameindex *i = list; i && i->if_index; i++) {
+	if (!list)
+		return;
+	if (has_changed(keep, list))
+		follow_locked(inspection, list);
+	for (struct if_nameindex *i = list; i->if_index; i++) {
 		if (strcmp(i->if_name, "lo") && !edge_of(keep, i->if_name))
 			keep_add_edge(keep, i->if_name);
 	}
-	if (list)
-		if_freenameindex(list);
+	if_freenameindex(list);
 }
 
 /* ---- coming ---------------------------------------------------------------------------------- */
@@ -127,18 +163,19 @@ static void try_edge(struct inspection *inspection, struct kept_link *link)
 	if (err)
 		uplinks_note_refusal(link, err, problem);
 	else
-		tell(inspection, "uplink-came", link->ifname, "it has the edge");
+		finding_add_mended(&inspection->found, "uplink-came", link->ifname, false,
+				   "it has the edge");
 }
 
 void uplinks_try(struct inspection *inspection, struct kept_link *link)
 {
+	struct finding_list *found = &inspection->found;
 	bool is_due = !link->is_tried || inspection->guard->keep->looks % PAUSE_LOOKS == 0;
 
 	if (is_due && !inspection->may_repair)
-		inspection_find(inspection, "uplink-came", link->ifname, false,
-				"the edge is tried");
+		finding_add(found, "uplink-came", link->ifname, false, "the edge is tried");
 	else if (is_due)
 		try_edge(inspection, link);
 	if (!link->id && link->is_tried && link->why[0])
-		inspection_find(inspection, "no-edge", link->ifname, false, "%s", link->why);
+		finding_add(found, "no-edge", link->ifname, false, "%s", link->why);
 }
