@@ -201,6 +201,7 @@ bench: all $(BENCH_LOADS)
 		{ echo "$$package is missing: make deps-bench" >&2; exit 1; }; \
 	done
 	@mkdir -p $(B)/bench
+	export WEIR_BENCH_RUN=$$(date +%Y-%m-%dT%H:%M:%S); \
 	for bench in $(BENCHES); do B=$(abspath $(B)) WEIR=$(abspath $(B)/weir) tests/bench/$$bench --json $(B)/bench/$$bench.json || exit 1; done
 
 # How it grows, in pictures.

@@ -63,9 +63,12 @@ def median(values):
     return statistics.median(values)
 
 
+FEWEST = 6  # values of which the least and the most hold the median with 95 %
+
+
 def sure(values):
     """(least, most) that the median may be, of which the values are samples: order statistics, 95 % at least; of fewer
-    than six, the least and the most of them."""
+    than FEWEST, the least and the most of them, which is less sure."""
     values, chance, outside = sorted(values), 0.0, 0
     while chance + math.comb(len(values), outside) / 2 ** len(values) <= 0.025:
         chance += math.comb(len(values), outside) / 2 ** len(values)
@@ -74,14 +77,29 @@ def sure(values):
     return values[outside], values[-1 - outside]
 
 
-def verdict(values, most=None, least=None):
-    """(is the median surely within the target, words for when nothing is sure): True, False, or None."""
-    low, high = sure(values)
-    if (most is not None and high <= most) or (least is not None and low >= least):
-        return True, ""
-    if (most is not None and low > most) or (least is not None and high < least):
-        return False, ""
+def judged(low, high, most=None, least=None):
+    """(what a value that is surely between the two has met: True, False or None; words for the last)."""
+    if most is not None and (high <= most or low > most):
+        return high <= most, ""
+    if least is not None and (low >= least or high < least):
+        return low >= least, ""
     return None, ": lost in the spread (%s..%s)" % (number(low), number(high))
+
+
+def verdict(values, most=None, least=None):
+    """judged() of a median."""
+    if len(values) < FEWEST:
+        return None, ": too few rounds"
+    return judged(*sure(values), most, least)
+
+
+def ratio_of(ours, theirs, most):
+    """(ratio of medians, is_met, words): None where theirs is not surely above 0."""
+    if not theirs or min(len(ours), len(theirs)) < FEWEST or sure(theirs)[0] <= 0:
+        return None, None, ": lost in the spread"
+    (low, high), (least, greatest) = sure(ours), sure(theirs)
+    is_met, words = judged(min(low / greatest, low / least), high / least, most)
+    return median(ours) / median(theirs), is_met, words
 
 
 def over(values, floor):
@@ -107,6 +125,7 @@ class Table:
                           "%-8s" % ratio, row.target + met]), flush=True)
         if row.is_met is False:
             print("    since " + (row.reason or "of a reason that nobody has found yet"), flush=True)
+        self.end()
 
     def note(self, text):
         """What a reader of the rows must know: what is missing among them, and why."""
@@ -114,6 +133,7 @@ class Table:
         print("    " + text, flush=True)
 
     def end(self):
+        """All that is there so far, to the file: what ends in the middle has told what it saw."""
         if not self.path:
             return
         words = [word for before, word in zip(sys.argv, sys.argv[1:]) if "--json" not in (before, word)]
@@ -143,7 +163,7 @@ def machine():
     with open("/sys/devices/system/clocksource/clocksource0/current_clocksource", encoding="ascii") as file:
         clock = file.read().strip()
     return {"kernel": platform.release(), "cpu": models[0] if models else platform.machine(), "cpus": os.cpu_count(),
-            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, "clocksource": clock,
+            "run": os.environ.get("WEIR_BENCH_RUN", ""), "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, "clocksource": clock,
             "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d"),
             "commit": subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False,
                                      capture_output=True, text=True).stdout.strip()}

@@ -55,6 +55,8 @@ def start(lab, prefixes):
     try:
         labs.wait_for(lambda: process.poll() is not None or has_filter(cgroup), 120.0, "systemd's filter")
     except TimeoutError as error:
+        process.kill()  # it would work on beside all that is measured
+        process.wait()
         raise NotAvailable(str(error)) from error
     if process.poll() is not None:
         with open(lab.path("systemd", "log"), encoding="utf-8", errors="replace") as log:
