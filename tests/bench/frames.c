@@ -4,10 +4,11 @@
  * each) of a file.
  *
  * `frames test PROGRAM REPEAT FILE` runs an XDP program (by its id) on the first of them, and tells
- * the nanoseconds per run, by its own clock (BPF_PROG_TEST_RUN tells whole ones). `frames each PROGRAM FILE` runs it once
- * on each; what that took, the kernel's statistics know. `frames send INTERFACE TIMES FILE` sends
- * them all TIMES times, and tells the nanoseconds per frame. `frames fill MAP FILE` makes them keys
- * of a hash with 8 bytes for each CPU. A run that does not drop ends the program.
+ * the nanoseconds per run, by its own clock (BPF_PROG_TEST_RUN tells whole ones). `frames each
+ * PROGRAM FILE` runs it once on each; what that took, the kernel's statistics know. `frames send
+ * INTERFACE TIMES FILE` sends them all TIMES times, and tells the nanoseconds per frame. `frames
+ * fill MAP FILE` makes them keys of a hash with 8 bytes for each CPU. A run that does not drop ends
+ * the program.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
