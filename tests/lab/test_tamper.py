@@ -386,6 +386,23 @@ class AnyUplink(LabCase):
     def in_hub(self, *words):
         subprocess.run(["ip", "-n", self.lab.hosts["hub"].namespace, *words], check=True)
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """The daemon does not look meanwhile."""
+        self.guard.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.guard.process.send_signal(signal.SIGCONT)
+
+    def add_with_another_program(self, name):
+        """A pair NAME0, NAME1, of which the first has an XDP program as long as the task that is returned runs."""
+        self.in_hub("link", "add", name + "0", "type", "veth", "peer", "name", name + "1")
+        self.addCleanup(self.in_hub, "link", "del", name + "0")
+        task = self.lab.start(foreign_xdp, name + "0", host="hub")
+        wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", name + "0"]).stdout, 5, "the other program")
+        return task
+
     def assert_whole(self, edges):
         wait_for(lambda: self.edges() == edges, 5, "the edges of " + " ".join(edges))
         self.assertEqual((self.guard.status()["attachment"]["is_whole"], self.open_findings()), (True, []))
@@ -407,12 +424,9 @@ class AnyUplink(LabCase):
         self.in_hub("link", "set", "late0", "name", "last0")
         self.in_hub("link", "property", "add", "dev", "last0", "altname", "late0")  # as udev leaves the old one
         self.assert_whole({"uplink0": True, "last0": True, "early1": True})
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:  # exchanged, between two looks
+        with self.stopped():  # exchanged, between two looks
             for old, new in (("last0", "aside0"), ("early1", "last0"), ("aside0", "early1")):
                 self.in_hub("link", "set", old, "name", new)
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
         wait_for(lambda: self.told("uplink-came", "last0") and self.told("uplink-came", "early1"), 5, "both to be told")
         self.assert_whole({"uplink0": True, "last0": True, "early1": True})
         self.in_hub("link", "set", "last0", "name", "early0")
@@ -438,12 +452,9 @@ class AnyUplink(LabCase):
         self.addCleanup(self.in_hub, "link", "del", "twice0")
         edges = {"uplink0": True, "twice0": True, "twice1": True}
         self.assert_whole(edges)
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:
+        with self.stopped():
             self.in_hub("link", "del", "twice0")
             self.in_hub("link", "add", "twice0", "type", "veth", "peer", "name", "twice1")
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
         for name in ("twice0", "twice1"):
             wait_for(lambda: len(self.told("uplink-came", name)) == 2, 5, name + " to come again")
             self.assertEqual(len(self.told("uplink-gone", name)), 1)
@@ -451,9 +462,13 @@ class AnyUplink(LabCase):
         self.assert_whole(edges)
 
     def test_an_interface_that_comes_while_another_process_has_the_lock_costs_no_look(self):
+        self.in_hub("link", "add", "named0", "type", "veth", "peer", "name", "named1")
+        self.addCleanup(self.in_hub, "link", "del", "named1")
+        self.assert_whole({"uplink0": True, "named0": True, "named1": True})
         with held_lock("/sys/fs/bpf/weir/" + self.lab.instance):
             self.in_hub("link", "add", "wait0", "type", "veth", "peer", "name", "wait1")
             self.addCleanup(self.in_hub, "link", "del", "wait0")
+            self.in_hub("link", "set", "named0", "name", "renamed0")
             checked = [self.guard.status()["attachment"]["checked_ms_ago"]]
 
             def is_younger():
@@ -461,8 +476,11 @@ class AnyUplink(LabCase):
                 return checked[-1] < checked[-2]
             for _ in range(3):
                 wait_for(is_younger, 5, "a look")
-            self.assert_whole({"uplink0": True})
-        self.assert_whole({"uplink0": True, "wait0": True, "wait1": True})
+            self.assertEqual((self.guard.status()["attachment"]["is_whole"], self.open_findings()), (True, []))
+            self.assertNotIn("wait0", self.edges())
+        self.assert_whole({"uplink0": True, "renamed0": True, "named1": True, "wait0": True, "wait1": True})
+        self.assertEqual([one for name in ("named0", "renamed0", "wait0") for one in self.told("tampered", name)], [])
+        self.assertEqual(self.told("uplink-gone", "named0"), [])
 
     def test_a_port_of_a_bridge_needs_none(self):
         """Below a device that has an XDP program the kernel allows none, and the guard has to live with it."""
@@ -483,15 +501,9 @@ class AnyUplink(LabCase):
 
     def test_an_interface_below_one_that_is_no_bridge_is_told(self):
         """What comes in by it does not all come by the device above."""
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:
-            self.in_hub("link", "add", "low0", "type", "veth", "peer", "name", "low1")
-            self.addCleanup(self.in_hub, "link", "del", "low0")
-            task = self.lab.start(foreign_xdp, "low0", host="hub")
-            wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", "low0"]).stdout, 5, "the other program")
+        with self.stopped():
+            task = self.add_with_another_program("low")
             self.in_hub("link", "add", "link", "low0", "name", "high0", "type", "macvlan")
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
         wait_for(lambda: self.edges() == {"uplink0": True, "low1": True, "high0": True}, 5, "the device above")
         task.kill()
 
@@ -525,14 +537,8 @@ class AnyUplink(LabCase):
         self.assertEqual(self.open_findings(), [])
 
     def test_an_interface_with_another_program_is_told(self):
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:
-            self.in_hub("link", "add", "other0", "type", "veth", "peer", "name", "other1")
-            self.addCleanup(self.in_hub, "link", "del", "other0")
-            task = self.lab.start(foreign_xdp, "other0", host="hub")
-            wait_for(lambda: "xdp" in self.lab.run(["ip", "-d", "link", "show", "other0"]).stdout, 5, "the other program")
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
+        with self.stopped():
+            task = self.add_with_another_program("other")
         for start in (lambda: None, self.restart, self.reload):
             start()
             wait_for(lambda: self.open_findings() == [("no-edge", "other0")], 5, "it to be told")

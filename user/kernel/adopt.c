@@ -26,7 +26,7 @@ static int keep_running(struct adoption *adoption, const char *pin, int *fd)
 	return 0;
 }
 
-/* *fd stays -1 when none is pinned. */
+/* *fd is negative when none is pinned. */
 static int open_pinned(const struct adoption *adoption, const char *pin, int *fd)
 {
 	_cleanup_free_ char *path = pin_path(adoption->guard->instance, pin);

@@ -19,13 +19,27 @@ static struct kept_link *edge_of(struct keep *keep, const char *ifname)
 	return NULL;
 }
 
+static bool has_edge(const struct keep *keep, uint32_t ifindex)
+{
+	for (size_t i = 0; i < keep->count; i++) {
+		const struct kept_link *link = &keep->link[i];
+
+		if (!link->hook && link->id && link->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
 /* ---- going, and other names ------------------------------------------------------------------ */
 
-/* An interface is known by its index: a name may be another's by now, or an altname. */
-static const char *name_now(const struct kept_link *link, const struct if_nameindex *list)
+/* An interface with the edge is known by its index: a name may be another's by now, or an altname.
+ * One without is known by its name, as long as it is not that of one with it. */
+static const char *name_now(const struct keep *keep, const struct kept_link *link,
+			    const struct if_nameindex *list)
 {
 	for (const struct if_nameindex *i = list; i->if_index; i++) {
-		if (link->id ? i->if_index == link->ifindex : !strcmp(i->if_name, link->ifname))
+		if (link->id ? i->if_index == link->ifindex
+			     : !strcmp(i->if_name, link->ifname) && !has_edge(keep, i->if_index))
 			return i->if_name;
 	}
 	return NULL;
@@ -35,7 +49,7 @@ static bool has_changed(const struct keep *keep, const struct if_nameindex *list
 {
 	for (size_t i = 0; i < keep->count; i++) {
 		const struct kept_link *link = &keep->link[i];
-		const char *name = link->hook ? NULL : name_now(link, list);
+		const char *name = link->hook ? NULL : name_now(keep, link, list);
 
 		if (!link->hook && (!name || strcmp(name, link->ifname) != 0))
 			return true;
@@ -69,7 +83,7 @@ static void take_names(struct inspection *inspection, const struct if_nameindex 
 
 	for (size_t i = 0; i < keep->count; i++) {
 		struct kept_link *link = &keep->link[i];
-		const char *name = link->hook ? NULL : name_now(link, list);
+		const char *name = link->hook ? NULL : name_now(keep, link, list);
 
 		if (!name || !strcmp(name, link->ifname))
 			continue;
@@ -95,7 +109,7 @@ static void follow(struct inspection *inspection, const struct if_nameindex *lis
 	for (size_t i = 0; i < keep->count;) {
 		struct kept_link *link = &keep->link[i];
 
-		if (link->hook || name_now(link, list)) {
+		if (link->hook || name_now(keep, link, list)) {
 			i++;
 			continue;
 		}
@@ -126,7 +140,8 @@ void uplinks_follow(struct inspection *inspection)
 	if (has_changed(keep, list))
 		follow_locked(inspection, list);
 	for (struct if_nameindex *i = list; i->if_index; i++) {
-		if (strcmp(i->if_name, "lo") && !edge_of(keep, i->if_name))
+		if (strcmp(i->if_name, "lo") && !edge_of(keep, i->if_name) &&
+		    !has_edge(keep, i->if_index))
 			keep_add_edge(keep, i->if_name);
 	}
 	if_freenameindex(list);
