@@ -77,15 +77,37 @@ class Reach(FleetCase):
         self.assertIn("NOT KNOWN: No such file", self.assert_pushed(signed, "--dry-run", "--over", "/nowhere/ssh", code=1))
         self.assertIn("--over belongs to --dry-run", self.assert_pushed(signed, "--over", self.over(), code=2))
         back = self.fleet.order("reopen", "--cut", "0" * 64, by=("alice", "bob"))
-        self.assertIn("only of a cut", self.assert_pushed(back, "--dry-run", "--over", self.over(), code=1))
+        said = self.assert_pushed(back, "--dry-run", "--over", self.over(), code=1)
+        self.assertRegex(said, "^weir push: only of a cut")
+
+    def hang(self):
+        """A command that reaches nobody, and the file with its processes."""
+        path, pids = (os.path.join(self.fleet.directory, name) for name in ("hang", "pids"))
+        with open(path, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\necho $$ >>%s\nexec sleep 600\n" % pids)
+        os.chmod(path, 0o755)
+        open(pids, "w", encoding="ascii").close()
+        return path, pids
 
     def test_a_host_that_never_answers_is_left(self):
-        path = os.path.join(self.fleet.directory, "hang")
-        with open(path, "w", encoding="ascii") as file:
-            file.write("#!/bin/sh\nexec sleep 600\n")
-        os.chmod(path, 0o755)
-        said = self.assert_pushed(self.fleet.order("cut", "all"), "--dry-run", "--over", path, "--timeout", "2s", code=1)
+        said = self.assert_pushed(self.fleet.order("cut", "all"), "--dry-run", "--over", self.hang()[0], "--timeout", "2s",
+                                  code=1)
         self.assertEqual(said.count(": NOT KNOWN: no answer in time\n"), 2)
+
+    def test_who_asks_and_is_ended_leaves_nothing_behind(self):
+        path, pids = self.hang()
+        words = [WEIR, "push", self.fleet.order("cut", "all"), "--config", self.fleet.pusher(), "--dry-run", "--over", path]
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as push:
+                def asked():
+                    with open(pids, encoding="ascii") as file:
+                        return [int(line) for line in file if line.endswith("\n")]
+                wait_for("both to be asked", lambda asked=asked: len(asked()) == 2)
+                push.send_signal(number)
+                said = push.communicate(timeout=20)[0]
+            self.assertEqual(push.returncode, -number, said)
+            self.assertEqual([pid for pid in asked() if os.path.exists("/proc/%d" % pid)], [])
+            open(pids, "w", encoding="ascii").close()
 
     def test_what_nobody_has_signed_is_not_sent(self):
         self.assertIn("nobody has signed it", self.assert_pushed(self.fleet.order("cut", "all", by=()), code=1))

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "user/base/cleanup.h"
@@ -27,6 +28,7 @@ enum {
 	READ_BYTES = 64 << 10, /* what a pipe holds, pipe(7) */
 	MOST_WORDS = 32,
 	LONGEST_WAIT_MS = 60000,
+	ENDED = 3 * ASKING_AT_ONCE, /* its place among what is polled */
 };
 
 /* ---- the words ------------------------------------------------------------------------------ */
@@ -74,7 +76,9 @@ static const struct helper no_helper = {.handle = -1, .out = -1, .err = -1};
 struct asking {
 	const struct question *question;
 	struct words words;
-	int text; /* a file in memory */
+	int text;      /* a file in memory */
+	int ended;     /* signalfd: readable once this process is to end */
+	sigset_t mask; /* of signals, as it was before */
 	struct helper helper[ASKING_AT_ONCE];
 };
 
@@ -93,7 +97,7 @@ static bool open_pipe(int *read_end, int *write_end)
 
 /* In a session of its own: without a terminal to ask on, or to leave without echo when it is ended;
  * and what it started ends with it. */
-static int spawn(char *const *words, int in, int out, int err, pid_t *pid)
+static int spawn(char *const *words, const sigset_t *blocked, int in, int out, int err, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -112,7 +116,10 @@ static int spawn(char *const *words, int in, int out, int err, pid_t *pid)
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
 	if (!r)
-		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+		r = posix_spawnattr_setsigmask(&attributes, blocked);
+	if (!r)
+		r = posix_spawnattr_setflags(&attributes,
+					     POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
 	if (!r)
 		r = posix_spawnp(pid, words[0], &actions, &attributes, words, environ);
 	posix_spawnattr_destroy(&attributes);
@@ -135,7 +142,7 @@ static int start(struct asking *asking, struct helper *helper)
 	words->word[words->count] = (char *)helper->host;
 	words->word[words->count + 1] = (char *)asking->question->command;
 	words->word[words->count + 2] = NULL;
-	r = spawn(words->word, in, out, err, &pid);
+	r = spawn(words->word, &asking->mask, in, out, err, &pid);
 	if (r < 0)
 		return r;
 	helper->pid = pid;
@@ -305,7 +312,10 @@ static int wait_for(const struct asking *asking, struct pollfd *polled)
 		polled[3 * i + 1] = (struct pollfd){.fd = helper->out, .events = POLLIN};
 		polled[3 * i + 2] = (struct pollfd){.fd = helper->err, .events = POLLIN};
 	}
-	return poll(polled, 3 * ASKING_AT_ONCE, wait_ms(asking)) < 0 && errno != EINTR ? -errno : 0;
+	polled[ENDED] = (struct pollfd){.fd = asking->ended, .events = POLLIN};
+	if (poll(polled, ENDED + 1, wait_ms(asking)) < 0 && errno != EINTR)
+		return -errno;
+	return polled[ENDED].revents ? -EINTR : 0;
 }
 
 static void handle(struct asking *asking, struct helper *helper, const struct pollfd *polled)
@@ -332,7 +342,7 @@ static void handle(struct asking *asking, struct helper *helper, const struct po
 
 static int ask_all(struct asking *asking, const char *const *host, size_t count)
 {
-	struct pollfd polled[3 * ASKING_AT_ONCE] = {0};
+	struct pollfd polled[ENDED + 1] = {0};
 	size_t next = 0;
 	int r = 0;
 
@@ -351,10 +361,36 @@ static int ask_all(struct asking *asking, const char *const *host, size_t count)
 	return r;
 }
 
+/*
+ * The helpers have sessions of their own, so that ^C, or the end of a terminal, reaches this
+ * process alone. It ends them first: the signal waits until it is let through again.
+ */
+static int hold_signals(struct asking *asking)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &ends, &asking->mask) < 0)
+		return -errno;
+	asking->ended = signalfd(-1, &ends, SFD_CLOEXEC);
+	return asking->ended < 0 ? -errno : 0;
+}
+
+static void let_signals(struct asking *asking)
+{
+	if (asking->ended >= 0)
+		close(asking->ended);
+	sigprocmask(SIG_SETMASK, &asking->mask, NULL);
+}
+
 int ask_hosts(const struct question *question, const char *const *host, size_t count)
 {
 	const struct sigaction usual = {.sa_handler = SIG_DFL};
-	struct asking asking = {.question = question, .text = memfd_create("order", MFD_CLOEXEC)};
+	struct asking asking = {
+		.question = question, .text = memfd_create("order", MFD_CLOEXEC), .ended = -1};
 	struct sigaction before;
 	int r;
 
@@ -364,7 +400,9 @@ int ask_hosts(const struct question *question, const char *const *host, size_t c
 		asking.helper[i] = no_helper;
 	/* Where it is ignored, as some parents leave it, nobody learns how a process ended. */
 	sigaction(SIGCHLD, &usual, &before);
-	r = file_write_all(asking.text, question->text, question->length);
+	r = hold_signals(&asking);
+	if (r == 0)
+		r = file_write_all(asking.text, question->text, question->length);
 	if (r == 0)
 		r = words_split(&asking.words, question->over);
 	if (r == 0)
@@ -372,5 +410,6 @@ int ask_hosts(const struct question *question, const char *const *host, size_t c
 	sigaction(SIGCHLD, &before, NULL);
 	free(asking.words.text);
 	close(asking.text);
+	let_signals(&asking);
 	return r;
 }

@@ -266,16 +266,14 @@ static void tell_hosts(const struct push *push)
 
 int push_dry_run(const struct push *push, const char *over, uint64_t within_ns)
 {
-	order_tell(push->document, stdout);
-	tell_hosts(push);
-	fflush(stdout); /* asking takes its time */
-	if (!over)
-		return FLEET_DONE;
-	if (push->document->kind != ORDER_CUT) {
+	if (over && push->document->kind != ORDER_CUT) {
 		fprintf(stderr,
 			"weir push: only of a cut hosts can say what it would do: weir order "
 			"verify tells of the others\n");
 		return FLEET_REFUSED;
 	}
-	return ask(push, over, within_ns);
+	order_tell(push->document, stdout);
+	tell_hosts(push);
+	fflush(stdout); /* asking takes its time */
+	return over ? ask(push, over, within_ns) : FLEET_DONE;
 }
