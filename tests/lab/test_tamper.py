@@ -13,8 +13,9 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 
-from case import B, NORD, STRANGERS, SUED, LabCase, wait_for
+from case import B, NORD, STRANGERS, SUED, LabCase, far, wait_for
 from guard import grant, policy
 from lab import SLOWNESS
 from test_daemon import foreign_xdp
@@ -27,6 +28,9 @@ FOREIGN = """
 SEC("cgroup_skb/egress") int foreign(struct __sk_buff *skb) { return 1; }
 char LICENSE[] SEC("license") = "GPL";
 """
+FOREIGN_EDGE = FOREIGN.replace("cgroup_skb/egress", "xdp").replace("struct __sk_buff *skb", "struct xdp_md *frame").replace(
+    "return 1", "return XDP_PASS")
+DISCARD = 9  # RFC 863
 
 
 def bpftool(*words):
@@ -36,17 +40,35 @@ def bpftool(*words):
     return done.stdout
 
 
-def foreign_program(case):
-    """An object with FOREIGN in it, for the tests of one class."""
+def foreign_program(case, text=FOREIGN):
+    """An object with that program in it, for the tests of one class."""
     directory = tempfile.mkdtemp(prefix="weir-foreign-")
     case.addClassCleanup(shutil.rmtree, directory)
     source, target = os.path.join(directory, "f.c"), os.path.join(directory, "f.o")
     with open(source, "w", encoding="utf-8") as file:
-        file.write(FOREIGN)
+        file.write(text)
     machine = subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True, check=True).stdout.strip()
     subprocess.run(["clang", "-target", "bpf", "-O2", "-I/usr/include/" + machine, "-c", source, "-o", target],
                    check=True, timeout=60)
     return target
+
+
+def hear_datagram(seconds):
+    """Whether one reaches a socket of the guarded host that is in no guarded cgroup: the edge alone can stop it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind((far.HUB[4], DISCARD))
+        one.settimeout(seconds)
+        try:
+            return bool(one.recv(64))
+        except TimeoutError:
+            return False
+
+
+def say_datagrams():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        while True:
+            one.sendto(b"anybody?", (far.HUB[4], DISCARD))
+            time.sleep(0.02)
 
 
 class Tamper(LabCase):
@@ -54,7 +76,7 @@ class Tamper(LabCase):
 
     @classmethod
     def prepare(cls):
-        cls.object = foreign_program(cls)
+        cls.object, cls.edge_object = foreign_program(cls), foreign_program(cls, FOREIGN_EDGE)
 
     def setUp(self):
         if self.guard.process.poll() is not None:
@@ -271,6 +293,36 @@ class Tamper(LabCase):
         self.guard.start()  # after a takeover of nothing but what is the guard's, nothing is told
         wait_for(lambda: self.guard.status()["attachment"]["checked_ms_ago"] < 1000, 5, "a look")
         self.assertEqual(len(self.told("tampered")), before)
+
+    def reaches_the_host(self, partner):
+        task = self.lab.start(say_datagrams, host=partner)
+        try:
+            return self.lab.call(hear_datagram, 1.0 * SLOWNESS)
+        finally:
+            task.kill()
+
+    def test_what_stands_in_an_edges_place_is_told_by_the_next_daemon(self):
+        """Another program behind its link; and under its pin the link of a cgroup's hook, which is attached too."""
+        pinned, edge = self.pin("").rstrip("/") + "-foreign", self.pin("link_edge_uplink0")
+        bpftool("prog", "load", self.edge_object, pinned)
+        self.addCleanup(os.unlink, pinned)
+
+        def take_its_place():
+            os.unlink(edge)
+            pin_again(self.pin("link_egress"), edge)
+        self.guard.cut("partner:" + NORD)
+        self.assertEqual((self.reaches_the_host(NORD), self.reaches_the_host(SUED)), (False, True))
+        for what, tamper in (("replaced-program", lambda: replace_program(edge, pinned)), ("detached", take_its_place)):
+            with self.subTest(what=what):
+                before = len(self.of_the_past(what, "uplink0"))
+                self.guard.kill()
+                tamper()
+                self.assertTrue(self.reaches_the_host(NORD))
+                self.guard.start()
+                wait_for(lambda what=what, before=before: len(self.of_the_past(what, "uplink0")) == before + 1, 5,
+                         "it to be told")
+                wait_for(lambda: self.guard.status()["attachment"]["is_whole"], 5, "the guard to be whole")
+                self.assertEqual((self.reaches_the_host(NORD), self.reaches_the_host(SUED)), (False, True))
 
     def test_unload_by_another_process_ends_the_daemon_and_is_not_undone(self):
         self.guard.must("unload", "--yes")
