@@ -4,7 +4,9 @@ guard.py - weir in the lab: its daemon, its commands, and policies for the lab's
 
 The program is build/weir, or the one that WEIR names. Policies are Python dictionaries: JSON is YAML.
 """
+import contextlib
 import copy
+import fcntl
 import glob
 import json
 import os
@@ -176,6 +178,26 @@ class Guard:
     def is_loaded(self):
         """Whether a daemon could adopt it: the marker is pinned last."""
         return os.path.exists("/sys/fs/bpf/weir/" + self.lab.instance + "/control")
+
+    @contextlib.contextmanager
+    def held_lock(self):
+        """Of the guard, as a process has it that changes something."""
+        fd = os.open("/sys/fs/bpf/weir/" + self.lab.instance, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def is_open_in(self, pid):
+        """Whether the process has opened the pinned guard itself."""
+        for fd in glob.glob("/proc/%d/fd/*" % pid):
+            try:
+                if os.readlink(fd) == "/sys/fs/bpf/weir/" + self.lab.instance:
+                    return True
+            except FileNotFoundError:
+                continue
+        return False
 
     def is_pinned(self):
         return bool(glob.glob("/sys/fs/bpf/weir/" + self.lab.instance + "/*"))

@@ -2,7 +2,6 @@
 """Root takes the guard apart behind the daemon's back: it is seen, told, and put back within a second."""
 import contextlib
 import ctypes
-import fcntl
 import glob
 import os
 import re
@@ -517,7 +516,7 @@ class AnyUplink(LabCase):
         self.in_hub("link", "add", "named0", "type", "veth", "peer", "name", "named1")
         self.addCleanup(self.in_hub, "link", "del", "named1")
         self.assert_whole({"uplink0": True, "named0": True, "named1": True})
-        with held_lock("/sys/fs/bpf/weir/" + self.lab.instance):
+        with self.guard.held_lock():
             self.in_hub("link", "add", "wait0", "type", "veth", "peer", "name", "wait1")
             self.addCleanup(self.in_hub, "link", "del", "wait0")
             self.in_hub("link", "set", "named0", "name", "renamed0")
@@ -635,14 +634,3 @@ def pin_again(pinned, path):
     with opened(pinned) as fd:
         name = ctypes.create_string_buffer(path.encode())
         bpf(BPF_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
-
-
-@contextlib.contextmanager
-def held_lock(directory):
-    """Of the guard, as a process has it that changes something."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)

@@ -70,6 +70,44 @@ static uint64_t find_cut(const struct orders *orders, const struct order_origin 
 	return 0;
 }
 
+/* Whether the order says what the request does: the target, why, by whom, and for how long. */
+static bool is_asked(const struct order_request *request, const char *target,
+		     const struct weir_order *order)
+{
+	uint64_t for_ns = order->until_ns ? order->until_ns - order->since_ns : 0;
+
+	return order_is_cut(order) && strcmp(order->target, target) == 0 &&
+	       strcmp(order->reason, request->reason) == 0 && strcmp(order->by, request->by) == 0 &&
+	       for_ns == request->for_ns;
+}
+
+/*
+ * Who got no answer from the daemon in time carries the cut out itself, and the daemon may have
+ * come to it, or yet come to it. The first of the cuts, when all are there; 0: it is to be done.
+ */
+static uint64_t find_done(const struct host *host, const struct order_request *request,
+			  const struct orders *orders)
+{
+	uint64_t asked_ns = request->asked_ns + guard_control(host->guard).wall_offset_ns;
+	bool may_be = request->asked_ns && !request->is_dry_run;
+	uint64_t first = 0;
+
+	for (size_t i = 0; may_be && i < request->target_count; i++) {
+		uint64_t id = 0;
+
+		for (size_t j = 0; j < orders->count && !id; j++) {
+			if (orders->item[j].since_ns >= asked_ns &&
+			    is_asked(request, request->target[i], &orders->item[j]))
+				id = orders->item[j].id;
+		}
+		if (!id)
+			return 0;
+		if (!first || id < first)
+			first = id;
+	}
+	return first;
+}
+
 static int add_cut(struct orders *orders, const struct order_request *request,
 		   const struct order_text *text, uint64_t *first)
 {
@@ -140,9 +178,13 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 static bool is_its_cut(const struct order_request *request, uint64_t first,
 		       const struct weir_order *order)
 {
-	if (!order_is_cut(order))
-		return false;
-	return request->origin ? order_is_of(order, request->origin->body) : order->id >= first;
+	if (request->origin)
+		return order_is_cut(order) && order_is_of(order, request->origin->body);
+	for (size_t i = 0; i < request->target_count && order->id >= first; i++) {
+		if (is_asked(request, request->target[i], order))
+			return true;
+	}
+	return false;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -250,15 +292,16 @@ void order_put_times(struct json_out *reply, const struct order_times *times)
 	json_close(reply, '}');
 }
 
-/* From here on the cut holds, whatever fails. */
+/* From here on the cut holds, whatever fails. `is_done`: by another process, which has told it. */
 static int end_and_save(struct host *host, const struct order_request *request, uint64_t first,
-			int kept, struct order_times *times, struct json_out *reply, char **problem)
+			bool is_done, int kept, struct order_times *times, struct json_out *reply,
+			char **problem)
 {
 	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 	struct sever_result result = {0};
 	_cleanup_free_ char *sever_problem = NULL;
 	const char *in_part;
-	int ended, saved, written;
+	int ended, saved, written = 0;
 
 	ended = guard_sever(host->guard, &sockets, false, NULL, NULL, &result, &sever_problem);
 	times->ended_ns = boot_now();
@@ -266,13 +309,15 @@ static int end_and_save(struct host *host, const struct order_request *request, 
 	saved = orders_to_disk(host);
 	host->has_unsaved_orders = saved < 0;
 	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
-	written = journal_cuts(host, request, first, &result, in_part);
+	if (!is_done)
+		written = journal_cuts(host, request, first, &result, in_part);
 	times->saved_ns = boot_now();
 	order_put_times(reply, times);
 	cut_put_result(reply, &result);
 	put_cuts(reply, &host->orders, request, first);
 	json_put_bool(reply, "saved", saved == 0 && written == 0);
-	tell_cuts(host, request, first, &result);
+	if (!is_done)
+		tell_cuts(host, request, first, &result);
 	if (kept < 0)
 		return tell_problem(
 			problem, DONE_IN_PART,
@@ -314,6 +359,7 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 	struct order_times times = {.accepted_ns = accepted_ns};
 	uint64_t began = boot_now(), first = 0;
 	size_t matched = 0;
+	bool is_done = false;
 	_cleanup_orders_ struct orders orders = {0};
 	_cleanup_order_table_ struct order_table table = {0};
 	int r, kept = 0;
@@ -324,12 +370,14 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 	if (r == 0)
 		r = check_targets(host, request, &matched, problem);
 	if (r == 0)
+		is_done = (first = find_done(host, request, &orders));
+	if (r == 0 && !is_done)
 		r = add_cuts(host, request, &orders, &first, problem);
 	if (r == 0)
 		r = orders_compile_for(host, &orders, &table, problem);
 	if (r == 0 && request->is_dry_run)
 		return cut_dry_run(host, request, &table, reply, problem);
-	if (r == 0)
+	if (r == 0 && !is_done)
 		r = put_in_force(host, &orders, &table, &kept, problem);
 	if (r < 0)
 		return r;
@@ -337,7 +385,7 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 	times.in_force_ns = boot_now();
 	json_put_thousandths(reply, "in_force_after_ms", (times.in_force_ns - began) / 1000);
 	orders_hold(host, &orders);
-	return end_and_save(host, request, first, kept, &times, reply, problem);
+	return end_and_save(host, request, first, is_done, kept, &times, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,

@@ -31,8 +31,11 @@ struct order_request {
 	uint64_t for_ns;   /* cut: 0: until somebody reopens */
 	const char *order; /* reopen: "c3", or a latch's id; NULL: each that covers the target */
 	bool is_dry_run;   /* cut */
-	bool is_again;	   /* cut: of a plan's stage, for which room was left */
-	bool is_approved;  /* reopen: by a plan's own approvals; no second person is asked */
+	/* cut: boot time of the asking, by whoever may carry it out without the daemon when that is
+	 * slow to answer: a cut of the same words since then is this one. 0: not told. */
+	uint64_t asked_ns;
+	bool is_again;	  /* cut: of a plan's stage, for which room was left */
+	bool is_approved; /* reopen: by a plan's own approvals; no second person is asked */
 	/* cut: NULL: a local one. A signed one may name what this host does not have. */
 	const struct order_origin *origin;
 };

@@ -35,8 +35,8 @@ int request_text(struct call *call, json_object *object, const char *key, bool r
 int request_bool(struct call *call, const char *key, bool *flag); /* false: it is not there */
 /* A span in whole seconds, up to a century; 0: it is not there. */
 int request_seconds(struct call *call, const char *key, uint64_t *ns);
-/* Of 1 byte or more; 0: it is not there. */
-int request_bytes(struct call *call, const char *key, uint64_t *bytes);
+/* 1 or more; 0: it is not there. */
+int request_number(struct call *call, const char *key, uint64_t *positive);
 /* `target` holds REQUEST_MAX_TARGETS. */
 int request_targets(struct call *call, bool required, const char **target, size_t *count);
 

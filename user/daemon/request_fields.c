@@ -57,18 +57,18 @@ int request_seconds(struct call *call, const char *key, uint64_t *ns)
 	return 0;
 }
 
-int request_bytes(struct call *call, const char *key, uint64_t *bytes)
+int request_number(struct call *call, const char *key, uint64_t *positive)
 {
 	json_object *value;
 	int64_t number;
 
-	*bytes = 0;
+	*positive = 0;
 	if (!json_object_object_get_ex(call->request, key, &value))
 		return 0;
 	number = json_object_get_int64(value);
 	if (!json_object_is_type(value, json_type_int) || number < 1)
 		return request_malformed(call, key);
-	*bytes = number;
+	*positive = number;
 	return 0;
 }
 

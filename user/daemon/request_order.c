@@ -32,6 +32,8 @@ int answer_cut(struct call *call)
 		r = request_seconds(call, "for_seconds", &order.for_ns);
 	if (r == 0)
 		r = request_bool(call, "dry_run", &order.is_dry_run);
+	if (r == 0)
+		r = request_number(call, "asked_boot_ns", &order.asked_ns);
 	if (r < 0)
 		return r;
 	return host_cut(call->host, &order, &call->reply, &call->problem);
@@ -89,7 +91,7 @@ int answer_extend(struct call *call)
 	if (r == 0)
 		r = request_text(call, call->request, "grant", true, &override.grant);
 	if (r == 0)
-		r = request_bytes(call, "more_bytes", &override.more_bytes);
+		r = request_number(call, "more_bytes", &override.more_bytes);
 	if (r < 0)
 		return r;
 	return host_override(call->host, &override, &call->reply, &call->problem);
