@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import signal
+import threading
 
 from lab import HOSTS, SERVICES, TOP, wait_for
 
@@ -189,7 +190,7 @@ class Guard:
         finally:
             os.close(fd)
 
-    def is_open_in(self, pid):
+    def _is_open_in(self, pid):
         """Whether the process has opened the pinned guard itself."""
         for fd in glob.glob("/proc/%d/fd/*" % pid):
             try:
@@ -198,6 +199,18 @@ class Guard:
             except FileNotFoundError:
                 continue
         return False
+
+    def must_without_answer(self, *words):
+        """As must(): the daemon has the request, and waits for whoever has the guard, until the command gives it up and
+        waits for the same. When this returns, both have had the guard."""
+        before, done = len(self.lab.processes), []
+        command = threading.Thread(target=lambda: done.append(self.must(*words)))
+        with self.held_lock():
+            command.start()
+            wait_for(lambda: [one for one in self.lab.processes[before:] if self._is_open_in(one.pid)], 12, "both to wait")
+        command.join()
+        self.status()  # of a daemon that has come to its next request
+        return done[0]
 
     def is_pinned(self):
         return bool(glob.glob("/sys/fs/bpf/weir/" + self.lab.instance + "/*"))

@@ -72,6 +72,14 @@ class Extend(OverrideCase):
         self.assertIn("320KiB in 1h", shown)
         self.assertEqual(self.guard.status()["cuts"], [])
 
+    def test_what_the_daemon_is_slow_to_answer_is_given_once(self):
+        port = self.pour()
+        said = self.guard.must_without_answer("extend", "partner:" + NORD, "--grant", self.small, "--by", "%dB" % MORE,
+                                              "--for", "30m", "--reason", "a test").stdout
+        self.assertIn("no daemon answers", said)
+        self.assertEqual([override["more_bytes"] for override in self.guard.status()["overrides"]], [MORE])
+        self.assert_gets(NORD, port, BUDGET + MORE)
+
     def test_many_connections_at_once_get_no_more(self):
         """8 over IPv4 and 8 over IPv6, one account."""
         ports = {4: self.pour(), 6: self.pour(family=6)}

@@ -269,6 +269,61 @@ static struct order_text addition_text(const char *target)
 	return text;
 }
 
+static uint64_t again(struct orders *orders, struct order_text text, uint64_t since_ns)
+{
+	struct orders copy;
+	uint64_t id, found;
+
+	assert_int_equal(orders_copy(orders, &copy), 0);
+	if (text.kind == WEIR_ORDER_CUT)
+		assert_int_equal(orders_add_cut(&copy, &text, &id), 0);
+	else
+		assert_int_equal(orders_add_override(&copy, &text, &id), 0);
+	found = orders_find_again(&copy, orders->count, since_ns);
+	orders_free(&copy);
+	return found;
+}
+
+static void what_was_asked_of_two_is_found_again(void **state)
+{
+	struct orders orders = {0};
+	struct order_text text = {.target = "partner:2",
+				  .reason = "why",
+				  .by = "me",
+				  .since_ns = 9,
+				  .until_ns = 109,
+				  .kind = WEIR_ORDER_EXTEND,
+				  .grant = "nightly",
+				  .more_bytes = 7},
+			  other = text;
+	uint64_t first = cut(&orders, "partner:1", 0), second = cut(&orders, "partner:2", 105), id;
+
+	(void)state;
+	assert_int_equal(orders_add_override(&orders, &text, &id), 0);
+	text.since_ns = 12;
+	text.until_ns = 112;
+	assert_int_equal(again(&orders, text, 9), id);
+	assert_int_equal(again(&orders, text, 10), 0); /* that one was before */
+	for (int i = 0; i < 6; i++) {
+		other = text;
+		other.target = i == 0 ? "partner:1" : text.target;
+		other.reason = i == 1 ? "because" : text.reason;
+		other.by = i == 2 ? "you" : text.by;
+		other.until_ns += i == 3;
+		other.grant = i == 4 ? "other" : text.grant;
+		other.more_bytes += i == 5;
+		assert_int_equal(again(&orders, other, 9), 0);
+	}
+	assert_int_equal(orders_find_again(&orders, orders.count, 0), 0); /* nothing was added */
+	assert_int_equal(cut(&orders, "partner:1", 0), 4);
+	assert_int_equal(cut(&orders, "partner:2", 105), 5);
+	assert_int_equal(orders_find_again(&orders, 3, 5), first);
+	assert_int_equal(orders_find_again(&orders, 4, 5), second);
+	assert_int_equal(cut(&orders, "partner:3", 0), 6);
+	assert_int_equal(orders_find_again(&orders, 3, 5), 0); /* not all of them */
+	orders_free(&orders);
+}
+
 static void additions_have_a_prefix_and_a_bound(void **state)
 {
 	struct order_text text = addition_text("partner:1"), none = text;
@@ -468,6 +523,7 @@ int main(void)
 		cmocka_unit_test(there_is_an_end_to_them),
 		cmocka_unit_test(cuts_end_in_their_time),
 		cmocka_unit_test(overrides_stand_beside_the_cuts),
+		cmocka_unit_test(what_was_asked_of_two_is_found_again),
 		cmocka_unit_test(additions_have_a_prefix_and_a_bound),
 		cmocka_unit_test(what_the_kernel_kept_is_put_in_order),
 		cmocka_unit_test(they_come_back_from_the_disk),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "user/base/cleanup.h"
+#include "user/base/now.h"
 #include "user/daemon/ask.h"
 #include "user/policy/policy.h"
 
@@ -39,6 +40,12 @@ void call_put_targets(json_object *request, const struct arguments *arguments)
 	for (size_t i = 0; i < arguments->count; i++)
 		json_object_array_add(list, json_object_new_string(arguments->item[i]));
 	json_object_object_add(request, "targets", list);
+}
+
+void call_put_asked(json_object *request)
+{
+	json_object_object_add(request, "asked_boot_ns",
+			       json_object_new_int64((int64_t)boot_now()));
 }
 
 char *call_target(const char *text)

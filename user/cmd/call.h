@@ -45,6 +45,9 @@ json_object *call_new(const char *name);
 void call_put_text(json_object *request, const char *key, const char *text);
 /* The arguments that are no options, as "targets". */
 void call_put_targets(json_object *request, const struct arguments *arguments);
+/* Of an order that call_host() may carry out itself: when it was asked for. No answer of a daemon
+ * in time is no proof that it does not carry it out too. */
+void call_put_asked(json_object *request);
 
 /* A target as it was typed: a name alone is a partner's. malloc'd. */
 char *call_target(const char *text);

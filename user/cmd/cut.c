@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 
-#include "user/base/now.h"
 #include "user/base/units.h"
 #include "user/cmd/call.h"
 #include "user/view/dry_run.h"
@@ -52,9 +51,7 @@ static int run(const struct arguments *arguments)
 		}
 		call_put_text(request, "reason", "dry run");
 	}
-	/* No daemon's answer in time is no proof that it does not carry the cut out. */
-	json_object_object_add(request, "asked_boot_ns",
-			       json_object_new_int64((int64_t)boot_now()));
+	call_put_asked(request);
 	code = call_host(arguments, request, true, &answer);
 	if (field_object(answer.object, "sockets"))
 		print_dry_run(answer.object, stdout);

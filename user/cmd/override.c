@@ -24,6 +24,7 @@ int override_ask(const struct arguments *arguments, json_object *request)
 	}
 	call_put_text(request, "reason", arguments_value(arguments, "--reason"));
 	json_object_object_add(request, "for_seconds", json_object_new_int64(ns / NS_PER_SECOND));
+	call_put_asked(request);
 	code = call_host(arguments, request, true, &answer);
 	if (field_object(answer.object, "until")) {
 		print_override(answer.object, stdout);

@@ -70,44 +70,6 @@ static uint64_t find_cut(const struct orders *orders, const struct order_origin 
 	return 0;
 }
 
-/* Whether the order says what the request does: the target, why, by whom, and for how long. */
-static bool is_asked(const struct order_request *request, const char *target,
-		     const struct weir_order *order)
-{
-	uint64_t for_ns = order->until_ns ? order->until_ns - order->since_ns : 0;
-
-	return order_is_cut(order) && strcmp(order->target, target) == 0 &&
-	       strcmp(order->reason, request->reason) == 0 && strcmp(order->by, request->by) == 0 &&
-	       for_ns == request->for_ns;
-}
-
-/*
- * Who got no answer from the daemon in time carries the cut out itself, and the daemon may have
- * come to it, or yet come to it. The first of the cuts, when all are there; 0: it is to be done.
- */
-static uint64_t find_done(const struct host *host, const struct order_request *request,
-			  const struct orders *orders)
-{
-	uint64_t asked_ns = request->asked_ns + guard_control(host->guard).wall_offset_ns;
-	bool may_be = request->asked_ns && !request->is_dry_run;
-	uint64_t first = 0;
-
-	for (size_t i = 0; may_be && i < request->target_count; i++) {
-		uint64_t id = 0;
-
-		for (size_t j = 0; j < orders->count && !id; j++) {
-			if (orders->item[j].since_ns >= asked_ns &&
-			    is_asked(request, request->target[i], &orders->item[j]))
-				id = orders->item[j].id;
-		}
-		if (!id)
-			return 0;
-		if (!first || id < first)
-			first = id;
-	}
-	return first;
-}
-
 static int add_cut(struct orders *orders, const struct order_request *request,
 		   const struct order_text *text, uint64_t *first)
 {
@@ -174,17 +136,26 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
-/* Whether the order is a cut of this request's, whose first one is `first`. */
+/*
+ * Who got no answer from the daemon in time carries the order out itself, and the daemon may have
+ * come to it, or yet come to it.
+ */
+uint64_t order_find_again(const struct host *host, const struct orders *orders, uint64_t asked_ns)
+{
+	uint64_t since_ns = asked_ns + guard_control(host->guard).wall_offset_ns;
+
+	return asked_ns ? orders_find_again(orders, host->orders.count, since_ns) : 0;
+}
+
+/* Whether the order is a cut of this request's, whose first one is `first`: a local one has one of
+ * each target, one behind the other. */
 static bool is_its_cut(const struct order_request *request, uint64_t first,
 		       const struct weir_order *order)
 {
-	if (request->origin)
-		return order_is_cut(order) && order_is_of(order, request->origin->body);
-	for (size_t i = 0; i < request->target_count && order->id >= first; i++) {
-		if (is_asked(request, request->target[i], order))
-			return true;
-	}
-	return false;
+	if (!order_is_cut(order))
+		return false;
+	return request->origin ? order_is_of(order, request->origin->body)
+			       : order->id - first < request->target_count;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -357,9 +328,8 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 		      struct json_out *reply, char **problem)
 {
 	struct order_times times = {.accepted_ns = accepted_ns};
-	uint64_t began = boot_now(), first = 0;
+	uint64_t began = boot_now(), first = 0, again = 0;
 	size_t matched = 0;
-	bool is_done = false;
 	_cleanup_orders_ struct orders orders = {0};
 	_cleanup_order_table_ struct order_table table = {0};
 	int r, kept = 0;
@@ -370,22 +340,23 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 	if (r == 0)
 		r = check_targets(host, request, &matched, problem);
 	if (r == 0)
-		is_done = (first = find_done(host, request, &orders));
-	if (r == 0 && !is_done)
 		r = add_cuts(host, request, &orders, &first, problem);
 	if (r == 0)
 		r = orders_compile_for(host, &orders, &table, problem);
 	if (r == 0 && request->is_dry_run)
 		return cut_dry_run(host, request, &table, reply, problem);
-	if (r == 0 && !is_done)
+	if (r == 0)
+		again = order_find_again(host, &orders, request->asked_ns);
+	if (r == 0 && !again)
 		r = put_in_force(host, &orders, &table, &kept, problem);
 	if (r < 0)
 		return r;
 	json_put_uint(reply, "matched", matched);
 	times.in_force_ns = boot_now();
 	json_put_thousandths(reply, "in_force_after_ms", (times.in_force_ns - began) / 1000);
-	orders_hold(host, &orders);
-	return end_and_save(host, request, first, is_done, kept, &times, reply, problem);
+	if (!again)
+		orders_hold(host, &orders);
+	return end_and_save(host, request, again ?: first, again, kept, &times, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,

@@ -369,7 +369,7 @@ static int override_locked(struct host *host, const struct override_request *req
 {
 	_cleanup_orders_ struct orders orders = {0};
 	struct journal_order line;
-	uint64_t id;
+	uint64_t id, again;
 	char text[24];
 	bool matched;
 	int r = orders_begin(host, &orders, problem);
@@ -378,6 +378,11 @@ static int override_locked(struct host *host, const struct override_request *req
 		r = override_add(host, request, &orders, &id, &matched, problem);
 	if (r < 0)
 		return r;
+	again = order_find_again(host, &orders, request->asked_ns);
+	if (again) { /* whoever carried it out has told it */
+		override_put(host, orders_find(&host->orders, again), reply);
+		return 0;
+	}
 	override_format(id, text, sizeof(text));
 	line = line_of(host, request, &request->target, text);
 	r = answer_for(host, request, id, &orders, &line, problem);

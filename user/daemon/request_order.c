@@ -78,6 +78,8 @@ static int get_override(struct call *call, struct override_request *override)
 		override->target = target[0];
 	if (r == 0)
 		r = request_text(call, call->request, "reason", true, &override->reason);
+	if (r == 0)
+		r = request_number(call, "asked_boot_ns", &override->asked_ns);
 	return r < 0 ? r : request_seconds(call, "for_seconds", &override->for_ns);
 }
 

@@ -218,6 +218,41 @@ const struct weir_order *orders_find_addition(const struct orders *orders, const
 	return NULL;
 }
 
+static uint64_t span_of(const struct weir_order *order)
+{
+	return order->until_ns ? order->until_ns - order->since_ns : 0;
+}
+
+static bool says_the_same(const struct weir_order *a, const struct weir_order *b)
+{
+	return a->kind == b->kind && a->parent == b->parent && strcmp(a->target, b->target) == 0 &&
+	       strcmp(a->reason, b->reason) == 0 && strcmp(a->by, b->by) == 0 &&
+	       memcmp(a->body, b->body, sizeof(a->body)) == 0 && a->more_bytes == b->more_bytes &&
+	       strcmp(a->grant, b->grant) == 0 &&
+	       memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
+	       a->prefix_bits == b->prefix_bits && span_of(a) == span_of(b);
+}
+
+uint64_t orders_find_again(const struct orders *orders, size_t count, uint64_t since_ns)
+{
+	uint64_t first = 0;
+
+	for (size_t i = count; i < orders->count; i++) {
+		const struct weir_order *same = NULL;
+
+		for (size_t j = 0; j < count && !same; j++) {
+			if (orders->item[j].since_ns >= since_ns &&
+			    says_the_same(&orders->item[i], &orders->item[j]))
+				same = &orders->item[j];
+		}
+		if (!same)
+			return 0;
+		if (!first || same->id < first)
+			first = same->id;
+	}
+	return first;
+}
+
 int orders_remove(struct orders *orders, uint64_t id)
 {
 	const struct weir_order *order = orders_find(orders, id);
