@@ -94,20 +94,31 @@ class Reach(FleetCase):
                                   code=1)
         self.assertEqual(said.count(": NOT KNOWN: no answer in time\n"), 2)
 
-    def test_who_asks_and_is_ended_leaves_nothing_behind(self):
+    def asked(self, pids):
+        with open(pids, encoding="ascii") as file:
+            return [int(line) for line in file if line.endswith("\n")]
+
+    def ended(self, number, action):
+        """What ends `weir push` while it asks, where the signal had that action. Its helpers end with it."""
         path, pids = self.hang()
         words = [WEIR, "push", self.fleet.order("cut", "all"), "--config", self.fleet.pusher(), "--dry-run", "--over", path]
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as push:
-                def asked():
-                    with open(pids, encoding="ascii") as file:
-                        return [int(line) for line in file if line.endswith("\n")]
-                wait_for("both to be asked", lambda asked=asked: len(asked()) == 2)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              preexec_fn=lambda: signal.signal(number, action)) as push:
+            try:
+                wait_for("both to be asked", lambda: len(self.asked(pids)) == 2)
                 push.send_signal(number)
-                said = push.communicate(timeout=20)[0]
-            self.assertEqual(push.returncode, -number, said)
-            self.assertEqual([pid for pid in asked() if os.path.exists("/proc/%d" % pid)], [])
-            open(pids, "w", encoding="ascii").close()
+                if action == signal.SIG_IGN:
+                    push.send_signal(signal.SIGTERM)
+                push.communicate(timeout=20)
+            finally:
+                push.kill()
+        wait_for("the helpers to end", lambda: not [pid for pid in self.asked(pids) if os.path.exists("/proc/%d" % pid)])
+        return push.returncode
+
+    def test_who_asks_and_is_ended_leaves_nothing_behind(self):
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+            self.assertEqual(self.ended(number, signal.SIG_DFL), -number)
+        self.assertEqual(self.ended(signal.SIGHUP, signal.SIG_IGN), -signal.SIGTERM)  # nohup
 
     def test_what_nobody_has_signed_is_not_sent(self):
         self.assertIn("nobody has signed it", self.assert_pushed(self.fleet.order("cut", "all", by=()), code=1))

@@ -11,9 +11,9 @@ import glob
 import json
 import os
 import signal
-import threading
+import subprocess
 
-from lab import HOSTS, SERVICES, TOP, wait_for
+from lab import HOSTS, SERVICES, SLOWNESS, TOP, wait_for
 
 WEIR = os.environ.get("WEIR", os.path.join(TOP, "build", "weir"))
 
@@ -181,6 +181,15 @@ class Guard:
         return os.path.exists("/sys/fs/bpf/weir/" + self.lab.instance + "/control")
 
     @contextlib.contextmanager
+    def stopped(self):
+        """The daemon does not look meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
     def held_lock(self):
         """Of the guard, as a process has it that changes something."""
         fd = os.open("/sys/fs/bpf/weir/" + self.lab.instance, os.O_RDONLY | os.O_DIRECTORY)
@@ -200,17 +209,31 @@ class Guard:
                 continue
         return False
 
-    def must_without_answer(self, *words):
+    def must_without_answer(self, first, *words, between=lambda: None):
         """As must(): the daemon has the request, and waits for whoever has the guard, until the command gives it up and
-        waits for the same. When this returns, both have had the guard."""
-        before, done = len(self.lab.processes), []
-        command = threading.Thread(target=lambda: done.append(self.must(*words)))
+        waits for the same. `first`: which of the two then has the guard first, "daemon" or "command". `between`: called
+        before the daemon has it, where that is the second."""
         with self.held_lock():
-            command.start()
-            wait_for(lambda: [one for one in self.lab.processes[before:] if self._is_open_in(one.pid)], 12, "both to wait")
-        command.join()
-        self.status()  # of a daemon that has come to its next request
-        return done[0]
+            command = self.lab.spawn([self.program, *words, "--instance", self.lab.instance], "hub",
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
+            wait_for(lambda: self._is_open_in(command.pid), 12, "both to wait")
+            second = self.process.pid if first == "command" else command.pid
+            os.kill(second, signal.SIGSTOP)
+        try:
+            if first == "command":
+                said, problems = command.communicate(timeout=20 * SLOWNESS)
+                between()
+            else:
+                wait_for(lambda: self.weir("status", "--json").returncode == 0, 20, "the daemon's next answer")
+        finally:
+            os.kill(second, signal.SIGCONT)
+        if first == "daemon":
+            said, problems = command.communicate(timeout=20 * SLOWNESS)
+        else:
+            wait_for(lambda: self.weir("status", "--json").returncode == 0, 20, "the daemon's next answer")
+        if command.returncode:
+            raise RuntimeError("weir %s: exit %d: %s" % (" ".join(words), command.returncode, problems))
+        return said
 
     def is_pinned(self):
         return bool(glob.glob("/sys/fs/bpf/weir/" + self.lab.instance + "/*"))

@@ -145,18 +145,28 @@ class Targets(LabCase):
         return [line["record"]["kind"] for line in json.loads(self.guard.must("order", "list", "--json").stdout)]
 
     def test_a_cut_that_the_daemon_is_slow_to_answer_is_one_order(self):
-        before = self.kinds().count("cut")
-        said = self.guard.must_without_answer("cut", "partner:" + NORD, "partner:" + SUED, "--reason", "a test").stdout
-        self.assertIn("no daemon answers", said)
-        cuts = self.guard.cuts()
-        self.assertEqual([cut["target"] for cut in cuts], ["partner:" + NORD, "partner:" + SUED])
-        self.assertEqual(["cut %s: %s" % (cut["id"], cut["target"]) for cut in cuts], said.splitlines()[:2])
-        self.assertEqual(self.kinds().count("cut"), before + 2)
-        self.assertEqual([self.take(host, self.batch, seconds=0.7) for host in (NORD, SUED)], [0, 0])
-        self.guard.cut("partner:" + NORD)  # again, and no repetition of the other
-        self.assertEqual(len(self.guard.cuts()), 3)
-        self.guard.reopen("partner:" + NORD)
-        self.assertTrue(self.got(NORD))
+        for first in ("daemon", "command"):
+            with self.subTest(first=first):
+                before = self.kinds().count("cut")
+                said = self.guard.must_without_answer(first, "cut", "partner:" + NORD, "partner:" + SUED, "--reason", "a test")
+                self.assertIn("no daemon answers", said)
+                cuts = self.guard.cuts()
+                self.assertEqual([cut["target"] for cut in cuts], ["partner:" + NORD, "partner:" + SUED])
+                self.assertEqual(["cut %s: %s" % (cut["id"], cut["target"]) for cut in cuts], said.splitlines()[:2])
+                self.assertEqual(self.kinds().count("cut"), before + 2)
+                self.assertEqual([self.take(host, self.batch, seconds=0.7) for host in (NORD, SUED)], [0, 0])
+                self.guard.cut("partner:" + NORD)  # again, and no repetition of the other
+                self.assertEqual(len(self.guard.cuts()), 3)
+                self.guard.reopen("partner:" + NORD)
+                self.guard.reopen("partner:" + SUED)
+                self.assertTrue(self.got(NORD))
+
+    def test_a_reopening_that_is_given_up_undoes_no_later_cut(self):
+        self.guard.cut("partner:" + NORD)
+        self.guard.must_without_answer("command", "reopen", "partner:" + NORD, "--reason", "a test",
+                                       between=lambda: self.guard.cut("partner:" + NORD))
+        self.assertEqual([cut["target"] for cut in self.guard.cuts()], ["partner:" + NORD])
+        self.assertEqual(self.take(NORD, self.batch, seconds=0.7), 0)
 
 
 class MidTransfer(LabCase):

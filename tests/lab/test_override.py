@@ -72,13 +72,19 @@ class Extend(OverrideCase):
         self.assertIn("320KiB in 1h", shown)
         self.assertEqual(self.guard.status()["cuts"], [])
 
-    def test_what_the_daemon_is_slow_to_answer_is_given_once(self):
+    def assert_given_once(self, first):
         port = self.pour()
-        said = self.guard.must_without_answer("extend", "partner:" + NORD, "--grant", self.small, "--by", "%dB" % MORE,
-                                              "--for", "30m", "--reason", "a test").stdout
+        said = self.guard.must_without_answer(first, "extend", "partner:" + NORD, "--grant", self.small, "--by", "%dB" % MORE,
+                                              "--for", "30m", "--reason", "a test")
         self.assertIn("no daemon answers", said)
         self.assertEqual([override["more_bytes"] for override in self.guard.status()["overrides"]], [MORE])
         self.assert_gets(NORD, port, BUDGET + MORE)
+
+    def test_what_the_daemon_is_slow_to_answer_is_given_once(self):
+        self.assert_given_once("daemon")
+
+    def test_what_the_daemon_is_slow_to_answer_is_not_given_again(self):
+        self.assert_given_once("command")
 
     def test_many_connections_at_once_get_no_more(self):
         """8 over IPv4 and 8 over IPv6, one account."""

@@ -188,8 +188,9 @@ class Tamper(LabCase):
         bpftool("prog", "load", self.object, pinned)
         try:
             # below the guarded cgroup it would not come before ours there; at it, later ones come later
-            bpftool("link", "detach", "pinned", self.pin("link_egress"))
-            bpftool("cgroup", "attach", self.lab.cgroup, "egress", "pinned", pinned, "multi")
+            with self.guard.stopped():
+                bpftool("link", "detach", "pinned", self.pin("link_egress"))
+                bpftool("cgroup", "attach", self.lab.cgroup, "egress", "pinned", pinned, "multi")
             try:
                 self.assert_put_back("detached", "egress", unjudged=True)
                 wait_for(lambda: [one for one in self.findings() if one["what"] == "foreign-program"
@@ -437,15 +438,6 @@ class AnyUplink(LabCase):
     def in_hub(self, *words):
         subprocess.run(["ip", "-n", self.lab.hosts["hub"].namespace, *words], check=True)
 
-    @contextlib.contextmanager
-    def stopped(self):
-        """The daemon does not look meanwhile."""
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
-
     def add_with_another_program(self, name):
         """A pair NAME0, NAME1, of which the first has an XDP program as long as the task that is returned runs."""
         self.in_hub("link", "add", name + "0", "type", "veth", "peer", "name", name + "1")
@@ -475,7 +467,7 @@ class AnyUplink(LabCase):
         self.in_hub("link", "set", "late0", "name", "last0")
         self.in_hub("link", "property", "add", "dev", "last0", "altname", "late0")  # as udev leaves the old one
         self.assert_whole({"uplink0": True, "last0": True, "early1": True})
-        with self.stopped():  # exchanged, between two looks
+        with self.guard.stopped():  # exchanged, between two looks
             for old, new in (("last0", "aside0"), ("early1", "last0"), ("aside0", "early1")):
                 self.in_hub("link", "set", old, "name", new)
         wait_for(lambda: self.told("uplink-came", "last0") and self.told("uplink-came", "early1"), 5, "both to be told")
@@ -503,7 +495,7 @@ class AnyUplink(LabCase):
         self.addCleanup(self.in_hub, "link", "del", "twice0")
         edges = {"uplink0": True, "twice0": True, "twice1": True}
         self.assert_whole(edges)
-        with self.stopped():
+        with self.guard.stopped():
             self.in_hub("link", "del", "twice0")
             self.in_hub("link", "add", "twice0", "type", "veth", "peer", "name", "twice1")
         for name in ("twice0", "twice1"):
@@ -552,7 +544,7 @@ class AnyUplink(LabCase):
 
     def test_an_interface_below_one_that_is_no_bridge_is_told(self):
         """What comes in by it does not all come by the device above."""
-        with self.stopped():
+        with self.guard.stopped():
             task = self.add_with_another_program("low")
             self.in_hub("link", "add", "link", "low0", "name", "high0", "type", "macvlan")
         wait_for(lambda: self.edges() == {"uplink0": True, "low1": True, "high0": True}, 5, "the device above")
@@ -588,7 +580,7 @@ class AnyUplink(LabCase):
         self.assertEqual(self.open_findings(), [])
 
     def test_an_interface_with_another_program_is_told(self):
-        with self.stopped():
+        with self.guard.stopped():
             task = self.add_with_another_program("other")
         for start in (lambda: None, self.restart, self.reload):
             start()

@@ -68,7 +68,7 @@ static void ask_with(const char *over, const char *text, size_t length, size_t c
 		     uint64_t within_ns, int code)
 {
 	const struct question question = {over, "count", text, length, within_ns, keep, kept};
-	static char name[HOSTS][16];
+	static char name[HOSTS][32];
 	const char *host[HOSTS];
 
 	forget();

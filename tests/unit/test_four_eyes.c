@@ -274,6 +274,19 @@ static void test_each_order_that_loosens(void **state)
 	host->has_ended = false;
 }
 
+#define PAUSE_ASKED(at)                                                                            \
+	"{\"request\":\"pause\",\"for_seconds\":60,\"reason\":\"x\",\"asked_boot_ns\":" at "}"
+
+static void test_two_do_not_ask_at_the_same_time(void **state)
+{
+	struct host *host = *state;
+
+	waits(host, &alice, PAUSE_ASKED("1000"));
+	is_refused(host, &alice, PAUSE_ASKED("2000"), "has asked for this already");
+	does(host, &bob, PAUSE_ASKED("3000"));
+	assert_int_equal(host->orders.count, 1);
+}
+
 static void test_the_clock_may_not_be_set_between_the_two(void **state)
 {
 	struct host *host = *state;
@@ -606,6 +619,7 @@ int main(void)
 		TEST(test_without_a_daemon_nobody_can_wait),
 		TEST(test_on_a_foreign_guard_nothing_loosens_without_a_daemon),
 		TEST(test_each_order_that_loosens),
+		TEST(test_two_do_not_ask_at_the_same_time),
 		TEST(test_the_clock_may_not_be_set_between_the_two),
 		TEST(test_what_tightens_takes_one),
 		TEST(test_the_end_of_a_probation_takes_two),

@@ -132,10 +132,17 @@ int caller_of_socket(int fd, const char *group, struct caller *caller)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
 		return -errno;
-	*caller = (struct caller){.pid = peer.pid, .uid = peer.uid};
+	*caller = (struct caller){.fd = fd, .pid = peer.pid, .uid = peer.uid};
 	caller->is_allowed = peer.uid == 0 || is_in_group(fd, group, peer.gid);
 	describe(caller, fd);
 	return 0;
+}
+
+bool caller_has_hung_up(const struct caller *caller)
+{
+	struct pollfd pollfd = {.fd = caller->fd};
+
+	return caller->fd && poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLHUP | POLLERR));
 }
 
 void caller_of_self(struct caller *caller)

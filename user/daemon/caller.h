@@ -12,6 +12,7 @@
 #define ORDERS_GROUP  "weir-agent" /* hands in signed orders, and nothing else */
 
 struct caller {
+	int fd; /* of its connection, borrowed; 0: it has none */
 	pid_t pid;
 	uid_t uid;
 	bool is_allowed; /* root, or in the group of the socket */
@@ -28,6 +29,12 @@ bool caller_group(const char *name, gid_t *gid);
 /* The peer of a connected local socket that is for the group: what the kernel noted when it
  * connected. 0 or -errno. */
 int caller_of_socket(int fd, const char *group, struct caller *caller);
+/*
+ * Whoever hung up has given the request up, and may have carried it out on the pinned guard since:
+ * done again, later, it could undo what was ordered in between. A client that only ends its own
+ * side still waits for its answer.
+ */
+bool caller_has_hung_up(const struct caller *caller);
 /* This process. */
 void caller_of_self(struct caller *caller);
 

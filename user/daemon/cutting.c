@@ -136,17 +136,6 @@ static int add_cuts(struct host *host, const struct order_request *request, stru
 	return r < 0 ? orders_problem(r, &text, problem) : 0;
 }
 
-/*
- * Who got no answer from the daemon in time carries the order out itself, and the daemon may have
- * come to it, or yet come to it.
- */
-uint64_t order_find_again(const struct host *host, const struct orders *orders, uint64_t asked_ns)
-{
-	uint64_t since_ns = asked_ns + guard_control(host->guard).wall_offset_ns;
-
-	return asked_ns ? orders_find_again(orders, host->orders.count, since_ns) : 0;
-}
-
 /* Whether the order is a cut of this request's, whose first one is `first`: a local one has one of
  * each target, one behind the other. */
 static bool is_its_cut(const struct order_request *request, uint64_t first,
@@ -263,7 +252,8 @@ void order_put_times(struct json_out *reply, const struct order_times *times)
 	json_close(reply, '}');
 }
 
-/* From here on the cut holds, whatever fails. `is_done`: by another process, which has told it. */
+/* From here on the cut holds, whatever fails. `is_done`: by another process, which tells it and has
+ * the journal's line (or ended before: journaling_found.c). */
 static int end_and_save(struct host *host, const struct order_request *request, uint64_t first,
 			bool is_done, int kept, struct order_times *times, struct json_out *reply,
 			char **problem)
@@ -328,7 +318,7 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 		      struct json_out *reply, char **problem)
 {
 	struct order_times times = {.accepted_ns = accepted_ns};
-	uint64_t began = boot_now(), first = 0, again = 0;
+	uint64_t began = boot_now(), first = 0, done = 0;
 	size_t matched = 0;
 	_cleanup_orders_ struct orders orders = {0};
 	_cleanup_order_table_ struct order_table table = {0};
@@ -341,22 +331,26 @@ static int cut_locked(struct host *host, const struct order_request *request, ui
 		r = check_targets(host, request, &matched, problem);
 	if (r == 0)
 		r = add_cuts(host, request, &orders, &first, problem);
+	if (r == 0 && !request->is_dry_run)
+		done = order_find_done(host, &orders, request->asked_ns);
+	if (done) {
+		orders_free(&orders);
+		r = orders_begin(host, &orders, problem);
+	}
 	if (r == 0)
 		r = orders_compile_for(host, &orders, &table, problem);
 	if (r == 0 && request->is_dry_run)
 		return cut_dry_run(host, request, &table, reply, problem);
+	/* Also what another process has ordered: it may have ended before it was in force. */
 	if (r == 0)
-		again = order_find_again(host, &orders, request->asked_ns);
-	if (r == 0 && !again)
 		r = put_in_force(host, &orders, &table, &kept, problem);
 	if (r < 0)
 		return r;
 	json_put_uint(reply, "matched", matched);
 	times.in_force_ns = boot_now();
 	json_put_thousandths(reply, "in_force_after_ms", (times.in_force_ns - began) / 1000);
-	if (!again)
-		orders_hold(host, &orders);
-	return end_and_save(host, request, again ?: first, again, kept, &times, reply, problem);
+	orders_hold(host, &orders);
+	return end_and_save(host, request, done ?: first, done, kept, &times, reply, problem);
 }
 
 int host_cut(struct host *host, const struct order_request *request, struct json_out *reply,

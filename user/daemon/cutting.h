@@ -31,7 +31,7 @@ struct order_request {
 	uint64_t for_ns;   /* cut: 0: until somebody reopens */
 	const char *order; /* reopen: "c3", or a latch's id; NULL: each that covers the target */
 	bool is_dry_run;   /* cut */
-	uint64_t asked_ns; /* cut: order_find_again() */
+	uint64_t asked_ns; /* cut: order_find_done(); 0: not told */
 	bool is_again;	   /* cut: of a plan's stage, for which room was left */
 	bool is_approved;  /* reopen: by a plan's own approvals; no second person is asked */
 	/* cut: NULL: a local one. A signed one may name what this host does not have. */
@@ -47,13 +47,6 @@ int host_cut(struct host *host, const struct order_request *request, struct json
 	     char **problem);
 int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
 		char **problem);
-
-/*
- * The first order of another process that is what was added to `orders` behind the host's own,
- * asked for at `asked_ns` (boot) by a command that carries it out itself where the daemon is slow
- * to answer; 0: nobody has carried it out, or `asked_ns` is 0. The orders must have been refreshed.
- */
-uint64_t order_find_again(const struct host *host, const struct orders *orders, uint64_t asked_ns);
 
 /* Ends the cuts and overrides whose time is over. Returns when the next one ends (the
  * guard's wall clock), 0 when none does. */

@@ -11,6 +11,25 @@
 #include "user/daemon/planning.h"
 #include "user/policy/target.h"
 
+int order_lock(struct host *host, char **problem)
+{
+	int r = guard_lock_told(host->guard, problem);
+
+	if (r < 0 || !host->asker || !caller_has_hung_up(host->asker))
+		return r;
+	guard_unlock(host->guard);
+	return tell_problem(problem, -ECANCELED, "whoever asked for it has given it up");
+}
+
+uint64_t order_find_done(const struct host *host, const struct orders *orders, uint64_t asked_ns)
+{
+	uint64_t now = boot_now(), offset_ns = guard_control(host->guard).wall_offset_ns;
+
+	if (!asked_ns || asked_ns > now || now - asked_ns > ASKING_LONGEST_NS)
+		return 0;
+	return orders_find_again(orders, host->orders.count, asked_ns + offset_ns);
+}
+
 int orders_begin(struct host *host, struct orders *orders, char **problem)
 {
 	int r = host_refresh_orders(host);

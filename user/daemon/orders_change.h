@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * orders_change.h - the steps that the orders have in common. The caller holds
- * guard_lock(), so that no other process changes the orders meanwhile.
+ * orders_change.h - the steps that the orders have in common. But for order_lock(), the caller
+ * holds guard_lock(), so that no other process changes the orders meanwhile.
  */
 #ifndef WEIR_ORDERS_CHANGE_H
 #define WEIR_ORDERS_CHANGE_H
@@ -9,6 +9,21 @@
 #include "user/daemon/host.h"
 
 #define _cleanup_orders_ __attribute__((cleanup(orders_free)))
+
+/* How long a command may wait for the daemon, and then for whoever has the guard (ask.c, lock.c).
+ */
+#define ASKING_LONGEST_NS (60 * NS_PER_SECOND)
+
+/* guard_lock(), for what loosens: -ECANCELED where whoever asked for it hung up while the guard was
+ * waited for, and so may have done it itself, and somebody else may have taken it back. */
+int order_lock(struct host *host, char **problem);
+
+/*
+ * The first of the orders in force that are what was added to a copy of them, and was asked for at
+ * `asked_ns` (boot time; 0: not told): who gets no answer from the daemon in time carries the order
+ * out itself, and the daemon may have come to it, or yet come to it. 0: nobody has done it.
+ */
+uint64_t order_find_done(const struct host *host, const struct orders *orders, uint64_t asked_ns);
 
 /* A copy of the orders in force, to be changed. */
 int orders_begin(struct host *host, struct orders *orders, char **problem);

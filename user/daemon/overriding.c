@@ -369,7 +369,7 @@ static int override_locked(struct host *host, const struct override_request *req
 {
 	_cleanup_orders_ struct orders orders = {0};
 	struct journal_order line;
-	uint64_t id, again;
+	uint64_t id, done;
 	char text[24];
 	bool matched;
 	int r = orders_begin(host, &orders, problem);
@@ -378,9 +378,9 @@ static int override_locked(struct host *host, const struct override_request *req
 		r = override_add(host, request, &orders, &id, &matched, problem);
 	if (r < 0)
 		return r;
-	again = order_find_again(host, &orders, request->asked_ns);
-	if (again) { /* whoever carried it out has told it */
-		override_put(host, orders_find(&host->orders, again), reply);
+	done = order_find_done(host, &orders, request->asked_ns);
+	if (done) { /* whoever carried it out has told it */
+		override_put(host, orders_find(&host->orders, done), reply);
 		return 0;
 	}
 	override_format(id, text, sizeof(text));
@@ -398,7 +398,7 @@ static int override_locked(struct host *host, const struct override_request *req
 int host_override(struct host *host, const struct override_request *request, struct json_out *reply,
 		  char **problem)
 {
-	int r = guard_lock_told(host->guard, problem);
+	int r = order_lock(host, problem);
 
 	if (r < 0)
 		return r;

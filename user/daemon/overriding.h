@@ -23,7 +23,7 @@ struct override_request {
 	uint64_t more_bytes;
 	const char *prefix; /* of an addition */
 	uint64_t for_ns;
-	uint64_t asked_ns; /* order_find_again(); 0: not told */
+	uint64_t asked_ns; /* order_find_done(); 0: not told */
 	const char *reason;
 	const char *by;
 	/* NULL: a local one. A signed one may name what this host does not have. */

@@ -476,7 +476,7 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 		calloc(request->target_count + 1, sizeof(*entry));
 	struct reopening work = {
 		.host = host, .request = request, .reply = reply, .accepted_ns = boot_now()};
-	int r = entry ? guard_lock_told(host->guard, problem) : -ENOMEM;
+	int r = entry ? order_lock(host, problem) : -ENOMEM;
 
 	if (r < 0)
 		return r;

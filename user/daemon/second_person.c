@@ -17,12 +17,12 @@
 
 /* ---- the same request ----------------------------------------------------------------------- */
 
-/* What says nothing of what is to be done: the reason; the caller's connection and its agreement to
- * lose it; of a policy its texts, whose digest counts. All else does, also what is added to a
- * request later. */
+/* What says nothing of what is to be done: the reason; when it was asked for; the caller's
+ * connection and its agreement to lose it; of a policy its texts, whose digest counts. All else
+ * does, also what is added to a request later. */
 static bool is_beside(const char *key)
 {
-	static const char *const beside[] = {"reason", "own", "agreed", "files"};
+	static const char *const beside[] = {"reason", "asked_boot_ns", "own", "agreed", "files"};
 
 	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
 		if (strcmp(key, beside[i]) == 0)

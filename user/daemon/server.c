@@ -164,18 +164,6 @@ static void forget_request(struct client *client, size_t length)
 	}
 }
 
-/*
- * Whoever hung up has given the request up, and may have carried it out on the pinned guard since:
- * done again, later, it could undo what was ordered in between. A client that only ends its own
- * side still waits for its answer.
- */
-static bool has_hung_up(const struct client *client)
-{
-	struct pollfd pollfd = {.fd = client->fd};
-
-	return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & (POLLHUP | POLLERR));
-}
-
 /* Answers the first whole line, if there is one; the next waits until its answer is taken. */
 static void answer_line(struct server *server, struct client *client)
 {
@@ -189,7 +177,7 @@ static void answer_line(struct server *server, struct client *client)
 	client->scanned = client->in_used;
 	if (!newline)
 		return;
-	if (has_hung_up(client)) {
+	if (caller_has_hung_up(&client->caller)) {
 		end_client(client);
 		return;
 	}

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "user/base/cleanup.h"
@@ -28,7 +27,6 @@ enum {
 	READ_BYTES = 64 << 10, /* what a pipe holds, pipe(7) */
 	MOST_WORDS = 32,
 	LONGEST_WAIT_MS = 60000,
-	ENDED = 3 * ASKING_AT_ONCE, /* its place among what is polled */
 };
 
 /* ---- the words ------------------------------------------------------------------------------ */
@@ -56,6 +54,55 @@ static int words_split(struct words *words, const char *over)
 	return words->count ? 0 : -EINVAL;
 }
 
+/* ---- this process ends ----------------------------------------------------------------------- */
+
+/*
+ * The helpers have sessions of their own, so that ^C, or the end of a terminal, reaches this
+ * process alone: it ends them, and then itself.
+ */
+static const int ending[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE};
+enum { ENDING = sizeof(ending) / sizeof(ending[0]) };
+
+static volatile pid_t group[ASKING_AT_ONCE]; /* of the helpers that run; 0: none */
+
+static void on_end(int number)
+{
+	for (size_t i = 0; i < ASKING_AT_ONCE; i++) {
+		if (group[i])
+			kill(-group[i], SIGKILL);
+	}
+	raise(number); /* once this is left, and by then it means what it did */
+}
+
+/* What was ignored stays so: nohup(1). */
+static void catch_ends(struct sigaction *before)
+{
+	const struct sigaction action = {.sa_handler = on_end, .sa_flags = (int)SA_RESETHAND};
+
+	for (size_t i = 0; i < ENDING; i++) {
+		sigaction(ending[i], NULL, &before[i]);
+		if (before[i].sa_handler == SIG_DFL)
+			sigaction(ending[i], &action, NULL);
+	}
+}
+
+static void let_ends(const struct sigaction *before)
+{
+	for (size_t i = 0; i < ENDING; i++)
+		sigaction(ending[i], &before[i], NULL);
+}
+
+/* No helper is started that on_end() does not know. */
+static void hold_ends(sigset_t *before)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < ENDING; i++)
+		sigaddset(&held, ending[i]);
+	sigprocmask(SIG_BLOCK, &held, before);
+}
+
 /* ---- one process ---------------------------------------------------------------------------- */
 
 struct helper {
@@ -76,9 +123,7 @@ static const struct helper no_helper = {.handle = -1, .out = -1, .err = -1};
 struct asking {
 	const struct question *question;
 	struct words words;
-	int text;      /* a file in memory */
-	int ended;     /* signalfd: readable once this process is to end */
-	sigset_t mask; /* of signals, as it was before */
+	int text; /* a file in memory */
 	struct helper helper[ASKING_AT_ONCE];
 };
 
@@ -131,8 +176,9 @@ static int start(struct asking *asking, struct helper *helper)
 {
 	_cleanup_close_ int in = -1, out = -1, err = -1;
 	struct words *words = &asking->words;
+	sigset_t before;
 	char path[32];
-	pid_t pid;
+	pid_t pid = 0;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", asking->text);
@@ -142,10 +188,13 @@ static int start(struct asking *asking, struct helper *helper)
 	words->word[words->count] = (char *)helper->host;
 	words->word[words->count + 1] = (char *)asking->question->command;
 	words->word[words->count + 2] = NULL;
-	r = spawn(words->word, &asking->mask, in, out, err, &pid);
+	hold_ends(&before);
+	r = spawn(words->word, &before, in, out, err, &pid);
+	if (r == 0)
+		helper->pid = group[helper - asking->helper] = pid;
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
 		return r;
-	helper->pid = pid;
 	helper->handle = pidfd_open(pid, 0);
 	return helper->handle < 0 ? -errno : 0;
 }
@@ -237,6 +286,7 @@ static void finish(struct asking *asking, struct helper *helper)
 	while (read_out(helper))
 		;
 	read_err(helper);
+	group[helper - asking->helper] = 0;
 	do
 		ended = waitpid(helper->pid, &status, 0);
 	while (ended < 0 && errno == EINTR);
@@ -252,6 +302,7 @@ static void finish(struct asking *asking, struct helper *helper)
 static void give_up(struct asking *asking, struct helper *helper, const char *why)
 {
 	end_process(helper);
+	group[helper - asking->helper] = 0;
 	while (helper->pid && waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	tell(asking, helper, -1, why);
@@ -312,10 +363,7 @@ static int wait_for(const struct asking *asking, struct pollfd *polled)
 		polled[3 * i + 1] = (struct pollfd){.fd = helper->out, .events = POLLIN};
 		polled[3 * i + 2] = (struct pollfd){.fd = helper->err, .events = POLLIN};
 	}
-	polled[ENDED] = (struct pollfd){.fd = asking->ended, .events = POLLIN};
-	if (poll(polled, ENDED + 1, wait_ms(asking)) < 0 && errno != EINTR)
-		return -errno;
-	return polled[ENDED].revents ? -EINTR : 0;
+	return poll(polled, 3 * ASKING_AT_ONCE, wait_ms(asking)) < 0 && errno != EINTR ? -errno : 0;
 }
 
 static void handle(struct asking *asking, struct helper *helper, const struct pollfd *polled)
@@ -342,7 +390,7 @@ static void handle(struct asking *asking, struct helper *helper, const struct po
 
 static int ask_all(struct asking *asking, const char *const *host, size_t count)
 {
-	struct pollfd polled[ENDED + 1] = {0};
+	struct pollfd polled[3 * ASKING_AT_ONCE] = {0};
 	size_t next = 0;
 	int r = 0;
 
@@ -361,37 +409,11 @@ static int ask_all(struct asking *asking, const char *const *host, size_t count)
 	return r;
 }
 
-/*
- * The helpers have sessions of their own, so that ^C, or the end of a terminal, reaches this
- * process alone. It ends them first: the signal waits until it is let through again.
- */
-static int hold_signals(struct asking *asking)
-{
-	sigset_t ends;
-
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &ends, &asking->mask) < 0)
-		return -errno;
-	asking->ended = signalfd(-1, &ends, SFD_CLOEXEC);
-	return asking->ended < 0 ? -errno : 0;
-}
-
-static void let_signals(struct asking *asking)
-{
-	if (asking->ended >= 0)
-		close(asking->ended);
-	sigprocmask(SIG_SETMASK, &asking->mask, NULL);
-}
-
 int ask_hosts(const struct question *question, const char *const *host, size_t count)
 {
 	const struct sigaction usual = {.sa_handler = SIG_DFL};
-	struct asking asking = {
-		.question = question, .text = memfd_create("order", MFD_CLOEXEC), .ended = -1};
-	struct sigaction before;
+	struct asking asking = {.question = question, .text = memfd_create("order", MFD_CLOEXEC)};
+	struct sigaction before, ends[ENDING];
 	int r;
 
 	if (asking.text < 0)
@@ -400,9 +422,8 @@ int ask_hosts(const struct question *question, const char *const *host, size_t c
 		asking.helper[i] = no_helper;
 	/* Where it is ignored, as some parents leave it, nobody learns how a process ended. */
 	sigaction(SIGCHLD, &usual, &before);
-	r = hold_signals(&asking);
-	if (r == 0)
-		r = file_write_all(asking.text, question->text, question->length);
+	catch_ends(ends);
+	r = file_write_all(asking.text, question->text, question->length);
 	if (r == 0)
 		r = words_split(&asking.words, question->over);
 	if (r == 0)
@@ -410,6 +431,6 @@ int ask_hosts(const struct question *question, const char *const *host, size_t c
 	sigaction(SIGCHLD, &before, NULL);
 	free(asking.words.text);
 	close(asking.text);
-	let_signals(&asking);
+	let_ends(ends);
 	return r;
 }

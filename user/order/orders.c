@@ -233,24 +233,28 @@ static bool says_the_same(const struct weir_order *a, const struct weir_order *b
 	       a->prefix_bits == b->prefix_bits && span_of(a) == span_of(b);
 }
 
+/* Whether the `count` orders of each say the same. */
+static bool are_alike(const struct weir_order *there, const struct weir_order *added, size_t count,
+		      uint64_t since_ns)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (there[i].id != there[0].id + i || there[i].since_ns < since_ns ||
+		    there[i].since_ns > added[i].since_ns || !says_the_same(&there[i], &added[i]))
+			return false;
+	}
+	return true;
+}
+
 uint64_t orders_find_again(const struct orders *orders, size_t count, uint64_t since_ns)
 {
-	uint64_t first = 0;
+	const struct weir_order *item = orders->item;
+	size_t added = orders->count - count;
 
-	for (size_t i = count; i < orders->count; i++) {
-		const struct weir_order *same = NULL;
-
-		for (size_t j = 0; j < count && !same; j++) {
-			if (orders->item[j].since_ns >= since_ns &&
-			    says_the_same(&orders->item[i], &orders->item[j]))
-				same = &orders->item[j];
-		}
-		if (!same)
-			return 0;
-		if (!first || same->id < first)
-			first = same->id;
+	for (size_t i = 0; added && i + added <= count; i++) {
+		if (are_alike(&item[i], &item[count], added, since_ns))
+			return item[i].id;
 	}
-	return first;
+	return 0;
 }
 
 int orders_remove(struct orders *orders, uint64_t id)

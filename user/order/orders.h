@@ -90,9 +90,9 @@ int orders_add_override(struct orders *orders, const struct order_text *text, ui
 const struct weir_order *orders_find_addition(const struct orders *orders, const char *target,
 					      const uint8_t address[16], uint8_t bits);
 
-/* Of orders that were added behind the first `count`: the id of the first among those that says the
- * same (also by whom, and for how long) and has been there since `since_ns` (wall); 0 unless each
- * of the added ones has such a one. */
+/* Of orders that were added behind the first `count`: the id of the first of those that say the
+ * same, in this order and one behind the other, also by whom and for how long, and that came at
+ * `since_ns` (wall) or later, but not after these; 0: there are none. */
 uint64_t orders_find_again(const struct orders *orders, size_t count, uint64_t since_ns);
 
 /* A cut with its exceptions, or an override. -ENOENT. */
