@@ -231,6 +231,22 @@ class Program:
         return runs, ns / max(runs, 1)
 
 
+class Programs:
+    """All programs of a cgroup."""
+
+    def __init__(self, cgroup):
+        self.ids = {str(one["id"]) for one in json.loads(bpftool("-j", "cgroup", "show", cgroup))}
+        self.runs = self.ns = 0
+
+    def read(self):
+        """(runs, nanoseconds) since the last time."""
+        shown = [json.loads(bpftool("-j", "prog", "show", "id", id_)) for id_ in self.ids]
+        runs = sum(one.get("run_cnt", 0) for one in shown) - self.runs
+        ns = sum(one.get("run_time_ns", 0) for one in shown) - self.ns
+        self.runs, self.ns = self.runs + runs, self.ns + ns
+        return runs, ns
+
+
 class Talker:
     """A program of a bench's load: one line to it, one line from it."""
 
@@ -311,6 +327,11 @@ def inside_cgroup(cgroup, *words):
     return ["sh", "-c", "echo 0 >%s/cgroup.procs && exec \"$@\"" % cgroup, "sh", *words]
 
 
+def on_processor(which, *words):
+    """The words of a program that stays on one processor: 0 the first, -1 the last of those that may be used."""
+    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[which]), *words]
+
+
 def attach_empty(lab, cgroup, program=EMPTY, hook="egress"):
     """The floor: a program that does nothing."""
     pin = "/sys/fs/bpf/weir/%s-empty" % lab.instance
@@ -341,11 +362,13 @@ def nft(lab, rules, cgroup=None, host="hub"):
 class Pour:
     """A sender (flow.c) whose sockets stay open, on a host and in a cgroup."""
 
-    def __init__(self, lab, kind, flows, size, cgroup, host="hub"):
-        """`kind`: "udp..." or a way to write to TCP; `size`: bytes of a write."""
-        words = [FLOW, "udp" if kind.startswith("udp") else "tcp", lab.hosts[FAR].v4, PORT, flows, size]
-        self.process = lab.spawn(inside_cgroup(cgroup, *words), host, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 text=True)
+    def __init__(self, lab, kind, flows, size, cgroup, host="hub", spread=False, processor=-1):
+        """`kind`: "udp..." or a way to write to TCP; `size`: bytes of a write; `spread`: each flow to another of
+        other_partners(), for which be_others() is there; `processor`: on_processor()."""
+        words = [FLOW, "udp" if kind.startswith("udp") else "tcp", OTHERS if spread else lab.hosts[FAR].v4, PORT, flows,
+                 size, OTHERS_STEP if spread else 0]
+        self.process = lab.spawn(inside_cgroup(cgroup, *on_processor(processor, *words)), host, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True)
         self._heard("ready")
 
     def _heard(self, expected=None):
@@ -367,18 +390,34 @@ class Pour:
 
 # ---- policies ---------------------------------------------------------------------------------------
 
-def running_policy(partners, prefixes=None):
-    """What a running flow to FAR meets: two windows and a service's ceiling; and so many partners beside it."""
-    content = policy([grant("bench", "batch", FAR, ["900GiB/1h", "4TiB/24h"],
+def running_policy(partners, prefixes=None, granted=0):
+    """What a running flow to FAR meets: two windows and a service's ceiling; and so many partners beside it, of which
+    the first `granted` may have as much."""
+    content = policy([grant("bench", "batch", [FAR] + ["class:granted"] * bool(granted), ["900GiB/1h", "4TiB/24h"],
                             calls=["tcp/%d" % PORT, "udp/%d" % PORT])],
                      services={"batch": {"budget": ["2TiB/1h"]}})
-    content["partners"].update(other_partners(partners, prefixes))
+    others = other_partners(partners, prefixes)
+    for name in list(others)[:granted]:
+        others[name]["class"] = ["granted"]
+    content["partners"].update(others)
     return content
 
 
+OTHERS, OTHERS_STEP = "10.0.0.0", 16  # the first address of other_prefixes(), and how far it is to the next
+
+
 def other_prefixes(count):
-    """`count` prefixes of partners that no packet of a bench is for."""
+    """`count` prefixes of partners that no packet of a bench is for, unless its flows are spread over them."""
     return ["%d.%d.%d.%d/32" % (10 + (n >> 20), n >> 12 & 255, n >> 4 & 255, (n & 15) << 4) for n in range(count)]
+
+
+def be_others(lab):
+    """Makes FAR the host of all of other_prefixes()."""
+    for words, place in ((("route", "add", OTHERS + "/8", "via", lab.hosts[FAR].v4), lab.router),
+                         (("route", "add", "local", OTHERS + "/8", "dev", "lo"), FAR)):
+        done = lab.run(["ip", *words], place)
+        if done.returncode:
+            raise RuntimeError("ip %s: %s" % (" ".join(words), done.stderr))
 
 
 def other_partners(count, prefixes=None):

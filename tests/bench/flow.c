@@ -3,9 +3,10 @@
  * flow.c - the load of tests/bench/packet and throughput: `flow sink PORT` takes what comes over
  * TCP and UDP and keeps nothing; `flow count PORT` reads UDP as well, and answers each line of its
  * input with the bytes that it took since it began, when the last of them came, and now
- * (nanoseconds, CLOCK_MONOTONIC); `flow udp|tcp ADDRESS PORT FLOWS BYTES` reads a number of writes
- * per line from its input, makes them, taking turns among its FLOWS sockets, and answers each with
- * the nanoseconds that they took.
+ * (nanoseconds, CLOCK_MONOTONIC); `flow udp|tcp ADDRESS PORT FLOWS BYTES [STEP]` reads a number of
+ * writes per line from its input, makes them, taking turns among its FLOWS sockets, and answers
+ * each with the nanoseconds that they took. Each socket's peer is STEP addresses after the one
+ * before's.
  */
 #include <errno.h>
 #include <poll.h>
@@ -115,7 +116,7 @@ static int sink(const char *port, bool counts)
 	return 1;
 }
 
-static int pour(int type, const struct sockaddr_in *to, int flows, size_t bytes)
+static int pour(int type, struct sockaddr_in to, uint32_t step, int flows, size_t bytes)
 {
 	/* No TIME_WAIT: 10,000 flows of each in turn would leave no port for the next ones. */
 	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -125,8 +126,9 @@ static int pour(int type, const struct sockaddr_in *to, int flows, size_t bytes)
 	for (int i = 0; i < flows; i++) {
 		fd[i] = socket(AF_INET, type, 0);
 		if (fd[i] < 0 || setsockopt(fd[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
-		    connect(fd[i], (const struct sockaddr *)to, sizeof(*to)))
+		    connect(fd[i], (const struct sockaddr *)&to, sizeof(to)))
 			die("connect");
+		to.sin_addr.s_addr = htonl(ntohl(to.sin_addr.s_addr) + step);
 	}
 	puts("ready");
 	fflush(stdout);
@@ -152,12 +154,13 @@ int main(int count, char **words)
 		return sink(words[2], false);
 	if (count == 3 && !strcmp(words[1], "count"))
 		return sink(words[2], true);
-	if (count == 6) {
+	if (count == 6 || count == 7) {
 		struct sockaddr_in to = at(words[2], words[3]);
 
-		return pour(strcmp(words[1], "tcp") ? SOCK_DGRAM : SOCK_STREAM, &to, atoi(words[4]),
-			    atol(words[5]));
+		return pour(strcmp(words[1], "tcp") ? SOCK_DGRAM : SOCK_STREAM, to,
+			    count == 7 ? atoi(words[6]) : 0, atoi(words[4]), atol(words[5]));
 	}
-	fputs("usage: flow sink|count PORT | flow udp|tcp ADDRESS PORT FLOWS BYTES\n", stderr);
+	fputs("usage: flow sink|count PORT | flow udp|tcp ADDRESS PORT FLOWS BYTES [STEP]\n",
+	      stderr);
 	return 2;
 }
