@@ -473,10 +473,10 @@ static void an_order_has_its_time(void **state)
 	(void)state;
 	begin(&trial, usual_list());
 	trial.by.now_ns = at("2026-11-26T14:55:00Z");
-	judge_signed(&trial, CUT_ENDS, "cut@weir", "alice");
+	judge_signed(&trial, REOPEN, "reopen@weir", "alice bob");
 	expect_accepted(&trial);
 	trial.by.now_ns = at("2026-11-26T14:54:59Z");
-	judge_signed(&trial, CUT_ENDS, "cut@weir", "alice");
+	judge_signed(&trial, REOPEN, "reopen@weir", "alice bob");
 	expect_refused(&trial, "issued in the future: 2026-11-26T15:00:00Z");
 	trial.by.now_ns = at("2026-11-26T18:59:59Z");
 	judge_signed(&trial, CUT_ENDS, "cut@weir", "alice");
@@ -484,6 +484,35 @@ static void an_order_has_its_time(void **state)
 	trial.by.now_ns = at("2026-11-26T19:00:00Z");
 	judge_signed(&trial, CUT_ENDS, "cut@weir", "alice");
 	expect_refused(&trial, "was over at 2026-11-26T19:00:00Z");
+	end(&trial);
+}
+
+/* A clock that is confirmed and behind loses no cut; what loosens waits. */
+static void a_clock_that_is_behind_loses_no_cut(void **state)
+{
+	static const char *const bodies[] = {CUT, CUT_ENDS, REOPEN, EXTEND, PAUSE, BASE};
+	struct trial trial;
+
+	(void)state;
+	begin(&trial, usual_list());
+	trial.by.now_ns = at("2026-11-26T14:54:59Z");
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		bool is_cut = strstr(bodies[i], "kind: cut");
+		const char *in = is_cut			  ? "cut@weir"
+				 : bodies[i] == bodies[5] ? "base@weir"
+							  : "reopen@weir";
+
+		judge_signed(&trial, bodies[i], in, is_cut ? "alice" : "alice bob");
+		if (is_cut)
+			expect_accepted(&trial);
+		else
+			expect_refused(&trial, "issued in the future");
+	}
+	trial.by.now_ns = at("2020-01-01T00:00:00Z");
+	judge_signed(&trial, CUT_ENDS, "cut@weir", "alice");
+	expect_accepted(&trial);
+	judge_signed(&trial, CUT_ENDS, "cut@weir", "mallory");
+	expect_refused(&trial, "signed by 0 principals");
 	end(&trial);
 }
 
@@ -615,6 +644,7 @@ int main(void)
 		cmocka_unit_test(no_bit_of_a_signed_order_can_change),
 		cmocka_unit_test(openssh_agrees),
 		cmocka_unit_test(an_order_has_its_time),
+		cmocka_unit_test(a_clock_that_is_behind_loses_no_cut),
 		cmocka_unit_test(without_a_clock_there_are_cuts_alone),
 		cmocka_unit_test(versions_rise),
 		cmocka_unit_test(signers_follow_each_other),

@@ -142,7 +142,7 @@ static bool time_is_good(const struct document *document, const struct judge_by 
 	if (!by->clock_is_trusted)
 		return refuse(judgement,
 			      "the clock is not confirmed: until then only cuts are accepted");
-	if (document->issued_ns > by->now_ns + JUDGE_AHEAD_NS)
+	if (document->kind != ORDER_CUT && document->issued_ns > by->now_ns + JUDGE_AHEAD_NS)
 		return refuse(judgement, "it is issued in the future: %s",
 			      instant_format(document->issued_ns, text));
 	if (document->until_ns && document->until_ns <= by->now_ns)

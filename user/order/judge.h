@@ -12,7 +12,9 @@
 #include "user/base/units.h"
 #include "user/order/document.h"
 
-/* How far ahead of the verifier's clock an order may be issued. */
+/* How far ahead of the verifier's clock an order may be issued; a cut as far as it likes. Whoever
+ * signs writes the time: it keeps nobody out, and a clock that is behind would lose a cut. Such a
+ * clock ends the cut later, never earlier. */
 #define JUDGE_AHEAD_NS (5 * NS_PER_MINUTE)
 
 struct judge_by {
