@@ -30,7 +30,8 @@ struct guard {
 	struct weir_forgive forgiven;
 	int locked;
 	char calls[4096]; /* "set_cuts set_orders sever ..." */
-	int fail_set_cuts, fail_apply, fail_meters, fail_clear, fail_sever; /* -errno to give */
+	int fail_set_cuts, fail_apply, fail_meters, fail_clear, fail_sever,
+		fail_set_orders; /* -errno to give */
 	struct sever_result sever;
 	struct weir_session sessions[4];
 	size_t session_count;
@@ -193,6 +194,8 @@ int guard_orders(struct guard *guard, struct weir_order **ret, size_t *count)
 int guard_set_orders(struct guard *guard, const struct weir_order *orders, size_t count)
 {
 	fake_note("set_orders");
+	if (guard->fail_set_orders)
+		return guard->fail_set_orders;
 	if (count)
 		memcpy(guard->orders, orders, count * sizeof(*orders));
 	guard->order_count = count;

@@ -252,49 +252,100 @@ void order_put_times(struct json_out *reply, const struct order_times *times)
 	json_close(reply, '}');
 }
 
+/* What failed of a cut that holds: -errno, or 0. */
+struct failures {
+	int kept, saved, written, ended;
+	char *why_not_ended; /* malloc'd, or NULL */
+};
+
+static int tell_failures(const struct failures *failures, char **problem)
+{
+	if (failures->kept < 0)
+		return tell_problem(
+			problem, DONE_IN_PART,
+			"the cut holds, but its text could not be kept in the kernel: %s",
+			strerror(-failures->kept));
+	if (failures->saved < 0)
+		return tell_problem(problem, DONE_IN_PART, "the cut holds, but it is not saved: %s",
+				    strerror(-failures->saved));
+	if (failures->written < 0)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the cut holds, but the journal lacks it: %s",
+				    strerror(-failures->written));
+	if (failures->ended < 0)
+		return tell_problem(problem, DONE_IN_PART,
+				    "the cut holds, but sockets could not be ended: %s",
+				    failures->why_not_ended ?: strerror(-failures->ended));
+	return 0;
+}
+
+static int keep_texts(struct host *host, const struct orders *orders)
+{
+	int r = guard_set_orders(host->guard, orders->item, orders->count);
+
+	host->has_unkept_orders = r < 0;
+	return r;
+}
+
+static void end_sockets(struct host *host, struct failures *failures, struct sever_result *result)
+{
+	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+
+	failures->ended = guard_sever(host->guard, &sockets, false, NULL, NULL, result,
+				      &failures->why_not_ended);
+	host->has_unended_sockets = failures->ended < 0;
+	namespaces_note(host, &result->reach);
+}
+
 /* From here on the cut holds, whatever fails. `is_done`: by another process, which tells it and has
  * the journal's line (or ended before: journaling_found.c). */
 static int end_and_save(struct host *host, const struct order_request *request, uint64_t first,
 			bool is_done, int kept, struct order_times *times, struct json_out *reply,
 			char **problem)
 {
-	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
+	struct failures failures = {.kept = kept};
+	_cleanup_free_ char *why = NULL;
 	struct sever_result result = {0};
-	_cleanup_free_ char *sever_problem = NULL;
-	const char *in_part;
-	int ended, saved, written = 0;
+	const char *in_part = NULL;
 
-	ended = guard_sever(host->guard, &sockets, false, NULL, NULL, &result, &sever_problem);
+	end_sockets(host, &failures, &result);
 	times->ended_ns = boot_now();
-	namespaces_note(host, &result.reach);
-	saved = orders_to_disk(host);
-	host->has_unsaved_orders = saved < 0;
-	in_part = ended == 0 ? NULL : sever_problem ? sever_problem : strerror(-ended);
+	failures.saved = orders_to_disk(host);
+	host->has_unsaved_orders = failures.saved < 0;
+	why = failures.why_not_ended;
+	if (failures.ended < 0)
+		in_part = why ?: strerror(-failures.ended);
 	if (!is_done)
-		written = journal_cuts(host, request, first, &result, in_part);
+		failures.written = journal_cuts(host, request, first, &result, in_part);
 	times->saved_ns = boot_now();
 	order_put_times(reply, times);
 	cut_put_result(reply, &result);
 	put_cuts(reply, &host->orders, request, first);
-	json_put_bool(reply, "saved", saved == 0 && written == 0);
+	json_put_bool(reply, "saved", failures.saved == 0 && failures.written == 0);
 	if (!is_done)
 		tell_cuts(host, request, first, &result);
-	if (kept < 0)
-		return tell_problem(
-			problem, DONE_IN_PART,
-			"the cut holds, but its text could not be kept in the kernel: %s",
-			strerror(-kept));
-	if (saved < 0)
-		return tell_problem(problem, DONE_IN_PART, "the cut holds, but it is not saved: %s",
-				    strerror(-saved));
-	if (written < 0)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the cut holds, but the journal lacks it: %s",
-				    strerror(-written));
-	if (in_part)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the cut holds, but sockets could not be ended: %s", in_part);
-	return 0;
+	return tell_failures(&failures, problem);
+}
+
+int cuts_finish(struct host *host, char **problem)
+{
+	struct journaling *journaling = &host->journaling;
+	struct failures failures = {0};
+	_cleanup_free_ char *why = NULL;
+	struct sever_result result;
+	bool is_unknown = !host->is_daemon;
+
+	if (host->has_unkept_orders)
+		failures.kept = keep_texts(host, &host->orders);
+	if (host->has_unended_sockets || is_unknown)
+		end_sockets(host, &failures, &result);
+	why = failures.why_not_ended;
+	failures.saved = is_unknown ? orders_to_disk(host) : orders_save_late(host);
+	journaling->wants_found |= is_unknown;
+	journaling_catch_up(host);
+	if (journaling->waiting_count || journaling->wants_found)
+		failures.written = -EIO;
+	return tell_failures(&failures, problem);
 }
 
 /*
@@ -306,7 +357,7 @@ static int put_in_force(struct host *host, const struct orders *orders,
 {
 	int r;
 
-	*kept = guard_set_orders(host->guard, orders->item, orders->count);
+	*kept = keep_texts(host, orders);
 	r = guard_set_cuts(host->guard, table);
 	if (r == 0)
 		return 0;

@@ -48,6 +48,13 @@ int host_cut(struct host *host, const struct order_request *request, struct json
 int host_reopen(struct host *host, const struct order_request *request, struct json_out *reply,
 		char **problem);
 
+/*
+ * Does anew what failed of cuts that hold: their texts, sockets, disk, journal. A command, which
+ * does not know what another process has done, does all of it. 0; DONE_IN_PART with `problem`: some
+ * of it fails still. The caller holds guard_lock() and has read the orders anew.
+ */
+int cuts_finish(struct host *host, char **problem);
+
 /* Ends the cuts and overrides whose time is over. Returns when the next one ends (the
  * guard's wall clock), 0 when none does. */
 uint64_t host_end_orders(struct host *host);

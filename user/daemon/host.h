@@ -62,8 +62,10 @@ struct host {
 
 	struct in_force_note in_force[ORDER_KINDS];
 	struct orders orders;
-	uint64_t orders_active;	 /* control.active when they were read or written last */
-	bool has_unsaved_orders; /* a cut holds that is not on disk */
+	uint64_t orders_active;	  /* control.active when they were read or written last */
+	bool has_unsaved_orders;  /* a cut holds that is not on disk */
+	bool has_unkept_orders;	  /* ... whose text is not in the kernel */
+	bool has_unended_sockets; /* ... whose sockets may be open still */
 	uint64_t loosened_saved_ns,
 		loosened_ns; /* boot: the last loosening, on disk and in force */
 

@@ -9,6 +9,7 @@
 #include "user/base/cleanup.h"
 #include "user/daemon/additions.h"
 #include "user/daemon/planning.h"
+#include "user/daemon/returning.h"
 #include "user/policy/target.h"
 
 int order_lock(struct host *host, char **problem)
@@ -80,6 +81,20 @@ int orders_save_set(const struct host *host, const struct orders *orders)
 int orders_to_disk(struct host *host)
 {
 	return orders_save_set(host, &host->orders);
+}
+
+int orders_save_late(struct host *host)
+{
+	int r = host->has_unsaved_orders ? host_refresh_orders(host) : 0;
+
+	if (r < 0 || !host->has_unsaved_orders)
+		return r;
+	r = orders_to_disk(host);
+	if (r < 0)
+		return r;
+	host->has_unsaved_orders = false;
+	host_forget_ended(host);
+	return 0;
 }
 
 /* What holds still, onto the disk; when that fails, it is tried again in a while. */

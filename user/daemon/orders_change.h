@@ -41,6 +41,8 @@ void orders_hold(struct host *host, struct orders *orders);
 /* 0, or -errno (-ENOENT: there is no state directory). */
 int orders_to_disk(struct host *host);
 int orders_save_set(const struct host *host, const struct orders *orders);
+/* What could not be saved is: the daemon, once in a while. 0, also when all is saved; -errno. */
+int orders_save_late(struct host *host);
 
 /*
  * What loosens: the disk, then the kernel. `orders` is taken over. 0; -errno with `problem`: it is

@@ -157,11 +157,7 @@ static void save_unsaved(struct host *host)
 {
 	if (!has_unsaved(host) || guard_lock(host->guard) < 0)
 		return;
-	if (host->has_unsaved_orders && host_refresh_orders(host) == 0 &&
-	    orders_to_disk(host) == 0) {
-		host->has_unsaved_orders = false;
-		host_forget_ended(host);
-	}
+	orders_save_late(host);
 	journaling_catch_up(host);
 	guard_unlock(host->guard);
 }

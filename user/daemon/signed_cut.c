@@ -163,6 +163,7 @@ static bool is_over(const struct taking *taking, const struct let_back_set *set)
 }
 
 /*
+ * One that was taken before and holds is done when nothing of it fails any more.
  * One that was taken before and is not in force although it is not over was lost with the state of
  * this host: it is carried out again. So is one that is there and was not kept: who carried it out
  * ended before the end, and it is not known where.
@@ -174,11 +175,13 @@ int take_cut(struct taking *taking)
 
 	if (taking->is_known && !taking->is_dry_run && taking_is_in_force(taking)) {
 		json_put_uint(taking->reply, "matched", count_matched(taking));
-		return 0;
+		return cuts_finish(taking->host, taking->problem);
 	}
 	r = read_let_back(taking, &set);
 	if (r == 0 && is_over(taking, &set))
-		r = taking->is_known && !taking->is_dry_run ? 0 : note_cut(taking);
+		r = taking->is_known && !taking->is_dry_run
+			    ? cuts_finish(taking->host, taking->problem)
+			    : note_cut(taking);
 	else if (r == 0)
 		r = carry_out_cut(taking, &set);
 	let_back_free(&set);
