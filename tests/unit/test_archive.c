@@ -97,6 +97,24 @@ static void test_what_is_kept_is_found(void **state)
 	document_free(&cut);
 }
 
+static void test_what_is_forgotten_leaves_the_reopenings(void **state)
+{
+	char text[1024], other[1024];
+	struct document cut, reopening;
+
+	(void)state;
+	make_cut(text, &cut);
+	assert_int_equal(archive_forget(directory, cut.id), 0); /* it is not there */
+	make_reopening(other, cut.id, "partner:b", &reopening);
+	assert_int_equal(archive_keep(directory, &cut, text, strlen(text)), 0);
+	assert_int_equal(archive_keep(directory, &reopening, other, strlen(other)), 0);
+	assert_int_equal(archive_forget(directory, cut.id), 0);
+	assert_int_equal(archive_has(directory, &cut), 0);
+	assert_int_equal(archive_has(directory, &reopening), 1);
+	document_free(&reopening);
+	document_free(&cut);
+}
+
 static void test_each_reopening_of_this_cut_alone(void **state)
 {
 	char text[1024], other[1024];
@@ -197,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_kept_is_found),
+		cmocka_unit_test(test_what_is_forgotten_leaves_the_reopenings),
 		cmocka_unit_test(test_each_reopening_of_this_cut_alone),
 		cmocka_unit_test(test_damaged_one_lets_nothing_back),
 		cmocka_unit_test(test_hex),

@@ -7,7 +7,7 @@
 
 static const char *state_path(const char *name)
 {
-	static char path[160];
+	static char path[256];
 
 	snprintf(path, sizeof(path), "%s/unit/%s", state_root, name);
 	return path;
@@ -25,17 +25,23 @@ static void unblock(const char *name)
 	assert_int_equal(rmdir(state_path(name)), 0);
 }
 
-static void expect_problem(struct host *host, const char *text, const char *says)
+/* What holds has "order" in its answer: the agent then says "in-part", and else "refused". */
+static void expect_said(struct host *host, const char *text, const char *says, bool holds)
 {
 	json_object *answer = take(host, text);
 	const char *problem;
 
 	expect_code(answer, 1);
-	member(answer, "order"); /* it holds: the agent says "in-part", not "refused" */
+	assert_int_equal(json_object_object_get_ex(answer, "order", NULL), holds);
 	problem = json_object_get_string(member(answer, "problem"));
 	if (!strstr(problem, says))
 		fail_msg("\"%s\" does not say \"%s\"", problem, says);
 	json_object_put(answer);
+}
+
+static void expect_problem(struct host *host, const char *text, const char *says)
+{
+	expect_said(host, text, says, true);
 }
 
 static bool is_saved(const char *text)
@@ -183,6 +189,122 @@ static void without_a_daemon_it_is_no_other(void **state)
 	free(cut);
 }
 
+/* ---- what loosens --------------------------------------------------------------------------- */
+
+/* Ends in ten minutes. */
+static char *pause_of(struct host *host)
+{
+	char lines[64];
+
+	snprintf(lines, sizeof(lines), "for: %ds\n",
+		 (int)((host_wall(host) - ISSUED_NS) / NS_PER_SECOND) + 600);
+	return order("pause", lines, "ab");
+}
+
+static void expect_refused(struct host *host, const char *text, const char *says)
+{
+	expect_said(host, text, says, false);
+	assert_int_equal(overrides_in_force(host), 0);
+}
+
+/* Once it is done it is done: ended here, it takes a new order. */
+static void expect_once(struct host *host, const char *text)
+{
+	expect(host, text, 0);
+	expect(host, text, 0);
+	assert_int_equal(overrides_in_force(host), 1);
+	end_all(host);
+	expect_refused(host, text, "it takes a new order");
+}
+
+static void a_disk_that_fails_uses_no_pause_up(void **state)
+{
+	char *pause = pause_of(*state), *other = pause_of(*state);
+
+	block("orders.json");
+	expect_refused(*state, pause, "cannot save the order, so it is not done");
+	/* the disk may have it: as long as that is not known to be undone, it may not come again */
+	expect_refused(*state, pause, "is taken again once the orders are saved");
+	expect_refused(*state, other, "earlier orders cannot be saved, so it is not done");
+	unblock("orders.json");
+	expect_once(*state, pause);
+	expect_once(*state, other);
+	free(pause);
+	free(other);
+}
+
+static void a_kernel_that_refuses_uses_no_pause_up(void **state)
+{
+	char *pause = pause_of(*state);
+
+	fake.fail_set_cuts = -EIO;
+	expect_refused(*state, pause, "the kernel refused it");
+	assert_false(is_saved(pause));
+	expect_refused(*state, pause, "the kernel refused it");
+	fake.fail_set_cuts = 0;
+	expect_once(*state, pause);
+	free(pause);
+}
+
+/* What a crash left on the disk may be in force after it, and be ended: then it was done. */
+static void a_pause_that_the_disk_may_have_stays_known_after_a_crash(void **state)
+{
+	struct host *host = *state;
+	char *pause = pause_of(host), *problem = NULL;
+
+	block("orders.json");
+	expect_refused(host, pause, "cannot save the order, so it is not done");
+	unblock("orders.json");
+	host->guard = NULL;
+	host_close(host);
+	assert_int_equal(host_init(host, "unit", true, &problem), 0);
+	host->guard = &fake;
+	host->is_daemon = true;
+	take_policy(host, a_policy);
+	expect_refused(host, pause, "it takes a new order");
+	free(pause);
+}
+
+static char *extension_of(struct host *host, const char *partner)
+{
+	char lines[128];
+
+	snprintf(lines, sizeof(lines), "target: partner:%s\ngrant: bills\nby: 1MiB\nfor: %ds\n",
+		 partner, (int)((host_wall(host) - ISSUED_NS) / NS_PER_SECOND) + 600);
+	return order("extend", lines, "ab");
+}
+
+/* The agent may have been started anew, and signs what it hears. */
+static void what_it_matches_is_said_each_time(void **state)
+{
+	static const char *const partners[] = {"payer", "nobody"};
+
+	for (size_t i = 0; i < 2; i++) {
+		char *extension = extension_of(*state, partners[i]);
+
+		for (int time = 0; time < 2; time++) {
+			json_object *answer = take(*state, extension);
+
+			expect_code(answer, 0);
+			assert_int_equal(json_object_get_int(member(answer, "matched")), i == 0);
+			json_object_put(answer);
+		}
+		free(extension);
+	}
+}
+
+static void a_pause_whose_text_the_kernel_lacks_is_not_done(void **state)
+{
+	char *pause = pause_of(*state);
+
+	fake.fail_set_orders = -ENOMEM;
+	expect_problem(*state, pause, "texts could not be kept in the kernel");
+	expect_problem(*state, pause, "texts could not be kept in the kernel");
+	fake.fail_set_orders = 0;
+	expect_once(*state, pause);
+	free(pause);
+}
+
 /* The keys are of all tests, a host of each. */
 static int keys_up(void **state)
 {
@@ -200,6 +322,11 @@ int main(void)
 		ON_A_HOST(a_cut_whose_sockets_are_open_is_not_done),
 		ON_A_HOST(a_cut_whose_text_the_kernel_lacks_is_not_done),
 		ON_A_HOST(without_a_daemon_it_is_no_other),
+		ON_A_HOST(a_disk_that_fails_uses_no_pause_up),
+		ON_A_HOST(a_kernel_that_refuses_uses_no_pause_up),
+		ON_A_HOST(a_pause_that_the_disk_may_have_stays_known_after_a_crash),
+		ON_A_HOST(what_it_matches_is_said_each_time),
+		ON_A_HOST(a_pause_whose_text_the_kernel_lacks_is_not_done),
 	};
 
 	return cmocka_run_group_tests(tests, keys_up, close_signing);

@@ -279,14 +279,6 @@ static int tell_failures(const struct failures *failures, char **problem)
 	return 0;
 }
 
-static int keep_texts(struct host *host, const struct orders *orders)
-{
-	int r = guard_set_orders(host->guard, orders->item, orders->count);
-
-	host->has_unkept_orders = r < 0;
-	return r;
-}
-
 static void end_sockets(struct host *host, struct failures *failures, struct sever_result *result)
 {
 	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
@@ -336,7 +328,7 @@ int cuts_finish(struct host *host, char **problem)
 	bool is_unknown = !host->is_daemon;
 
 	if (host->has_unkept_orders)
-		failures.kept = keep_texts(host, &host->orders);
+		failures.kept = orders_keep_texts(host, &host->orders);
 	if (host->has_unended_sockets || is_unknown)
 		end_sockets(host, &failures, &result);
 	why = failures.why_not_ended;
@@ -357,7 +349,7 @@ static int put_in_force(struct host *host, const struct orders *orders,
 {
 	int r;
 
-	*kept = keep_texts(host, orders);
+	*kept = orders_keep_texts(host, orders);
 	r = guard_set_cuts(host->guard, table);
 	if (r == 0)
 		return 0;

@@ -64,8 +64,11 @@ struct host {
 	struct orders orders;
 	uint64_t orders_active;	  /* control.active when they were read or written last */
 	bool has_unsaved_orders;  /* a cut holds that is not on disk */
-	bool has_unkept_orders;	  /* ... whose text is not in the kernel */
-	bool has_unended_sockets; /* ... whose sockets may be open still */
+	bool has_unkept_orders;	  /* orders hold whose texts are not in the kernel */
+	bool has_unended_sockets; /* a cut holds, and sockets of it may be open still */
+	/* The signed order that was not done, for a disk that failed, and may be known only until
+	 * the orders are saved: signed_override.c. "": there is none. */
+	char undone_order[65];
 	uint64_t loosened_saved_ns,
 		loosened_ns; /* boot: the last loosening, on disk and in force */
 

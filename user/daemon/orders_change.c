@@ -61,9 +61,17 @@ void orders_hold(struct host *host, struct orders *orders)
 	host->orders_active = guard_control(host->guard).active;
 }
 
-int orders_keep(struct host *host, struct orders *orders)
+int orders_keep_texts(struct host *host, const struct orders *orders)
 {
 	int r = guard_set_orders(host->guard, orders->item, orders->count);
+
+	host->has_unkept_orders = r < 0;
+	return r;
+}
+
+int orders_keep(struct host *host, struct orders *orders)
+{
+	int r = orders_keep_texts(host, orders);
 
 	orders_hold(host, orders);
 	return r;
@@ -93,7 +101,8 @@ int orders_save_late(struct host *host)
 	if (r < 0)
 		return r;
 	host->has_unsaved_orders = false;
-	host_forget_ended(host);
+	if (host->is_daemon) /* a command does not know whether one has ended */
+		host_forget_ended(host);
 	return 0;
 }
 

@@ -32,6 +32,8 @@ int orders_begin(struct host *host, struct orders *orders, char **problem);
 int orders_compile_for(struct host *host, const struct orders *orders, struct order_table *table,
 		       char **problem);
 
+/* Keeps the texts in the kernel; what it said. */
+int orders_keep_texts(struct host *host, const struct orders *orders);
 /* The kernel has the cuts: keeps the texts there and in `host`, which takes them over. Returns what
  * the kernel said; `host` has them in either case. */
 int orders_keep(struct host *host, struct orders *orders);

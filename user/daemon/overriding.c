@@ -195,18 +195,23 @@ static bool addition_is_void(const struct host *host, const struct image *image,
 	return cut;
 }
 
-bool override_is_void(const struct host *host, const struct image *image,
-		      const struct weir_order *order, char **why)
+bool override_has_names(const struct image *image, const struct weir_order *order)
 {
 	struct weir_cut_entry entry;
 	char text[sizeof("grant:") + sizeof(order->grant)];
 
+	snprintf(text, sizeof(text), "grant:%s", order->grant);
+	return target_resolve(image, order->target, &entry, NULL) == 0 &&
+	       (order->kind != WEIR_ORDER_EXTEND || target_resolve(image, text, &entry, NULL) == 0);
+}
+
+bool override_is_void(const struct host *host, const struct image *image,
+		      const struct weir_order *order, char **why)
+{
 	*why = NULL;
 	if (order->kind == WEIR_ORDER_PARTNER_ADD)
 		return addition_is_void(host, image, order, why);
-	snprintf(text, sizeof(text), "grant:%s", order->grant);
-	return target_resolve(image, order->target, &entry, NULL) < 0 ||
-	       (order->kind == WEIR_ORDER_EXTEND && target_resolve(image, text, &entry, NULL) < 0);
+	return !override_has_names(image, order);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */

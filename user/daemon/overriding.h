@@ -37,6 +37,9 @@ struct override_request {
 int override_add(struct host *host, const struct override_request *request, struct orders *orders,
 		 uint64_t *id, bool *matched, char **problem);
 
+/* Whether the policy has what the override names. */
+bool override_has_names(const struct image *image, const struct weir_order *order);
+
 /* Whether the override changes nothing under a policy; *why: malloc'd, of an addition, or NULL. The
  * orders must have been refreshed. */
 bool override_is_void(const struct host *host, const struct image *image,

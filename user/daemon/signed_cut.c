@@ -173,7 +173,7 @@ int take_cut(struct taking *taking)
 	struct let_back_set set = {0};
 	int r;
 
-	if (taking->is_known && !taking->is_dry_run && taking_is_in_force(taking)) {
+	if (taking->is_known && !taking->is_dry_run && taking_in_force(taking)) {
 		json_put_uint(taking->reply, "matched", count_matched(taking));
 		return cuts_finish(taking->host, taking->problem);
 	}

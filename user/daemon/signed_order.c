@@ -117,15 +117,15 @@ struct journal_order taking_line(const struct taking *taking)
 				      .signature_count = taking->signatures};
 }
 
-bool taking_is_in_force(const struct taking *taking)
+const struct weir_order *taking_in_force(const struct taking *taking)
 {
 	const struct orders *orders = &taking->host->orders;
 
 	for (size_t i = 0; i < orders->count; i++) {
 		if (order_is_of(&orders->item[i], taking->document.digests.sha256))
-			return true;
+			return &orders->item[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* ---- signers -------------------------------------------------------------------------------- */
@@ -239,8 +239,10 @@ static int take_locked(struct taking *taking, const struct trust *trust)
 
 	if (r < 0)
 		tell_problem(taking->problem, r, "cannot read the orders: %s", strerror(-r));
-	if (r == 0)
+	if (r == 0) {
+		taking_forget_undone(taking->host);
 		r = look_up(taking);
+	}
 	if (r == 0)
 		r = judge(taking, trust, &judgement);
 	if (r == 0 && taking->document.hosts.count && !taking->host->config &&

@@ -19,13 +19,46 @@ static bool is_past_end(const struct taking *taking)
 	return taking->document.until_ns <= host_wall(taking->host);
 }
 
+void taking_forget_undone(struct host *host)
+{
+	_cleanup_free_ char *archive = NULL;
+
+	if (!host->undone_order[0] || orders_save_late(host) < 0)
+		return;
+	archive = host_path(host, "orders");
+	if (archive && archive_forget(archive, host->undone_order) == 0)
+		host->undone_order[0] = '\0';
+}
+
 static int keep(const struct taking *taking)
 {
+	const char *id = taking->document.id;
 	int r = archive_keep(taking->archive, &taking->document, taking->text, taking->length);
 
-	return r < 0 ? tell_problem(taking->problem, r,
-				    "cannot keep the order, so it is not done: %s", strerror(-r))
-		     : 0;
+	if (r == 0)
+		return 0;
+	archive_forget(taking->archive, id); /* it may be there all the same (file.h) */
+	return tell_problem(taking->problem, r, "cannot keep the order, so it is not done: %s",
+			    strerror(-r));
+}
+
+/*
+ * Its text comes first: who carried it out and ended before the end has done it, for all that the
+ * next one knows. When loosening failed, nothing was done, and it may come again; but the disk may
+ * have what it let pass, which a reboot would find: as long as that is not undone it stays known.
+ */
+static int loosen(struct taking *taking, struct orders *orders)
+{
+	int r = keep(taking);
+
+	if (r < 0)
+		return r;
+	r = orders_loosen(taking->host, orders, taking->problem);
+	if (r < 0 && r != DONE_IN_PART) {
+		strcpy(taking->host->undone_order, taking->document.id);
+		taking_forget_undone(taking->host);
+	}
+	return r;
 }
 
 static enum weir_order_kind kind_of(enum order_kind kind)
@@ -105,9 +138,7 @@ static int carry_out(struct taking *taking)
 	line.prefix = document->prefix;
 	r = journaling_before(taking->host, &line, taking->problem);
 	if (r == 0)
-		r = keep(taking);
-	if (r == 0)
-		r = orders_loosen(taking->host, &orders, taking->problem);
+		r = loosen(taking, &orders);
 	if (r < 0 && r != DONE_IN_PART)
 		return r;
 	json_put_uint(taking->reply, "matched", matched);
@@ -117,21 +148,61 @@ static int carry_out(struct taking *taking)
 	return r;
 }
 
+/* As it was said when it came first, and what of it failed then. */
+static int take_again(struct taking *taking, const struct weir_order *order)
+{
+	struct host *host = taking->host;
+	int r = host->has_unkept_orders ? orders_keep_texts(host, &host->orders) : 0;
+
+	json_put_uint(taking->reply, "matched", override_has_names(&host->image, order));
+	return r < 0 ? tell_problem(taking->problem, DONE_IN_PART,
+				    "it is done, but the orders' texts could not be kept in the "
+				    "kernel: %s",
+				    strerror(-r))
+		     : 0;
+}
+
+static int refuse_known(const struct taking *taking)
+{
+	const char *id = taking->document.id;
+
+	if (strcmp(id, taking->host->undone_order) == 0)
+		return tell_problem(taking->problem, -EAGAIN,
+				    "order %.12s was not done, and is taken again once the orders "
+				    "are saved, which fails",
+				    id);
+	return tell_problem(taking->problem, -EALREADY,
+			    "order %.12s was taken before and is over here: it takes a new order",
+			    id);
+}
+
+/* What fails then would leave a second order that was not done. */
+static int save_earlier(struct taking *taking)
+{
+	int r = orders_save_late(taking->host);
+
+	return r < 0 ? tell_problem(taking->problem, r,
+				    "earlier orders cannot be saved, so it is not done: %s",
+				    strerror(-r))
+		     : 0;
+}
+
 int take_override(struct taking *taking)
 {
-	if (taking_is_in_force(taking))
-		return 0;
+	const struct weir_order *order = taking_in_force(taking);
+	int r;
+
+	if (order)
+		return take_again(taking, order);
 	if (taking->is_known && is_past_end(taking))
 		return 0;
 	if (taking->is_known)
-		return tell_problem(taking->problem, -EALREADY,
-				    "order %.12s was taken before and is over here: it takes a new "
-				    "order",
-				    taking->document.id);
+		return refuse_known(taking);
 	if (!taking->archive)
 		return tell_problem(taking->problem, -ENOENT,
 				    "without a state directory nothing is loosened");
 	if (is_past_end(taking)) /* since it was judged */
 		return tell_problem(taking->problem, -ETIME, "its time is over");
-	return carry_out(taking);
+	r = save_earlier(taking);
+	return r < 0 ? r : carry_out(taking);
 }

@@ -34,13 +34,16 @@ struct taking {
 /* The journal's line about it; it points into `taking`. */
 struct journal_order taking_line(const struct taking *taking);
 
-/* Whether something that came from it is among the orders in force. */
-bool taking_is_in_force(const struct taking *taking);
+/* The first of the orders in force that came from it, or NULL. */
+const struct weir_order *taking_in_force(const struct taking *taking);
 
 /* The caller holds guard_lock() and has read the orders anew. As host_take_order(). */
 int take_cut(struct taking *taking);
 int take_reopening(struct taking *taking);
 int take_override(struct taking *taking);
 int take_base(struct taking *taking);
+
+/* Before it is looked up whether an order is known: one that was not done is not. */
+void taking_forget_undone(struct host *host);
 
 #endif

@@ -79,6 +79,19 @@ int archive_keep(const char *directory, const struct document *document, const c
 	return r < 0 ? r : file_write_atomic(path, text, length, 0640);
 }
 
+int archive_forget(const char *directory, const char *id)
+{
+	_cleanup_free_ char *of_order = path_of(directory, id, NULL);
+	_cleanup_free_ char *path = path_of(directory, id, cut_name);
+
+	if (!of_order || !path)
+		return -ENOMEM;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	rmdir(of_order); /* reopenings may be in it */
+	return 0;
+}
+
 /* ---- reopenings ----------------------------------------------------------------------------- */
 
 static bool is_id(const char *name)

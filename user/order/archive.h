@@ -24,6 +24,11 @@ int archive_has(const char *directory, const struct document *document);
 int archive_keep(const char *directory, const struct document *document, const char *text,
 		 size_t length);
 
+/* Takes out the text of an order that was not done, other than a reopening, so that it is not known
+ * when it comes again. After a crash it may be there still. 0, also when it is not there; -errno.
+ */
+int archive_forget(const char *directory, const char *id);
+
 /*
  * Each reopening of the cut, in no order. `each` returning non-zero ends it with that value. One
  * that cannot be read, or is not what its name says, is left out and counted in *damaged: what it
