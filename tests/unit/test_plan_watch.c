@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * test_plan_watch.c - when a stage under way is looked at: at most ten times a second, whatever
- * wakes the daemon, and once more before another policy counts its breaches anew.
+ * wakes the daemon, and once more before another policy counts its breaches anew. And for how long.
  */
 #include "tests/unit/planned.h"
 #include "user/daemon/returning.h"
@@ -223,6 +223,86 @@ static void test_what_the_targets_mean_now_was_refused_before(void **state)
 	free(other);
 }
 
+/* ---- how long -------------------------------------------------------------------------------- */
+
+static void passes_after(struct host *host, uint64_t ns)
+{
+	passed_ns += ns - NS_PER_MINUTE;
+	host_plan_tick(host);
+	assert_non_null(host->plan);
+	assert_int_equal(host->plan->phase, PLAN_WATCHED);
+	passed_ns += 2 * NS_PER_MINUTE;
+	host_plan_tick(host);
+	assert_null(host->plan); /* its one stage passed */
+}
+
+/* As `weir confirm clock` does. */
+static void sets_the_clock(int64_t by_ns)
+{
+	guard_set_clock(&fake, fake.control.wall_offset_ns + by_ns, false);
+}
+
+static void tells_the_end(struct host *host, uint64_t left_ns)
+{
+	json_object *status = ask(host, "{\"request\":\"status\"}");
+	uint64_t until = json_object_get_uint64(member(stage_of(status), "until"));
+
+	assert_in_range(until, (host_wall(host) + left_ns) / NS_PER_SECOND - 5,
+			(host_wall(host) + left_ns) / NS_PER_SECOND);
+	json_object_put(status);
+}
+
+static void test_a_clock_that_is_set_forward_ends_no_watch(void **state)
+{
+	is_watched(*state);
+	sets_the_clock(2 * NS_PER_HOUR);
+	tells_the_end(*state, NS_PER_HOUR);
+	passes_after(*state, NS_PER_HOUR);
+}
+
+static void test_nor_does_one_that_is_set_back_draw_it_out(void **state)
+{
+	is_watched(*state);
+	sets_the_clock(-2 * (int64_t)NS_PER_HOUR);
+	tells_the_end(*state, NS_PER_HOUR);
+	passes_after(*state, NS_PER_HOUR);
+}
+
+static void starts_again(struct host *host)
+{
+	assert_int_equal(plan_save(host), 0);
+	plan_run_free(host->plan);
+	host->plan = NULL;
+	host_plan_load(host);
+	assert_non_null(host->plan);
+	passed_ns += NS_PER_SECOND;
+	host_plan_tick(host);
+}
+
+static void test_with_another_daemon_it_goes_on(void **state)
+{
+	is_watched(*state);
+	passed_ns += 30 * NS_PER_MINUTE;
+	starts_again(*state);
+	tells_the_end(*state, 30 * NS_PER_MINUTE);
+	passes_after(*state, 30 * NS_PER_MINUTE);
+	assert_int_equal(told(*state, "\"kind\":\"plan-watched-anew\""), 0);
+}
+
+/* Boot times of another boot mean nothing, and clocks are set while no daemon runs. */
+static void test_with_another_boot_it_begins_anew(void **state)
+{
+	struct host *host = *state;
+
+	is_watched(host);
+	passed_ns += 30 * NS_PER_MINUTE;
+	host->plan->boot[0] = host->plan->boot[0] == 'a' ? 'b' : 'a';
+	starts_again(host);
+	assert_int_equal(told(host, "\"kind\":\"plan-watched-anew\""), 1);
+	tells_the_end(host, NS_PER_HOUR);
+	passes_after(host, NS_PER_HOUR);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, host_with_events_up, host_down)
 
 int main(void)
@@ -238,6 +318,10 @@ int main(void)
 		TEST(test_a_policy_that_does_not_come_looks_at_nothing),
 		TEST(test_under_another_policy_it_is_counted_anew),
 		TEST(test_what_the_targets_mean_now_was_refused_before),
+		TEST(test_a_clock_that_is_set_forward_ends_no_watch),
+		TEST(test_nor_does_one_that_is_set_back_draw_it_out),
+		TEST(test_with_another_daemon_it_goes_on),
+		TEST(test_with_another_boot_it_begins_anew),
 	};
 
 	return cmocka_run_group_tests_name("plan_watch", tests, NULL, NULL);

@@ -16,6 +16,9 @@
  * time: one of another boot, or from before the clock was confirmed anew, has no age, and does not
  * count.
  *
+ * The watch is counted in boot time. One that another boot began says nothing of how long it was:
+ * it begins anew.
+ *
  * Breaches are told from the kernel's counters (planning_watch.c): none gets lost with an event.
  * They are counted anew from where another build took the programs over, which refuses what is
  * under way, and from where another policy came, under which the targets mean other accounts.
@@ -58,11 +61,14 @@ struct plan_run {
 	struct plan plan;
 	char *text, *file; /* as it was started */
 	char by[64];
-	uint64_t started_ns; /* wall, as all below */
+	uint64_t started_ns; /* wall, as what has no other clock below */
 	size_t stage;	     /* the one that is next, or under way */
 	enum plan_phase phase;
 	uint64_t since_ns; /* of the phase */
-	uint64_t until_ns; /* PLAN_WATCHED */
+	/* PLAN_WATCHED: boot time at which that is over, in this boot. A clock that is set neither
+	 * shortens it nor draws it out. */
+	uint64_t until_ns;
+	char boot[BOOT_ID_TEXT];
 	struct plan_approval approval[PLAN_MAX_APPROVALS];
 	size_t approvals;
 	char evidence[192];
@@ -151,6 +157,9 @@ int plan_close_stage(struct host *host, const char *kind, const char *why, const
 		     char **problem);
 /* Held while a cut by another order holds some of it, else watched from here on. */
 void plan_watch_stage(struct host *host);
+/* Until when it is watched, by the guard's wall clock as it is now; 0: it is not, or another boot
+ * began that. */
+uint64_t plan_watched_until(const struct host *host, const struct plan_run *run);
 /* What breaches are counted from: `sum`, or what the meters have. -errno with `problem`. */
 void plan_take_base(struct host *host, const struct plan_sum *sum);
 int plan_read_base(struct host *host, char **problem);

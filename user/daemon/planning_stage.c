@@ -25,7 +25,7 @@ struct journal_order plan_line(const struct host *host, const char *kind, const 
 	return (struct journal_order){.kind = kind,
 				      .reason = reason,
 				      .since_ns = host_wall(host),
-				      .until_ns = run->phase == PLAN_WATCHED ? run->until_ns : 0,
+				      .until_ns = plan_watched_until(host, run),
 				      .plan = run->plan.name.text,
 				      .stage = plan_stage(run)->name.text,
 				      .evidence = run->evidence[0] ? run->evidence : NULL};
@@ -274,7 +274,16 @@ void plan_watch_stage(struct host *host)
 		return;
 	}
 	plan_set_phase(host, PLAN_WATCHED);
-	run->until_ns = run->since_ns + plan_stage(run)->watch_ns;
+	run->until_ns = boot_now() + plan_stage(run)->watch_ns;
+	if (boot_id(run->boot) < 0) /* then a restart begins it anew */
+		run->boot[0] = '\0';
+}
+
+uint64_t plan_watched_until(const struct host *host, const struct plan_run *run)
+{
+	if (run->phase != PLAN_WATCHED || !host->guard || !is_this_boot(run->boot))
+		return 0;
+	return run->until_ns + guard_control(host->guard).wall_offset_ns;
 }
 
 void plan_take_base(struct host *host, const struct plan_sum *sum)

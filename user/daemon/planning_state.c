@@ -55,7 +55,8 @@ static void put_run(struct json_out *json, const struct plan_run *run)
 	json_put_uint(json, "stage", run->stage);
 	json_put_text(json, "phase", phase_names[run->phase]);
 	json_put_uint(json, "since_ns", run->since_ns);
-	json_put_uint(json, "until_ns", run->until_ns);
+	json_put_uint(json, "until_boot_ns", run->until_ns);
+	json_put_text(json, "boot", run->boot);
 	json_put_text(json, "evidence", run->evidence);
 	json_put_text(json, "why", run->why);
 	put_sum(json, &run->base);
@@ -150,12 +151,13 @@ static bool take_all(struct plan_run *run, json_object *root)
 	run->started_ns = field_number(root, "started_ns");
 	run->stage = field_number(root, "stage");
 	run->since_ns = field_number(root, "since_ns");
-	run->until_ns = field_number(root, "until_ns");
+	run->until_ns = field_number(root, "until_boot_ns");
 	run->base =
 		(struct plan_sum){field_number(base, "refused"), field_number(base, "would_refuse"),
 				  field_number(base, "severed"), field_number(base, "alerted")};
 	return take_phase(run, field_text(root, "phase")) && take_approvals(run, root) &&
 	       take_text(root, "by", run->by, sizeof(run->by)) &&
+	       take_text(root, "boot", run->boot, sizeof(run->boot)) &&
 	       take_text(root, "policy", run->digest, sizeof(run->digest)) &&
 	       take_text(root, "evidence", run->evidence, sizeof(run->evidence)) &&
 	       take_text(root, "why", run->why, sizeof(run->why));

@@ -75,9 +75,11 @@ static void put_held(const struct host *host, const struct plan_run *run, struct
 static void put_under_way(const struct host *host, const struct plan_run *run,
 			  struct json_out *reply)
 {
+	uint64_t until_ns = plan_watched_until(host, run);
+
 	json_put_uint(reply, "since", run->since_ns / NS_PER_SECOND);
-	if (run->phase == PLAN_WATCHED)
-		json_put_uint(reply, "until", run->until_ns / NS_PER_SECOND);
+	if (until_ns)
+		json_put_uint(reply, "until", until_ns / NS_PER_SECOND);
 	if (run->evidence[0])
 		json_put_text(reply, "evidence_given", run->evidence);
 	if (run->why[0])

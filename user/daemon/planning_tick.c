@@ -196,7 +196,7 @@ static bool may_pass(struct host *host)
 	const struct plan_run *run = host->plan;
 	_cleanup_free_ char *problem = NULL;
 
-	if (run->phase != PLAN_WATCHED || host_wall(host) < run->until_ns || !run->has_looked ||
+	if (run->phase != PLAN_WATCHED || boot_now() < run->until_ns || !run->has_looked ||
 	    guard_control(host->guard).hours_closed)
 		return false;
 	if (plan_check_targets(host, &problem) == 0)
@@ -233,6 +233,16 @@ uint64_t host_plan_tick(struct host *host)
 
 /* ---- after a restart ------------------------------------------------------------------------- */
 
+/* Of the time that passed between two boots there is only the word of a clock. */
+static void watch_anew(struct host *host)
+{
+	plan_watch_stage(host);
+	plan_keep(host);
+	if (host->plan->phase == PLAN_WATCHED)
+		plan_tell(host, "plan-watched-anew", RECORD_MEDIUM,
+			  "the machine was started since: its watch begins anew");
+}
+
 void host_plan_load(struct host *host)
 {
 	_cleanup_free_ char *problem = NULL;
@@ -250,4 +260,6 @@ void host_plan_load(struct host *host)
 		close_interrupted(host);
 	else if (host->has_taken_over && host->plan->phase != PLAN_WAITS)
 		plan_read_base(host, &problem);
+	if (host->plan->phase == PLAN_WATCHED && !is_this_boot(host->plan->boot))
+		watch_anew(host);
 }

@@ -91,9 +91,11 @@ static void print_under_way(json_object *stage, FILE *out)
 	json_object *held = field_object(stage, "held");
 	char when[32];
 
-	if (is_state(stage, "watched"))
+	if (field_object(stage, "until"))
 		fprintf(out, "            watched until %s\n",
 			time_text(field_number(stage, "until"), when));
+	else if (is_state(stage, "watched"))
+		fputs("            its watch begins anew with the daemon\n", out);
 	print_approvals(stage, "approved", out);
 	print_approvals(stage, "approvals_over", out);
 	if (field_object(stage, "evidence_given")) {
@@ -171,7 +173,7 @@ void print_plan_line(json_object *plan, FILE *out)
 		return;
 	fprintf(out, "%-9s %s: stage %s %s", "plan", field_text(plan, "name"),
 		field_text(stage, "name"), field_text(stage, "state"));
-	if (is_state(stage, "watched"))
+	if (field_object(stage, "until"))
 		fprintf(out, " until %s", time_text(field_number(stage, "until"), when));
 	fputs(" (weir plan status)\n", out);
 }
