@@ -14,6 +14,11 @@
 
 #include "user/kernel/guard.h"
 
+/* How many accounts it has room for; a test may want more. */
+#ifndef FAKE_METERS
+#define FAKE_METERS 8
+#endif
+
 struct guard {
 	struct weir_control control;
 	struct weir_policy_head head;
@@ -21,8 +26,8 @@ struct guard {
 	size_t order_count;
 	struct weir_cut_entry cuts[WEIR_CUT_ENTRIES];
 	size_t cut_count;
-	struct weir_meter meters[8];
-	uint64_t meter_keys[8];
+	struct weir_meter meters[FAKE_METERS];
+	uint64_t meter_keys[FAKE_METERS];
 	size_t meter_count;
 	uint32_t charges;
 	struct weir_meter last_stranger;

@@ -51,6 +51,7 @@ int ended_trial_compile(struct host *host, const struct image *image, struct end
 	if (r == -ENOSPC) { /* a host without a guard has no cut at all */
 		free(TAKE_PTR(*problem));
 		ended->is_known = false;
+		ended->has_no_room = true;
 		r = 0;
 	}
 	return r < 0 ? r
@@ -89,6 +90,13 @@ void ended_trial_tell(struct host *host, const struct ended_trial *ended)
 		host_tell(host, "cut-without-object", RECORD_HIGH, field, 1,
 			  "%zu cuts name what the policy does not have: they cover nothing",
 			  ended->lost);
+	if (ended->has_no_room)
+		host_tell(
+			host, "no-room", RECORD_HIGH, NULL, 0,
+			"there are %zu orders, and no room for more: of the policy whose time is "
+			"over, what it severed, or let back in stages, is not held where %s means "
+			"something else by it",
+			host->orders.count, host->image.name);
 	cuts_tell_outliving(host, ended->first);
 }
 

@@ -12,8 +12,9 @@ struct ended_trial {
 	bool was_on_trial;
 	bool is_known;
 	struct image image;
-	uint64_t first; /* id of the first cut that was made in place of another's names */
-	size_t lost;	/* cuts that cover nothing */
+	uint64_t first;	  /* id of the first cut that was made in place of another's names */
+	size_t lost;	  /* cuts that cover nothing */
+	bool has_no_room; /* for what it cut or held back */
 };
 
 /* The file of a trial is in the state directory. */

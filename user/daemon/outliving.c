@@ -91,8 +91,7 @@ static uint32_t partner_after(const struct outliving *work, uint32_t partner)
 		       : image_partner(work->after, work->before->partner_names[partner]);
 }
 
-/* The service under `after`, if all its cgroups are that one's there. */
-static int service_after(const struct outliving *work, uint32_t service, uint32_t *after)
+int outliving_service_after(const struct outliving *work, uint32_t service, uint32_t *after)
 {
 	_cleanup_free_ bool *heir = calloc(work->after->head.services, sizeof(*heir));
 
@@ -114,7 +113,7 @@ static int mark_changed(struct outliving *work, const struct image_pair *pair, u
 	struct image_relation before = {.image = work->before, .service = pair->key.service};
 	struct image_relation after = {.image = work->after};
 	bool has_some = false;
-	int r = service_after(work, pair->key.service, &after.service);
+	int r = outliving_service_after(work, pair->key.service, &after.service);
 
 	for (uint32_t i = 1; i < work->before->head.partners && r == 0; i++) {
 		if (work->before->partners[i].profile != pair->key.profile)
@@ -205,7 +204,7 @@ static bool is_its_own_after(const struct outliving *work, uint32_t partner,
 	return entry.index != WEIR_ANY && cover_of(work->after, &entry, piece) >= COVER_WHOLE;
 }
 
-static void find_moved(struct outliving *work, const struct orders *orders)
+void outliving_find_moved(struct outliving *work, const struct orders *orders)
 {
 	const struct image *before = work->before;
 
@@ -305,7 +304,7 @@ int cuts_outlive(const struct image *before, const struct image *after, uint64_t
 	int r = partner && service && is_moved ? 0 : -ENOMEM;
 
 	if (r == 0) {
-		find_moved(&work, orders);
+		outliving_find_moved(&work, orders);
 		r = outlive_within(&work, orders, OUTLIVING_MOST);
 	}
 	if (r == -ENOSPC)

@@ -14,6 +14,10 @@
  * is of an account: whom the older policy calls a partner, and the one that is left a stranger, has
  * another account there, which kept its budget. A trial that forgot its partners ends with their
  * service, not without.
+ *
+ * Latches that hold the same take no room, however many there are. Of the others at most 256 are
+ * cut each; with more, or where that would take of the room that is left for signed orders, their
+ * services are: no number of severed accounts keeps a trial on.
  */
 #ifndef WEIR_OUTLIVING_HELD_H
 #define WEIR_OUTLIVING_HELD_H
@@ -23,7 +27,8 @@
 /*
  * Adds these cuts to `orders`, by the words of `before`; cuts_outlive() comes after it. Latches and
  * the plan are those of the guard and of `host`, or as they are saved where there is none yet. 0;
- * -ENOSPC with `problem`; -errno with `problem`: what is held is not known.
+ * -ENOSPC with `problem`: there is no room even for the services; -errno with `problem`: what is
+ * held is not known.
  */
 int held_outlives(const struct host *host, const struct image *before, const struct image *after,
 		  uint64_t wall_ns, struct orders *orders, char **problem);

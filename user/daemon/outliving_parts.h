@@ -31,6 +31,12 @@ struct outliving {
 	size_t prefix_count;
 };
 
+/* Fills work->is_moved; `orders` have what is added to partners. */
+void outliving_find_moved(struct outliving *work, const struct orders *orders);
+
+/* The service under `after`, WEIR_ANY unless all its cgroups are that one's there. 0 or -ENOMEM. */
+int outliving_service_after(const struct outliving *work, uint32_t service, uint32_t *after);
+
 /* A prefix in a service, WEIR_ANY: in each. */
 struct weir_cut_entry outliving_piece(const struct range *prefix, uint32_t service);
 
