@@ -23,6 +23,15 @@ void latch_format(uint64_t account, char *text, size_t size)
 	snprintf(text, size, "g%016" PRIx64, account);
 }
 
+bool order_lets_back(const struct order_origin *origin, const char *target)
+{
+	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
+		if (strcmp(origin->let_back[i], target) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Every target must be one of the policy's before anything is done. Not of a signed order, which is
  * for many hosts: what is not here now is kept, and cut when a policy brings it; but whether a

@@ -23,6 +23,10 @@ struct order_origin {
 	size_t let_back_count;
 };
 
+/* Whether one of its reopenings let back all of this target of the cut. NULL: a local one, which no
+ * reopening came before. */
+bool order_lets_back(const struct order_origin *origin, const char *target);
+
 struct order_request {
 	const char *const *target;
 	size_t target_count;

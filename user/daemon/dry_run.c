@@ -125,15 +125,6 @@ static int put_spared(struct host *host, const struct weir_cut_entry *target, si
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-static bool is_let_back(const struct order_origin *origin, const char *target)
-{
-	for (size_t i = 0; origin && i < origin->let_back_count; i++) {
-		if (strcmp(origin->let_back[i], target) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The request's targets were checked before: one that is not here is a signed order's. */
 static size_t resolve(const struct host *host, const struct order_request *request,
 		      struct weir_cut_entry *target)
@@ -141,7 +132,7 @@ static size_t resolve(const struct host *host, const struct order_request *reque
 	size_t count = 0;
 
 	for (size_t i = 0; i < request->target_count; i++) {
-		if (!is_let_back(request->origin, request->target[i]) &&
+		if (!order_lets_back(request->origin, request->target[i]) &&
 		    target_resolve(&host->image, request->target[i], &target[count], NULL) == 0)
 			count++;
 	}

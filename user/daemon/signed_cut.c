@@ -97,16 +97,21 @@ static int keep(struct taking *taking, int r)
 	return r;
 }
 
+static struct order_origin origin_of(const struct taking *taking, const struct let_back_set *set)
+{
+	return (struct order_origin){.body = taking->document.digests.sha256,
+				     .id = taking->document.id,
+				     .until_ns = taking->document.until_ns,
+				     .signature = taking->signature,
+				     .signature_count = taking->signatures,
+				     .let_back = (const char *const *)set->target,
+				     .let_back_count = set->count};
+}
+
 static int carry_out_cut(struct taking *taking, const struct let_back_set *set)
 {
 	const struct document *document = &taking->document;
-	const struct order_origin origin = {.body = document->digests.sha256,
-					    .id = document->id,
-					    .until_ns = document->until_ns,
-					    .signature = taking->signature,
-					    .signature_count = taking->signatures,
-					    .let_back = (const char *const *)set->target,
-					    .let_back_count = set->count};
+	const struct order_origin origin = origin_of(taking, set);
 	const struct order_request request = {.target = document->targets.item,
 					      .target_count = document->targets.count,
 					      .reason = document->reason,
@@ -130,15 +135,6 @@ static int note_cut(struct taking *taking)
 		       : 0;
 }
 
-static bool is_let_back(const struct let_back_set *set, const char *target)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		if (strcmp(set->target[i], target) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A clock that nobody confirmed ends no signed cut. */
 static bool is_past_end(const struct taking *taking)
 {
@@ -152,11 +148,12 @@ static bool is_past_end(const struct taking *taking)
 static bool is_over(const struct taking *taking, const struct let_back_set *set)
 {
 	const struct document *document = &taking->document;
+	const struct order_origin origin = origin_of(taking, set);
 
 	if (set->is_all || is_past_end(taking))
 		return true;
 	for (size_t i = 0; i < document->targets.count; i++) {
-		if (!is_let_back(set, document->targets.item[i]))
+		if (!order_lets_back(&origin, document->targets.item[i]))
 			return false;
 	}
 	return true;
