@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* test_fleet_survey.c - what brokers of paper have of the fleet, and what is made of it. */
+#include "tests/unit/a_fleet.h"
+#include "user/fleet/survey.h"
+
+static int end(void **state)
+{
+	(void)state;
+	document_free(&document);
+	return 0;
+}
+
+static void begin(const char *text)
+{
+	struct order_fault fault;
+
+	assert_int_equal(document_read(text, strlen(text), &document, &fault), 0);
+}
+
+static const struct known_signers nobody;
+
+static void survey_word(struct survey *survey, size_t broker, size_t host, enum ack_result result)
+{
+	char topic[TOPIC_TEXT], *text;
+	size_t length;
+
+	text = word(host, result, 1000, topic, &length);
+	survey_message(survey, broker, topic, text, length);
+	free(text);
+}
+
+static void survey_standing(struct survey *survey, size_t host, struct standing *standing)
+{
+	char topic[TOPIC_TEXT], *text;
+	size_t length;
+
+	assert_int_equal(standing_write(standing, &keys[host], &text, &length), 0);
+	survey_message(survey, 0, topic_of_host(standing->host, topic), text, length);
+	free(text);
+}
+
+static void a_survey_tells_the_worst(void **state)
+{
+	struct standing standing;
+	char topic[TOPIC_TEXT];
+	struct survey survey;
+
+	(void)state;
+	begin(cut);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	survey.broker[0].is_reached = survey.broker[1].is_reached = true;
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.count[HOST_UNREACHABLE], HOSTS);
+	for (size_t i = 0; i < HOSTS; i++) {
+		standing_of(i, 0, &standing);
+		survey_standing(&survey, i, &standing);
+	}
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.count[HOST_ENFORCED], HOSTS); /* there is no order */
+	survey_message(&survey, 0, topic_of_order(document.id, topic), cut, strlen(cut));
+	survey_word(&survey, 0, 0, ACK_DONE);
+	survey_word(&survey, 1, 1, ACK_REFUSED);
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.item[0].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[1].state, HOST_REFUSES);
+	assert_string_equal(survey.item[1].why, "why not");
+	assert_int_equal(survey.item[2].state, HOST_LATE);
+	assert_string_equal(survey.item[2].order, document.id);
+	assert_int_equal(survey.disagreements, 1); /* broker 1 does not have it */
+	survey_message(&survey, 1, topic, cut, strlen(cut));
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.disagreements, 0);
+	standing.has_daemon = false;
+	standing.at_ns += NS_PER_SECOND;
+	survey_standing(&survey, 2, &standing);
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.item[2].state, HOST_NO_DAEMON);
+	survey_judge(&survey, wall_now() + NS_PER_HOUR);
+	assert_int_equal(survey.count[HOST_UNREACHABLE], HOSTS);
+	survey_free(&survey);
+}
+
+/* The order was issued long ago, and an order for others is nobody else's. */
+static void a_survey_knows_groups_and_strays(void **state)
+{
+	struct standing standing;
+	char topic[TOPIC_TEXT];
+	struct survey survey;
+	struct known_signers known = {.is_there = true};
+
+	(void)state;
+	begin(cut_of_berlin);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	for (size_t i = 0; i < HOSTS; i++) {
+		standing_of(i, 0, &standing);
+		survey_standing(&survey, i, &standing);
+	}
+	survey_message(&survey, 0, topic_of_order(document.id, topic), cut_of_berlin,
+		       strlen(cut_of_berlin));
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.item[0].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[2].state, HOST_LATE);
+	assert_int_equal(survey.broker[0].bad_words, 0);
+	survey_message(&survey, 0, topic, cut, strlen(cut)); /* of another id */
+	survey_message(&survey, 0, topic, "x", 1);
+	survey_message(&survey, 0, "weir/other", "x", 1);
+	survey_word(&survey, 0, 0, ACK_DONE);
+	assert_int_equal(survey.broker[0].bad_words, 3);
+	survey_free(&survey);
+	/* where it is known who may sign, what nobody has signed is not waited for */
+	assert_int_equal(survey_init(&survey, &config, &known), 0);
+	survey_message(&survey, 0, topic, cut_of_berlin, strlen(cut_of_berlin));
+	standing_of(2, 0, &standing);
+	survey_standing(&survey, 2, &standing);
+	survey_judge(&survey, wall_now());
+	assert_int_equal(survey.item[2].state, HOST_ENFORCED);
+	assert_int_equal(survey.broker[0].bad_words, 1);
+	survey_free(&survey);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(a_survey_tells_the_worst, end),
+		cmocka_unit_test_teardown(a_survey_knows_groups_and_strays, end),
+	};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}
