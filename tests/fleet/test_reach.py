@@ -17,7 +17,8 @@ class Reach(FleetCase):
         said = self.assert_pushed(path)
         self.assertIn("enforced on 2 of 2 hosts", said)
         self.assertRegex(said, r"p50 [0-9.]+ ms, p99 [0-9.]+ ms")
-        self.assertIn("enforced on 2 of 2 hosts\n", self.assert_pushed(path))  # each matches, whoever handed it in
+        self.assertIn("enforced on 2 of 2 hosts, 2 of them said so before this push\n",
+                      self.assert_pushed(path))  # each matches, whoever handed it in
         self.assertEqual([host.cuts() for host in self.fleet.hosts.values()], [1, 1])
         with open(path, "rb") as file:
             cut = id_of(file.read())
@@ -170,6 +171,25 @@ class Rights(FleetCase):
                     cafile=self.fleet.ca.path("ca.pem")).wrap_socket(raw, server_hostname="127.0.0.1") as stream:
             stream.sendall(b"\x10\x00")
             read_packet(stream)
+
+
+class Gone(FleetCase):
+    """Brokers keep what a host said of an order for as long as they like."""
+
+    def test_who_said_so_before_and_is_gone_is_not_confirmed(self):
+        path, gone = self.fleet.order("cut", "partner:nord"), self.fleet.hosts["hub-2"]
+        self.assert_pushed(path)
+        gone.agent.stop()
+        self.assertIn("enforced on 2 of 2 hosts, 2 of them said so before this push\n", self.assert_pushed(path))
+        for port in self.fleet.ports:  # as when its last standing is late: only the acknowledgement is left
+            client = Client(self.fleet.ca, "hub-2", port)
+            self.assertEqual(client.publish("weir/host/hub-2", b"") & 0x80, 0)
+            client.close()
+        said = self.assert_pushed(path, "--timeout", "2s", code=1)
+        self.assertIn("enforced on 1 of 2 hosts, 1 of them said so before this push\n", said)
+        self.assertRegex(said, r"\nhub-2: NOT CONFIRMED: it said so [0-9]+s ago, and no broker has anything newer of it\n")
+        gone.start_agent()
+        self.assertIn("enforced on 2 of 2 hosts", self.assert_pushed(path))
 
 
 class Missing(FleetCase):

@@ -44,7 +44,11 @@ static bool publish(void *data, size_t broker, const char *topic, const char *te
 static bool subscribe(void *data, size_t broker, const char *filter)
 {
 	(void)data;
-	note("%s %zu\n", strcmp(filter, push.topic) == 0 ? "read" : "hear", broker);
+	note("%s %zu\n",
+	     strcmp(filter, push.topic) == 0	    ? "read"
+	     : strcmp(filter, TOPIC_ALL_HOSTS) == 0 ? "hear all"
+						    : "hear",
+	     broker);
 	return true;
 }
 
@@ -65,6 +69,7 @@ static void begin(const char *text)
 	did[0] = '\0';
 	assert_int_equal(document_read(text, strlen(text), &document, &fault), 0);
 	assert_int_equal(push_init(&push, &config, &document, text, strlen(text), &out), 0);
+	push.wall_ns = 1000 * NS_PER_SECOND; /* when hosts say what they say here */
 }
 
 static int end(void **state)
@@ -83,13 +88,35 @@ static void keep(size_t broker)
 	push_message(&push, broker, push.topic, push.text, push.length, true, now);
 }
 
-static void say(size_t broker, size_t host, enum ack_result result, uint64_t at_ns)
+static void serve(size_t broker, size_t host, enum ack_result result, uint64_t at_ns,
+		  bool is_retained)
 {
 	char topic[TOPIC_TEXT], *text;
 	size_t length;
 
 	text = word(host, result, at_ns, topic, &length);
-	push_message(&push, broker, topic, text, length, false, now);
+	push_message(&push, broker, topic, text, length, is_retained, now);
+	free(text);
+}
+
+static void say(size_t broker, size_t host, enum ack_result result, uint64_t at_ns)
+{
+	serve(broker, host, result, at_ns, false);
+}
+
+/* How the host was then. */
+static void serve_standing(size_t broker, size_t host, uint64_t beat_version, uint64_t at_ns,
+			   bool has_daemon)
+{
+	struct standing standing;
+	char topic[TOPIC_TEXT], *text;
+	size_t length;
+
+	standing_of(host, beat_version, &standing);
+	standing.at_ns = at_ns * NS_PER_SECOND;
+	standing.has_daemon = has_daemon;
+	assert_int_equal(standing_write(&standing, &keys[host], &text, &length), 0);
+	push_message(&push, broker, topic_of_host(standing.host, topic), text, length, true, now);
 	free(text);
 }
 
@@ -177,6 +204,83 @@ static void one_broker_that_is_down_is_not_waited_for(void **state)
 	assert_true(push_is_over(&push));
 }
 
+/* ---- said before ---------------------------------------------------------------------------- */
+
+enum { LATE = 5 * 60, TODAY = 24 * 3600 }; /* seconds */
+
+/* All have said long ago that it is done, and both brokers keep that. */
+static void begin_the_next_day(const char *text)
+{
+	begin(text);
+	push.wall_ns = (1000 + TODAY) * NS_PER_SECOND;
+	push_up(&push, 0, now);
+	push_up(&push, 1, now);
+	keep(0);
+	keep(1);
+	done();
+	for (size_t broker = 0; broker < 2; broker++) {
+		for (size_t i = 0; i < HOSTS; i++)
+			serve(broker, i, ACK_DONE, 1000, true);
+	}
+}
+
+static void what_a_host_said_once_counts_only_while_it_is_heard(void **state)
+{
+	(void)state;
+	begin_the_next_day(cut);
+	assert_string_equal(done(), "hear all 0\nhear all 1\n"); /* once */
+	assert_int_equal(push_enforced(&push), 0);
+	assert_false(push_is_over(&push));
+	serve_standing(0, 0, 0, 1000 + TODAY - LATE, true);
+	serve_standing(0, 1, 0, 1000 + TODAY - LATE - 1, true);
+	serve_standing(0, 2, 0, 1000 + TODAY, false); /* who would know there? */
+	assert_true(push_counts(&push, &push.item[0]));
+	assert_true(push.item[0].had_it_before);
+	assert_int_equal(push_enforced(&push), 1);
+	assert_false(push_is_over(&push));   /* they may come yet */
+	serve_standing(1, 0, 0, 1000, true); /* replayed: it takes nothing back */
+	assert_int_equal(push_enforced(&push), 1);
+	serve_standing(1, 1, 0, 1000 + TODAY, true);
+	say(0, 2, ACK_DONE, 1000 + TODAY);
+	assert_false(push.item[2].had_it_before);
+	assert_int_equal(push_enforced(&push), HOSTS);
+	assert_true(push_is_over(&push));
+}
+
+/* A broker need not say that it had kept it. */
+static void an_old_word_is_old_however_it_is_served(void **state)
+{
+	(void)state;
+	begin(cut);
+	push_up(&push, 0, now);
+	push.wall_ns = (1000 + LATE) * NS_PER_SECOND;
+	say(0, 0, ACK_DONE, 1000);
+	assert_int_equal(push_enforced(&push), 1);
+	push.wall_ns += NS_PER_SECOND;
+	say(0, 1, ACK_DONE, 1000);
+	assert_int_equal(push_enforced(&push), 1);
+	serve(0, 2, ACK_DONE, 1000 + LATE, true); /* kept, and not old */
+	assert_int_equal(push_enforced(&push), 1);
+	say(0, 2, ACK_DONE, 1000 + LATE); /* the same one: it is no newer for that */
+	assert_int_equal(push_enforced(&push), 1);
+	done();
+	push_up(&push, 1, now); /* what the others still ask for is heard there too */
+	assert_string_equal(done(), "hear 1\nhear all 1\npublish 1\n");
+}
+
+static void an_old_beat_of_a_host_that_is_gone(void **state)
+{
+	(void)state;
+	begin(beat);
+	push.wall_ns = (1000 + TODAY) * NS_PER_SECOND;
+	push_up(&push, 0, now);
+	for (size_t i = 0; i < HOSTS; i++)
+		serve_standing(0, i, 7, 1000, true);
+	assert_int_equal(push_enforced(&push), 0);
+	serve_standing(0, 1, 7, 1000 + TODAY, true);
+	assert_int_equal(push_enforced(&push), 1);
+}
+
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
 static void only_its_groups_are_waited_for(void **state)
@@ -252,24 +356,14 @@ static void bad_words_never_count(void **state)
 
 static void a_beat_is_there_when_hosts_have_it_or_a_later(void **state)
 {
-	char topic[TOPIC_TEXT], *text;
-	size_t length;
-
 	(void)state;
 	begin(beat);
 	assert_string_equal(push.topic, TOPIC_BEAT);
 	push_up(&push, 0, now);
 	keep(0);
 	push_down(&push, 1, "x");
-	for (size_t i = 0; i < HOSTS; i++) {
-		struct standing standing;
-
-		standing_of(i, 5 + i, &standing);
-		assert_int_equal(standing_write(&standing, &keys[i], &text, &length), 0);
-		push_message(&push, 0, topic_of_host(standing.host, topic), text, length, false,
-			     now);
-		free(text);
-	}
+	for (size_t i = 0; i < HOSTS; i++)
+		serve_standing(0, i, 5 + i, 1000, true);
 	assert_int_equal(push_enforced(&push), 1); /* the one with 7 */
 }
 
@@ -280,6 +374,9 @@ int main(void)
 		cmocka_unit_test_teardown(an_echo_is_not_kept, end),
 		cmocka_unit_test_teardown(what_is_not_kept_is_published_again, end),
 		cmocka_unit_test_teardown(one_broker_that_is_down_is_not_waited_for, end),
+		cmocka_unit_test_teardown(what_a_host_said_once_counts_only_while_it_is_heard, end),
+		cmocka_unit_test_teardown(an_old_word_is_old_however_it_is_served, end),
+		cmocka_unit_test_teardown(an_old_beat_of_a_host_that_is_gone, end),
 		cmocka_unit_test_teardown(only_its_groups_are_waited_for, end),
 		cmocka_unit_test_teardown(what_is_not_done_does_not_count, end),
 		cmocka_unit_test_teardown(the_later_word_stands, end),

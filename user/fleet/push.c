@@ -11,7 +11,6 @@
 #include "user/base/cleanup.h"
 #include "user/base/text.h"
 #include "user/base/units.h"
-#include "user/fleet/standing.h"
 
 enum { TOLD_WORDS = 10 }; /* of each broker: which of its acknowledgements are none */
 
@@ -101,9 +100,11 @@ void push_up(struct push *push, size_t which, uint64_t now_ns)
 	char filter[TOPIC_TEXT];
 
 	push->broker[which].is_up = true;
-	push->out.subscribe(push->out.data, which,
-			    is_beat(push) ? TOPIC_ALL_HOSTS
-					  : topic_of_acks(push->document->id, filter));
+	if (!is_beat(push))
+		push->out.subscribe(push->out.data, which,
+				    topic_of_acks(push->document->id, filter));
+	if (is_beat(push) || push->hears_standings)
+		push->out.subscribe(push->out.data, which, TOPIC_ALL_HOSTS);
 	publish(push, which, now_ns);
 }
 
@@ -179,30 +180,50 @@ static void bad_word(struct push *push, size_t which, const struct topic *topic,
 	     topic->host[0] ? topic->host : "?", why);
 }
 
+static void hear_standings(struct push *push)
+{
+	if (push->hears_standings || is_beat(push))
+		return;
+	push->hears_standings = true;
+	for (size_t i = 0; i < push->config->brokers; i++) {
+		if (push->broker[i].is_up)
+			push->out.subscribe(push->out.data, i, TOPIC_ALL_HOSTS);
+	}
+}
+
 /* The latest of a host stands: a broker may serve an older one, and so may not undo a later. */
-static void take_word(struct push_host *host, const struct ack *ack, bool is_retained,
-		      uint64_t now_ns)
+static void take_word(struct push *push, struct push_host *host, const struct ack *ack,
+		      bool is_retained, uint64_t now_ns)
 {
 	if (host->has_ack && ack->at_ns < host->ack.at_ns)
 		return;
-	if (!host->has_ack) {
+	if (!host->has_ack || ack->result != host->ack.result ||
+	    (host->had_it_before && ack->at_ns > host->ack.at_ns)) {
 		host->heard_ns = now_ns;
-		host->had_it_before = is_retained;
+		host->had_it_before = is_retained ||
+				      is_long_ago(ack->at_ns, push->wall_ns, push->config->late_ns);
 	}
 	host->has_ack = true;
 	host->ack = *ack;
+	if (host->is_expected && host->had_it_before && ack->result == ACK_DONE)
+		hear_standings(push);
 }
 
-/* Of a beat: the host has this one, or a later. */
-static int read_standing(const struct push *push, const char *text, size_t length,
-			 const struct topic *topic, const struct ssh_key *key, struct ack *ack,
+/* Of a beat it is the word itself: the host has this one, or a later. */
+static int read_standing(const struct push *push, struct push_host *host, const char *text,
+			 size_t length, const struct topic *topic, struct ack *ack,
 			 const char **why)
 {
 	struct standing standing;
-	int r = standing_read(text, length, topic, key, &standing, why);
+	int r = standing_read(text, length, topic, &host->host->key, &standing, why);
 
 	if (r < 0)
 		return r;
+	if (!host->has_standing || standing.at_ns > host->standing.at_ns)
+		host->standing = standing;
+	host->has_standing = true;
+	if (!is_beat(push))
+		return -EAGAIN;
 	*ack = (struct ack){.result = ACK_DONE, .at_ns = standing.at_ns, .version = standing.beat};
 	return standing.beat >= push->document->version ? 0 : -EAGAIN;
 }
@@ -217,34 +238,46 @@ static void take_host(struct push *push, size_t which, const struct topic *topic
 	int r;
 
 	if (!known) {
-		bad_word(push, which, topic, "the configuration has no such host");
+		if (topic->kind == TOPIC_IS_ACK || is_beat(push))
+			bad_word(push, which, topic, "the configuration has no such host");
 		return;
 	}
 	if (topic->kind == TOPIC_IS_HOST)
-		r = read_standing(push, text, length, topic, &known->key, &ack, &why);
+		r = read_standing(push, host, text, length, topic, &ack, &why);
 	else
 		r = ack_read(text, length, topic, &known->key, &ack, &why);
 	if (r == -EBADMSG)
 		bad_word(push, which, topic, why);
 	else if (r == 0)
-		take_word(host, &ack, is_retained, now_ns);
+		take_word(push, host, &ack, is_retained, now_ns);
 }
 
 void push_message(struct push *push, size_t which, const char *name, const char *text,
 		  size_t length, bool is_retained, uint64_t now_ns)
 {
 	struct topic topic = topic_parse(name);
+	bool is_asked = topic.kind == TOPIC_IS_HOST
+				? is_beat(push) || push->hears_standings
+				: !is_beat(push) && topic.kind == TOPIC_IS_ACK &&
+					  strcmp(topic.id, push->document->id) == 0;
 
 	if (strcmp(name, push->topic) == 0)
 		take_order(push, which, text, length, is_retained, now_ns);
 	else if (length == 0)
 		return; /* withdrawn */
-	else if (is_beat(push)
-			 ? topic.kind == TOPIC_IS_HOST
-			 : topic.kind == TOPIC_IS_ACK && strcmp(topic.id, push->document->id) == 0)
+	else if (is_asked)
 		take_host(push, which, &topic, text, length, is_retained, now_ns);
 	else
 		bad_word(push, which, &topic, "nobody asked for it");
+}
+
+bool push_counts(const struct push *push, const struct push_host *host)
+{
+	if (!host->has_ack || host->ack.result != ACK_DONE)
+		return false;
+	return !host->had_it_before ||
+	       (host->has_standing && host->standing.has_daemon &&
+		!is_long_ago(host->standing.at_ns, push->wall_ns, push->config->late_ns));
 }
 
 /* With `settled` also those whose groups are others than the configuration says. */
@@ -256,7 +289,7 @@ static size_t count_good(const struct push *push, bool settled)
 		const struct push_host *host = &push->item[i];
 
 		if (host->is_expected && host->has_ack)
-			count += host->ack.result == ACK_DONE ||
+			count += push_counts(push, host) ||
 				 (settled && host->ack.result == ACK_NOT_FOR_US);
 	}
 	return count;

@@ -5,13 +5,18 @@
  * hosts say.
  *
  * A host counts by its own signature alone, over this order; what a broker says counts for nothing.
- * A beat is no order that is acknowledged: there the standing of a host (standing.h) counts. Pure:
- * the time is given (boot, ns).
+ * A beat is no order that is acknowledged: there the standing of a host (standing.h) counts.
+ *
+ * What a host said once a broker can serve for ever, long after the host has died or was installed
+ * anew. So a word that was there before, or is signed long ago, counts only together with a
+ * standing that is not late (fleet_config.late_ns). Pure: the time is given (boot, ns), also
+ * `wall_ns`.
  */
 #ifndef WEIR_FLEET_PUSH_H
 #define WEIR_FLEET_PUSH_H
 
 #include "user/fleet/ack.h"
+#include "user/fleet/standing.h"
 
 /* What it does; false: the broker did not take it. None of these may call back. */
 struct push_out {
@@ -39,9 +44,12 @@ struct push_host {
 	const struct fleet_host *host;
 	bool is_expected;
 	bool has_ack;
-	bool had_it_before; /* it had said so before we published */
+	bool had_it_before; /* `ack` was kept by a broker already, or is signed long ago */
 	struct ack ack;
 	uint64_t heard_ns; /* boot */
+	bool has_standing;
+	struct standing
+		standing; /* the newest; heard where an old word asks for it, or of a beat */
 };
 
 struct push {
@@ -54,10 +62,12 @@ struct push {
 	struct push_broker broker[FLEET_BROKERS];
 	struct push_host *item; /* in the order of config->item */
 	size_t expected;
+	bool hears_standings;
 	uint64_t begun_ns; /* boot; when it was published for the first time; 0: not yet */
+	uint64_t wall_ns;  /* now; what hosts sign is held against it */
 };
 
-/* 0 or -ENOMEM. Free with push_free() in each case. */
+/* 0 or -ENOMEM. `wall_ns` stays to be set. Free with push_free() in each case. */
 int push_init(struct push *push, const struct fleet_config *config, const struct document *document,
 	      const char *text, size_t length, const struct push_out *out);
 void push_free(struct push *push);
@@ -71,7 +81,9 @@ void push_message(struct push *push, size_t broker, const char *topic, const cha
 /* Looks after what brokers keep; returns when it is due again (boot). */
 uint64_t push_tick(struct push *push, uint64_t now_ns);
 
-/* How many of the hosts that it is for have it in force. */
+/* Whether it has the order in force, by its own word, and that is not of long ago alone. */
+bool push_counts(const struct push *push, const struct push_host *host);
+/* How many of the hosts that it is for count. */
 size_t push_enforced(const struct push *push);
 /* All of them have it, or say that it is not for them, and each broker keeps it or cannot be
  * reached: there is nothing to wait for. */

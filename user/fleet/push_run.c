@@ -165,13 +165,39 @@ static void tell_brokers(const struct push *push)
 	}
 }
 
+static const char *ago(uint64_t at_ns, uint64_t now_ns, char span[SPAN_TEXT])
+{
+	span_format(at_ns < now_ns ? (now_ns - at_ns) / NS_PER_SECOND * NS_PER_SECOND : 0, span,
+		    SPAN_TEXT);
+	return span;
+}
+
+/* It said once that it is done: why that does not count today. */
+static void tell_unconfirmed(const struct push *push, const struct push_host *host)
+{
+	char said[SPAN_TEXT], heard[SPAN_TEXT];
+
+	printf("%s: NOT CONFIRMED: it said so %s ago", host->host->name.text,
+	       ago(host->ack.at_ns, push->wall_ns, said));
+	if (!host->has_standing)
+		puts(", and no broker has anything newer of it");
+	else
+		printf(", and was heard last %s ago%s\n",
+		       ago(host->standing.at_ns, push->wall_ns, heard),
+		       host->standing.has_daemon ? "" : ", when no daemon answered there");
+}
+
 static void tell_hosts(const struct push *push)
 {
 	for (size_t i = 0; i < push->config->hosts; i++) {
 		const struct push_host *host = &push->item[i];
 
-		if (!host->is_expected || (host->has_ack && host->ack.result == ACK_DONE))
+		if (!host->is_expected || push_counts(push, host))
 			continue;
+		if (host->has_ack && host->ack.result == ACK_DONE) {
+			tell_unconfirmed(push, host);
+			continue;
+		}
 		text_put_line(stdout, "%s: %s%s%s", host->host->name.text,
 			      host->has_ack ? ack_result_name(host->ack.result) : "MISSING",
 			      host->ack.problem[0] ? ": " : "", host->ack.problem);
@@ -213,17 +239,21 @@ static void tell_times(const struct push *push)
 
 static int tell(const struct push *push)
 {
-	size_t enforced = push_enforced(push), no_match = 0;
+	size_t enforced = push_enforced(push), before = 0, no_match = 0;
 
 	for (size_t i = 0; i < push->config->hosts; i++) {
 		const struct push_host *host = &push->item[i];
 
-		no_match += host->is_expected && host->has_ack && host->ack.result == ACK_DONE &&
-			    push->document->kind == ORDER_CUT && host->ack.matched == 0;
+		if (!host->is_expected || !push_counts(push, host))
+			continue;
+		before += host->had_it_before;
+		no_match += push->document->kind == ORDER_CUT && host->ack.matched == 0;
 	}
 	tell_brokers(push);
 	printf("order %s: enforced on %zu of %zu hosts", push->document->id, enforced,
 	       push->expected);
+	if (before)
+		printf(", %zu of them said so before this push", before);
 	if (no_match)
 		printf(", %zu of them have nothing that it names", no_match);
 	putchar('\n');
@@ -244,11 +274,13 @@ static void send_order(struct run *run, const struct fleet_config *config, uint6
 					     .data = run};
 	uint64_t end = boot_now() + timeout_ns;
 
+	run->push.wall_ns = wall_now();
 	brokers_open(&run->brokers, config, &events);
 	while (!push_is_over(&run->push) && boot_now() < end) {
 		uint64_t due = push_tick(&run->push, boot_now());
 
 		brokers_turn(&run->brokers, due < end ? due : end);
+		run->push.wall_ns = wall_now();
 	}
 	brokers_close(&run->brokers);
 }

@@ -270,11 +270,6 @@ static const struct survey_word *find_word(const struct survey_host *host, size_
 	return NULL;
 }
 
-static bool is_old(uint64_t at_ns, uint64_t now_ns, uint64_t late_ns)
-{
-	return at_ns < now_ns && now_ns - at_ns > late_ns;
-}
-
 static void worse(struct survey_host *host, enum host_state state)
 {
 	if (state > host->state)
@@ -300,7 +295,7 @@ static void judge_order(const struct survey *survey, struct survey_host *host, s
 	if (word)
 		worse(host, HOST_REFUSES);
 	else
-		worse(host, is_old(order->issued_ns, now_ns, survey->config->late_ns)
+		worse(host, is_long_ago(order->issued_ns, now_ns, survey->config->late_ns)
 				    ? HOST_LATE
 				    : HOST_WAITING);
 }
@@ -316,11 +311,11 @@ static void judge_host(const struct survey *survey, struct survey_host *host, ui
 		if (is_wanted(survey, &survey->order[i], host->host, now_ns))
 			judge_order(survey, host, i, now_ns);
 	}
-	if (survey->beat_issued_ns && is_old(host->standing.beat_issued_ns, now_ns, late_ns))
+	if (survey->beat_issued_ns && is_long_ago(host->standing.beat_issued_ns, now_ns, late_ns))
 		worse(host, HOST_STALE_BEAT);
 	if (host->has_standing && !host->standing.has_daemon)
 		worse(host, HOST_NO_DAEMON);
-	if (!host->has_standing || is_old(host->standing.at_ns, now_ns, late_ns))
+	if (!host->has_standing || is_long_ago(host->standing.at_ns, now_ns, late_ns))
 		worse(host, HOST_UNREACHABLE);
 }
 
