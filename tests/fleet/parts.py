@@ -157,11 +157,11 @@ class Host:
         self.agent.run([WEIR, "agent", "--config", config, "--instance", self.instance],
                        env=dict(os.environ, WEIR_RUN_DIR=self.run_dir))
 
-    def ask(self, request):
+    def ask(self, request, **more):
         with socket.socket(socket.AF_UNIX) as one:
             one.settimeout(SECONDS)
             one.connect(os.path.join(self.run_dir, self.instance + ".sock"))
-            one.sendall(json.dumps({"request": request}).encode() + b"\n")
+            one.sendall(json.dumps(dict(more, request=request)).encode() + b"\n")
             with one.makefile() as file:
                 return json.loads(file.readline())
 

@@ -232,6 +232,32 @@ class Older(VoidCase):
         self.assertEqual(self.state(), before)
 
 
+class Replaced(VoidCase):
+    """Who is root on a host may apply another policy there, and cannot hide it."""
+
+    def test_a_base_that_is_replaced_on_the_host_itself(self):
+        path = os.path.join(self.fleet.directory, "base")
+        with open(path, "wb") as file:
+            file.write(self.enclosed("base", 3, POLICY % "third"))
+        self.assert_pushed(path)
+        wait_for("all is well", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "enforced")
+        lax = {"name": "policy.yaml", "text": (POLICY % "lax").replace("enforce", "observe")}
+        self.assertEqual(self.host.ask("apply", files=[lax])["code"], 0)
+        self.restart_agent()  # it would say so within a minute
+        wait_for("it is named", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "refuses")
+        code, status = self.fleet.status()
+        host = status["hosts"][0]
+        self.assertEqual((code, host["base"], host["base_holds"], host["lacks"]), (1, 3, False, 1))
+        self.assertIn("another policy was put in its place", host["why"])
+        said = self.assert_pushed(path, "--timeout", "2s", code=1)
+        self.assertIn("enforced on 0 of 1", said)
+        self.assertEqual(self.host.ask("brief")["in_force"]["base"]["version"], 3)
+        self.assertEqual(self.host.ask("rollback")["code"], 0)
+        self.restart_agent()
+        self.assertIn("enforced on 1 of 1", self.assert_pushed(path))
+        wait_for("all is well", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "enforced")
+
+
 class Withheld(VoidCase):
     """The brokers are sound, and what comes from them is held back on its way to the host."""
     running = ()

@@ -21,7 +21,7 @@ static struct fleet_config config = {
 	.late_ns = 5 * NS_PER_MINUTE,
 };
 
-static char *cut, *cut_of_berlin, *beat; /* signed by "x" */
+static char *cut, *cut_of_berlin, *beat, *base; /* signed by "x" */
 static struct document document;
 
 /* ---- before and after ----------------------------------------------------------------------- */
@@ -52,6 +52,7 @@ static int open_all(void **state)
 	cut_of_berlin =
 		order("cut", "cut@weir", "reason: x\ntarget: all\nhosts: berlin\n", long_ago);
 	beat = order("beat", "beat@weir", "version: 7\n", long_ago);
+	base = order("base", "base@weir", "reason: x\nversion: 3\n\nweir: 1\n", long_ago);
 	for (size_t i = 0; i < HOSTS; i++) {
 		char *problem = NULL;
 
@@ -79,6 +80,7 @@ static int close_all(void **state)
 	free(cut);
 	free(cut_of_berlin);
 	free(beat);
+	free(base);
 	return close_signing(state);
 }
 

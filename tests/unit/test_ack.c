@@ -148,6 +148,7 @@ static void a_standing_is_read(void **state)
 						 .has_daemon = true,
 						 .policy = ID,
 						 .base = 3,
+						 .base_holds = true,
 						 .beat = 9,
 						 .beat_issued_ns =
 							 UINT64_C(1764169440) * 1000000000,

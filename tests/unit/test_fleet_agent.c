@@ -470,11 +470,15 @@ static void the_standing_is_said_each_minute(void **state)
 	assert_string_equal(done(), "0 weir/host/hub-1 \n1 weir/host/hub-1 \n");
 	assert_int_equal(agent.standing.cuts, 3);
 	assert_string_equal(agent.standing.groups, "hub berlin");
+	assert_false(agent.standing.base_holds);
 	assert_null(agent_request(&agent, now));
 	now += NS_PER_MINUTE;
 	line = agent_request(&agent, now);
 	assert_non_null(line);
 	free(line);
+	answer("{\"code\":0,\"in_force\":{\"base\":{\"version\":3,\"holds\":true}}}");
+	assert_int_equal(agent.standing.base, 3);
+	assert_true(agent.standing.base_holds);
 }
 
 int main(void)

@@ -104,20 +104,26 @@ static void say(size_t broker, size_t host, enum ack_result result, uint64_t at_
 	serve(broker, host, result, at_ns, false);
 }
 
+static void serve_text_of(size_t broker, size_t host, const struct standing *standing)
+{
+	char topic[TOPIC_TEXT], *text;
+	size_t length;
+
+	assert_int_equal(standing_write(standing, &keys[host], &text, &length), 0);
+	push_message(&push, broker, topic_of_host(standing->host, topic), text, length, true, now);
+	free(text);
+}
+
 /* How the host was then. */
 static void serve_standing(size_t broker, size_t host, uint64_t beat_version, uint64_t at_ns,
 			   bool has_daemon)
 {
 	struct standing standing;
-	char topic[TOPIC_TEXT], *text;
-	size_t length;
 
 	standing_of(host, beat_version, &standing);
 	standing.at_ns = at_ns * NS_PER_SECOND;
 	standing.has_daemon = has_daemon;
-	assert_int_equal(standing_write(&standing, &keys[host], &text, &length), 0);
-	push_message(&push, broker, topic_of_host(standing.host, topic), text, length, true, now);
-	free(text);
+	serve_text_of(broker, host, &standing);
 }
 
 static void all_say(enum ack_result result)
@@ -268,6 +274,23 @@ static void an_old_word_is_old_however_it_is_served(void **state)
 	assert_string_equal(done(), "hear 1\nhear all 1\npublish 1\n");
 }
 
+static void an_old_word_of_a_base_that_another_policy_replaced(void **state)
+{
+	struct standing standing;
+
+	(void)state;
+	begin_the_next_day(base);
+	for (size_t i = 0; i < HOSTS; i++) {
+		standing_of(i, 0, &standing);
+		standing.at_ns = push.wall_ns;
+		standing.base = i == 2 ? 4 : 3; /* a later one */
+		standing.base_holds = i != 1;
+		serve_text_of(0, i, &standing);
+	}
+	assert_true(push_counts(&push, &push.item[0]));
+	assert_int_equal(push_enforced(&push), 1);
+}
+
 static void an_old_beat_of_a_host_that_is_gone(void **state)
 {
 	(void)state;
@@ -376,6 +399,7 @@ int main(void)
 		cmocka_unit_test_teardown(one_broker_that_is_down_is_not_waited_for, end),
 		cmocka_unit_test_teardown(what_a_host_said_once_counts_only_while_it_is_heard, end),
 		cmocka_unit_test_teardown(an_old_word_is_old_however_it_is_served, end),
+		cmocka_unit_test_teardown(an_old_word_of_a_base_that_another_policy_replaced, end),
 		cmocka_unit_test_teardown(an_old_beat_of_a_host_that_is_gone, end),
 		cmocka_unit_test_teardown(only_its_groups_are_waited_for, end),
 		cmocka_unit_test_teardown(what_is_not_done_does_not_count, end),

@@ -80,6 +80,71 @@ static void a_survey_tells_the_worst(void **state)
 	survey_free(&survey);
 }
 
+/* With a base that the host says it has, or had. */
+static void survey_base(struct survey *survey, size_t host, uint64_t version, bool holds,
+			uint64_t at_ns)
+{
+	struct standing standing;
+
+	standing_of(host, 0, &standing);
+	standing.at_ns = at_ns;
+	standing.base = version;
+	standing.base_holds = holds;
+	survey_standing(survey, host, &standing);
+}
+
+static void a_base_that_was_replaced_is_in_force_no_more(void **state)
+{
+	const uint64_t today = wall_now();
+	char topic[TOPIC_TEXT];
+	struct survey survey;
+
+	(void)state;
+	begin(base);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	for (size_t i = 0; i < HOSTS; i++)
+		survey_base(&survey, i, 3, i != 1, today); /* h1 has another policy */
+	survey_judge(&survey, today);
+	assert_int_equal(survey.count[HOST_REFUSES], 1); /* also where no broker has the base */
+	survey_message(&survey, 0, topic_of_order(document.id, topic), base, strlen(base));
+	for (size_t i = 0; i < HOSTS; i++)
+		survey_word(&survey, 0, i, ACK_DONE);		  /* long ago */
+	survey_base(&survey, 2, 0, false, today + NS_PER_SECOND); /* and h2 was installed anew */
+	survey_judge(&survey, today);
+	assert_int_equal(survey.item[0].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[0].lacks, 0);
+	assert_int_equal(survey.item[1].state, HOST_REFUSES);
+	assert_int_equal(survey.item[1].lacks, 1);
+	assert_string_equal(survey.item[1].why,
+			    "another policy was put in its place on the host itself");
+	assert_int_equal(survey.item[2].state, HOST_REFUSES);
+	assert_string_equal(survey.item[2].why, "it was in force there, and is no more");
+	/* gone back to it: its word of long ago is not asked for */
+	survey_base(&survey, 1, 3, true, today + NS_PER_SECOND);
+	survey_judge(&survey, today);
+	assert_int_equal(survey.item[1].state, HOST_ENFORCED);
+	survey_free(&survey);
+}
+
+/* It has just said so, and its standing comes within a second. */
+static void the_word_of_a_base_may_be_newer_than_the_standing(void **state)
+{
+	char topic[TOPIC_TEXT];
+	struct survey survey;
+
+	(void)state;
+	begin(base);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	for (size_t i = 0; i < HOSTS; i++)
+		survey_base(&survey, i, 0, false, (1000 - i) * NS_PER_SECOND);
+	survey_message(&survey, 0, topic_of_order(document.id, topic), base, strlen(base));
+	for (size_t i = 0; i < HOSTS; i++)
+		survey_word(&survey, 0, i, ACK_DONE);
+	survey_judge(&survey, 1000 * NS_PER_SECOND);
+	assert_int_equal(survey.count[HOST_ENFORCED], HOSTS);
+	survey_free(&survey);
+}
+
 /* The order was issued long ago, and an order for others is nobody else's. */
 static void a_survey_knows_groups_and_strays(void **state)
 {
@@ -122,6 +187,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_survey_tells_the_worst, end),
+		cmocka_unit_test_teardown(a_base_that_was_replaced_is_in_force_no_more, end),
+		cmocka_unit_test_teardown(the_word_of_a_base_may_be_newer_than_the_standing, end),
 		cmocka_unit_test_teardown(a_survey_knows_groups_and_strays, end),
 	};
 

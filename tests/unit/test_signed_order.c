@@ -695,11 +695,66 @@ static void a_base_ends_what_is_in_force_for_a_while(void **state)
 	answer = ask(host, emergency);
 	expect_code(answer, 0);
 	json_object_put(answer);
-	expect(host, first, 0); /* known: nothing happens */
+	expect(host, first, 1); /* known: nothing happens, and it does not hold */
 	assert_string_equal(host->image.name, "shut");
 	expect(host, second, 0);
 	assert_string_equal(host->image.name, "two");
 	assert_int_equal(host->interim_until_ns + host->trial_until_ns, 0);
+	take_policy(host, a_policy);
+	free(first);
+	free(second);
+}
+
+/* What the host tells its fleet of its base. */
+static void expect_base(struct host *host, uint64_t version, bool holds)
+{
+	json_object *answer = ask(host, "{\"request\":\"brief\"}");
+	json_object *base = member(member(answer, "in_force"), "base");
+
+	assert_int_equal(json_object_get_uint64(member(base, "version")), version);
+	assert_int_equal(json_object_get_boolean(member(base, "holds")), holds);
+	json_object_put(answer);
+}
+
+static void another_policy_in_its_place_is_told(void **state)
+{
+	struct host *host = *state;
+	char *first = base(11, "weir: 1\nname: one\nmode: enforce\n", "ab");
+	char *second = base(12, "weir: 1\nname: two\nmode: enforce\n", "bc"), path[128];
+	static const char local[] = "{\"request\":\"apply\",\"files\":[{\"name\":\"p\",\"text\":"
+				    "\"weir: 1\\nname: lax\\nmode: observe\\n\"}]}";
+	json_object *answer;
+
+	start_anew(host);
+	expect(host, first, 0);
+	expect_base(host, 11, true);
+	answer = ask(host, local);
+	expect_code(answer, 0);
+	json_object_put(answer);
+	expect_base(host, 11, false);
+	answer = take(host, first);
+	expect_code(answer, 1);
+	assert_string_equal(json_object_get_string(member(answer, "order")), id_of(first));
+	assert_non_null(strstr(json_object_get_string(member(answer, "problem")),
+			       "another policy was put in its place"));
+	json_object_put(answer);
+	assert_string_equal(host->image.name, "lax");
+	answer = ask(host, "{\"request\":\"rollback\"}"); /* to the base itself */
+	expect_code(answer, 0);
+	json_object_put(answer);
+	expect_base(host, 11, true);
+	expect(host, first, 0);
+	expect(host, second, 0);
+	expect_base(host, 12, true);
+	answer = ask(host, "{\"request\":\"rollback\"}");
+	expect_code(answer, 0);
+	json_object_put(answer);
+	assert_string_equal(host->image.name, "one");
+	expect_base(host, 12, false);
+	snprintf(path, sizeof(path), "%s/unit/base.order", state_root);
+	assert_int_equal(truncate(path, 50), 0);
+	expect_base(host, 0, false);
+	assert_int_equal(unlink(path), 0);
 	take_policy(host, a_policy);
 	free(first);
 	free(second);
@@ -797,6 +852,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_signers_follows_the_one_before),
 		cmocka_unit_test(a_base_never_goes_back),
 		cmocka_unit_test(a_base_ends_what_is_in_force_for_a_while),
+		cmocka_unit_test(another_policy_in_its_place_is_told),
 		cmocka_unit_test(an_override_takes_two_and_comes_once),
 		cmocka_unit_test(a_beat_rises),
 	};

@@ -184,9 +184,12 @@ static void print_in_force(json_object *status)
 			printf("%-9s %s.order IS DAMAGED: no order of this kind is taken\n",
 			       kinds[i], kinds[i]);
 		else if (one)
-			printf("%-9s %" PRIu64 ", issued %s\n", kinds[i],
+			printf("%-9s %" PRIu64 ", issued %s%s\n", kinds[i],
 			       field_number(one, "version"),
-			       time_text(field_number(one, "issued"), when));
+			       time_text(field_number(one, "issued"), when),
+			       field_object(one, "holds") && !field_is(one, "holds")
+				       ? "; ANOTHER POLICY IS IN ITS PLACE HERE"
+				       : "");
 	}
 }
 

@@ -38,7 +38,8 @@ struct in_force_note {
 	uint64_t inode; /* of the file that was read */
 	struct timespec changed;
 	uint64_t version, issued_ns;
-	char order[65]; /* its id */
+	char order[65];	   /* its id */
+	uint8_t texts[32]; /* of a base: its policy's, as host.texts_digest */
 };
 
 struct host {

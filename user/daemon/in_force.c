@@ -61,6 +61,18 @@ int in_force_keep(const struct host *host, enum order_kind kind, const char *tex
 	return path ? file_write_atomic(path, text, length, 0640) : -ENOMEM;
 }
 
+/* All zero, which is no policy's, when it cannot be made. */
+static void note_texts(const struct document *document, struct in_force_note *note)
+{
+	struct source source = {.text = (char *)document->content,
+				.length = document->content_length};
+	const struct sources sources = {&source, 1};
+
+	if (document->kind == ORDER_BASE && document->content &&
+	    sources_digest(&sources, note->texts) < 0)
+		memset(note->texts, 0, sizeof(note->texts));
+}
+
 /* Reads the file again only when it is another one: a policy in it may be of many MiB. */
 static void look(const struct host *host, enum order_kind kind, struct in_force_note *note)
 {
@@ -79,7 +91,18 @@ static void look(const struct host *host, enum order_kind kind, struct in_force_
 	note->version = in_force.document.version;
 	note->issued_ns = in_force.document.issued_ns;
 	strcpy(note->order, in_force.document.id);
+	note_texts(&in_force.document, note);
 	in_force_free(&in_force);
+}
+
+bool in_force_base_holds(struct host *host)
+{
+	static const uint8_t none[32];
+	struct in_force_note *note = &host->in_force[ORDER_BASE];
+
+	look(host, ORDER_BASE, note);
+	return note->version && !note->is_damaged && memcmp(note->texts, none, 32) != 0 &&
+	       memcmp(note->texts, host->texts_digest, 32) == 0;
 }
 
 static void put_one(struct host *host, enum order_kind kind, struct json_out *reply)
@@ -94,6 +117,8 @@ static void put_one(struct host *host, enum order_kind kind, struct json_out *re
 	json_put_uint(reply, "version", note->version);
 	json_put_text(reply, "order", note->order);
 	json_put_uint(reply, "issued", note->issued_ns / NS_PER_SECOND);
+	if (kind == ORDER_BASE)
+		json_put_bool(reply, "holds", in_force_base_holds(host));
 	json_close(reply, '}');
 }
 

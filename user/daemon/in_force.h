@@ -26,7 +26,12 @@ void in_force_free(struct in_force *in_force);
 /* From now on it is this one: on disk when it returns 0. -errno; -ENOENT: no state directory. */
 int in_force_keep(const struct host *host, enum order_kind kind, const char *text, size_t length);
 
-/* "in_force": version, id and times of each kind that has one, into an open object. */
+/* Whether the policy in force is, letter by letter, that of the base whose version counts: another
+ * one was applied here, tried or gone back to since. False also where none is in force. */
+bool in_force_base_holds(struct host *host);
+
+/* "in_force": version, id and times of each kind that has one, into an open object; of a base also
+ * whether it "holds". */
 void in_force_put(struct host *host, struct json_out *reply);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * signed_base.c - carries out an order of kind base: the policy that it encloses comes into force,
  * as by any apply, and then its version counts. Who ends between the two leaves the older version:
- * then the same order comes into force once more, and no older one can.
+ * then the same order comes into force once more, and no older one can. One that counts already
+ * does not undo what was applied on the host since: that it does not hold is the answer.
  */
 #include "user/daemon/taking.h"
 
@@ -50,8 +51,14 @@ int take_base(struct taking *taking)
 	int r, kept;
 
 	json_put_uint(taking->reply, "version", taking->document.version);
-	if (taking->is_known)
+	if (taking->is_known && in_force_base_holds(host))
 		return 0;
+	if (taking->is_known)
+		return tell_problem(taking->problem, DONE_IN_PART,
+				    "base %" PRIu64
+				    " is the one that counts, but another policy was "
+				    "put in its place on the host itself",
+				    taking->document.version);
 	if (!host->is_daemon)
 		return tell_problem(taking->problem, -ESRCH, "no daemon answers");
 	r = apply(taking);

@@ -257,6 +257,7 @@ static void brief_answered(struct agent *agent, json_object *answer, uint64_t no
 	now->has_daemon = true;
 	snprintf(now->policy, sizeof(now->policy), "%s", field_text(answer, "policy"));
 	now->base = field_number(field_object(in_force, "base"), "version");
+	now->base_holds = field_is(field_object(in_force, "base"), "holds");
 	now->signers = field_number(field_object(in_force, "signers"), "version");
 	now->beat = field_number(field_object(in_force, "beat"), "version");
 	now->beat_issued_ns =
@@ -264,8 +265,9 @@ static void brief_answered(struct agent *agent, json_object *answer, uint64_t no
 	now->cuts = field_number(answer, "cuts");
 	now->clock_is_trusted = field_is(answer, "clock_is_trusted");
 	put_groups(answer, now->groups, sizeof(now->groups));
-	if (agent->is_standing_known && (was.signers != now->signers || was.base != now->base ||
-					 was.clock_is_trusted != now->clock_is_trusted))
+	if (agent->is_standing_known &&
+	    (was.signers != now->signers || was.base != now->base ||
+	     was.base_holds != now->base_holds || was.clock_is_trusted != now->clock_is_trusted))
 		try_refused(agent, now_ns);
 	agent->is_standing_known = true;
 	agent->brief_ns = now_ns + AGENT_BRIEF_EVERY_NS;

@@ -9,8 +9,8 @@
  *
  * What a host said once a broker can serve for ever, long after the host has died or was installed
  * anew. So a word that was there before, or is signed long ago, counts only together with a
- * standing that is not late (fleet_config.late_ns). Pure: the time is given (boot, ns), also
- * `wall_ns`.
+ * standing that is not late (fleet_config.late_ns), and says of no other base or list of signers
+ * that it is in force. Pure: the time is given (boot, ns), also `wall_ns`.
  */
 #ifndef WEIR_FLEET_PUSH_H
 #define WEIR_FLEET_PUSH_H
@@ -81,6 +81,8 @@ void push_message(struct push *push, size_t broker, const char *topic, const cha
 /* Looks after what brokers keep; returns when it is due again (boot). */
 uint64_t push_tick(struct push *push, uint64_t now_ns);
 
+/* Whether the standing allows for it: of what has versions, no other one is in force. */
+bool push_is_in_force(const struct push *push, const struct standing *standing);
 /* Whether it has the order in force, by its own word, and that is not of long ago alone. */
 bool push_counts(const struct push *push, const struct push_host *host);
 /* How many of the hosts that it is for count. */

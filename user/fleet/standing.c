@@ -17,6 +17,7 @@ static const struct line_field fields[] = {
 	{"daemon", LINE_BOOL, AT(has_daemon), 0, true},
 	{"policy", LINE_TEXT, AT(policy), SIZE(policy), false},
 	{"base", LINE_NUMBER, AT(base), 0, false},
+	{"base-holds", LINE_BOOL, AT(base_holds), 0, false},
 	{"signers", LINE_NUMBER, AT(signers), 0, false},
 	{"beat", LINE_NUMBER, AT(beat), 0, false},
 	{"beat-issued", LINE_TIME, AT(beat_issued_ns), 0, false},

@@ -9,6 +9,7 @@
  *	daemon: yes			whether one answers; what stands below is its word
  *	policy: 5e8c...			digest of the policy in force
  *	base: 3				versions in force, where there are any
+ *	base-holds: yes			the policy in force is that base's; left out: it is not
  *	signers: 2
  *	beat: 1764169445
  *	beat-issued: 2026-11-26T15:04:00Z
@@ -28,6 +29,7 @@ struct standing {
 	bool has_daemon;
 	char policy[65];
 	uint64_t base, signers, beat; /* versions; 0: none */
+	bool base_holds;
 	uint64_t beat_issued_ns;
 	uint64_t cuts;
 	bool clock_is_trusted;

@@ -186,6 +186,8 @@ static void tell_host(const struct survey_host *host, uint64_t now_ns)
 			tell_age(standing->beat_issued_ns, now_ns);
 			fputs(" ago", stdout);
 		}
+		if (standing->base && !standing->base_holds)
+			printf(", ANOTHER POLICY THAN ITS BASE %" PRIu64, standing->base);
 		if (!standing->clock_is_trusted && standing->has_daemon)
 			fputs(", CLOCK NOT CONFIRMED", stdout);
 	}
@@ -239,6 +241,7 @@ static void put_standing(struct json_out *json, const struct standing *standing)
 	json_put_bool(json, "has_daemon", standing->has_daemon);
 	json_put_text(json, "policy", standing->policy);
 	json_put_uint(json, "base", standing->base);
+	json_put_bool(json, "base_holds", standing->base_holds);
 	json_put_uint(json, "signers", standing->signers);
 	json_put_uint(json, "beat", standing->beat);
 	json_put_uint(json, "beat_issued", standing->beat_issued_ns / NS_PER_SECOND);

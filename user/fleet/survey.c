@@ -253,12 +253,29 @@ static bool is_wanted(const struct survey *survey, const struct survey_order *or
 	       fleet_is_for((const char *const *)order->group, order->groups, host);
 }
 
+/* By the host's standing. */
 static bool has_version(const struct survey_host *host, const struct survey_order *order)
 {
+	const struct standing *standing = &host->standing;
+
 	if (!host->has_standing || !order->version)
 		return false;
-	return (order->kind == ORDER_BASE && host->standing.base >= order->version) ||
-	       (order->kind == ORDER_SIGNERS && host->standing.signers >= order->version);
+	return (order->kind == ORDER_BASE && standing->base >= order->version &&
+		standing->base_holds) ||
+	       (order->kind == ORDER_SIGNERS && standing->signers >= order->version);
+}
+
+/* Another policy was put in its place, or the host was installed anew, after it had said so. */
+static bool is_lost(const struct survey_host *host, const struct survey_order *order,
+		    const struct survey_word *word)
+{
+	return order->version && host->has_standing && host->standing.has_daemon &&
+	       host->standing.at_ns > word->at_ns && !has_version(host, order);
+}
+
+static bool is_replaced(const struct survey_host *host)
+{
+	return host->has_standing && host->standing.base && !host->standing.base_holds;
 }
 
 static const struct survey_word *find_word(const struct survey_host *host, size_t order)
@@ -276,6 +293,22 @@ static void worse(struct survey_host *host, enum host_state state)
 		host->state = state;
 }
 
+/* NULL: it has said nothing. */
+static const char *why_not(const struct survey_host *host, const struct survey_order *order,
+			   const struct survey_word *word)
+{
+	if (order->kind == ORDER_BASE && is_replaced(host) && host->standing.base >= order->version)
+		return "another policy was put in its place on the host itself";
+	if (!word)
+		return NULL;
+	if (word->result == ACK_DONE)
+		return "it was in force there, and is no more";
+	if (word->problem)
+		return word->problem;
+	return word->result == ACK_NOT_FOR_US ? "it is of none of its groups"
+					      : ack_result_name(word->result);
+}
+
 static void judge_order(const struct survey *survey, struct survey_host *host, size_t index,
 			uint64_t now_ns)
 {
@@ -283,14 +316,12 @@ static void judge_order(const struct survey *survey, struct survey_host *host, s
 	const struct survey_word *word = find_word(host, index);
 
 	host->orders++;
-	if ((word && word->result == ACK_DONE) || has_version(host, order))
+	if (has_version(host, order) ||
+	    (word && word->result == ACK_DONE && !is_lost(host, order, word)))
 		return;
 	if (!host->lacks++) {
 		host->order = order->id;
-		host->why = !word			     ? NULL
-			    : word->problem		     ? word->problem
-			    : word->result == ACK_NOT_FOR_US ? "it is of none of its groups"
-							     : ack_result_name(word->result);
+		host->why = why_not(host, order, word);
 	}
 	if (word)
 		worse(host, HOST_REFUSES);
@@ -313,6 +344,8 @@ static void judge_host(const struct survey *survey, struct survey_host *host, ui
 	}
 	if (survey->beat_issued_ns && is_long_ago(host->standing.beat_issued_ns, now_ns, late_ns))
 		worse(host, HOST_STALE_BEAT);
+	if (is_replaced(host))
+		worse(host, HOST_REFUSES);
 	if (host->has_standing && !host->standing.has_daemon)
 		worse(host, HOST_NO_DAEMON);
 	if (!host->has_standing || is_long_ago(host->standing.at_ns, now_ns, late_ns))

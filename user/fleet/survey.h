@@ -37,7 +37,7 @@ enum host_state {
 	HOST_WAITING,	  /* it lacks an order that is not old */
 	HOST_STALE_BEAT,  /* it has all, but the last sign that orders come through is old */
 	HOST_LATE,	  /* it lacks one */
-	HOST_REFUSES,	  /* or does not carry it out, or not all of it */
+	HOST_REFUSES,	  /* or does not carry it out, or not all of it, or holds it no more */
 	HOST_NO_DAEMON,	  /* its agent is there, its daemon is not */
 	HOST_UNREACHABLE, /* nothing was heard of it for long */
 	HOST_STATES
