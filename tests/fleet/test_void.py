@@ -66,6 +66,17 @@ class VoidCase(FleetCase):
         os.unlink(path + ".sig")
         return order + signature
 
+    def beat(self, version, age):
+        """One that was issued so many seconds ago."""
+        self.fleet.count += 1
+        path = os.path.join(self.fleet.directory, "order-%d" % self.fleet.count)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("weir-order: 1\nkind: beat\nissued: %s\nnonce: %032x\nversion: %d\n" % (
+                utc("%Y-%m-%dT%H:%M:%SZ", age), version, version))
+        self.fleet.weir("sign", path, "--key", self.fleet.key("alice"))
+        with open(path, "rb") as file:
+            return file.read()
+
     def put(self, topic, payload, brokers=(0, 1)):
         """An empty one withdraws what is there."""
         for broker in brokers:
@@ -78,6 +89,9 @@ class VoidCase(FleetCase):
         client = Client(self.fleet.ca, "push-alice", self.fleet.ports[broker])
         self.addCleanup(client.close)
         return wait_for("a word of it", lambda: client.retained("weir/ack/hub-1/" + id_of(order))).decode("ascii")
+
+    def fleet_state(self):
+        return self.fleet.status()[1]["hosts"][0]["state"]
 
     # ---- the host
 
@@ -240,11 +254,11 @@ class Replaced(VoidCase):
         with open(path, "wb") as file:
             file.write(self.enclosed("base", 3, POLICY % "third"))
         self.assert_pushed(path)
-        wait_for("all is well", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "enforced")
+        wait_for("all is well", lambda: self.fleet_state() == "enforced")
         lax = {"name": "policy.yaml", "text": (POLICY % "lax").replace("enforce", "observe")}
         self.assertEqual(self.host.ask("apply", files=[lax])["code"], 0)
         self.restart_agent()  # it would say so within a minute
-        wait_for("it is named", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "refuses")
+        wait_for("it is named", lambda: self.fleet_state() == "refuses")
         code, status = self.fleet.status()
         host = status["hosts"][0]
         self.assertEqual((code, host["base"], host["base_holds"], host["lacks"]), (1, 3, False, 1))
@@ -255,7 +269,25 @@ class Replaced(VoidCase):
         self.assertEqual(self.host.ask("rollback")["code"], 0)
         self.restart_agent()
         self.assertIn("enforced on 1 of 1", self.assert_pushed(path))
-        wait_for("all is well", lambda: self.fleet.status()[1]["hosts"][0]["state"] == "enforced")
+        wait_for("all is well", lambda: self.fleet_state() == "enforced")
+
+
+class Forgotten(VoidCase):
+    """Both brokers have lost the beat that the host has."""
+
+    def test_an_old_beat_is_missed_all_the_same(self):
+        wait_for("no beat is missed where none came", lambda: self.fleet_state() == "enforced")
+        self.put("weir/beat", self.beat(1, 400))
+        wait_for("the fleet names it", lambda: self.fleet_state() == "stale beat")
+        self.put("weir/beat", b"")
+        code, status = self.fleet.status()
+        self.assertEqual([broker["beat_issued"] for broker in status["brokers"]], [0, 0])
+        self.assertEqual((code, status["hosts"][0]["state"]), (1, "stale beat"))
+        self.restart_agent()
+        wait_for("the host names it", lambda: "ALARM: no beat for " in self.host.agent.said())
+        self.put("weir/beat", self.beat(2, 0))
+        wait_for("beats", lambda: "beats come again" in self.host.agent.said())
+        wait_for("all is well", lambda: self.fleet_state() == "enforced")
 
 
 class Withheld(VoidCase):
@@ -278,20 +310,6 @@ class Withheld(VoidCase):
         for way in self.ways:
             way.release()
         super().tearDown()
-
-    def beat(self, version, age):
-        """One that was issued so many seconds ago."""
-        self.fleet.count += 1
-        path = os.path.join(self.fleet.directory, "order-%d" % self.fleet.count)
-        with open(path, "w", encoding="ascii") as file:
-            file.write("weir-order: 1\nkind: beat\nissued: %s\nnonce: %032x\nversion: %d\n" % (
-                utc("%Y-%m-%dT%H:%M:%SZ", age), version, version))
-        self.fleet.weir("sign", path, "--key", self.fleet.key("alice"))
-        with open(path, "rb") as file:
-            return file.read()
-
-    def fleet_state(self):
-        return self.fleet.status()[1]["hosts"][0]["state"]
 
     def test_what_one_delays_the_other_brings_and_late_it_changes_nothing(self):
         self.ways[1].hold()

@@ -427,6 +427,40 @@ static void a_beat_is_handed_in_and_not_acknowledged(void **state)
 	assert_string_equal(done(), "");
 }
 
+/* The answer to the next brief, and what is told of beats by it. */
+static const char *told_of_beats(const char *in_force)
+{
+	char line[256], *request, *told;
+
+	now += NS_PER_MINUTE;
+	request = agent_request(&agent, now);
+	assert_int_equal(agent.asked, ASKED_BRIEF);
+	free(request);
+	snprintf(line, sizeof(line), "{\"code\":0,\"in_force\":{%s}}", in_force);
+	done();
+	answer(line);
+	agent_tick(&agent, now);
+	told = strchr(done(), '#');
+	return told ? told : "";
+}
+
+/* Beats are missed where they ever came, and not else. */
+static void no_beat_is_missed_where_none_came(void **state)
+{
+	(void)state;
+	assert_string_equal(told_of_beats(""), "");
+	now += NS_PER_DAY;
+	assert_string_equal(told_of_beats(""), "");
+	/* the daemon's file of it cannot be read: there was one */
+	assert_non_null(
+		strstr(told_of_beats("\"beat\":{\"damaged\":true,\"version\":0,\"issued\":0}"),
+		       "ALARM: of which time the last beat is cannot be told"));
+	assert_string_equal(told_of_beats(""), ""); /* told, and it is no better without the file */
+	assert_non_null(strstr(told_of_beats("\"beat\":{\"version\":1,\"issued\":9000000000}"),
+			       "beats come again"));
+	assert_non_null(strstr(told_of_beats(""), "ALARM"));
+}
+
 static void strays_are_named_once_a_minute(void **state)
 {
 	struct text one = cut(1), other = cut(2), beat = text_of("beat", 1, "AAAA");
@@ -505,6 +539,7 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_beat_is_handed_in_and_not_acknowledged, begin,
 						end),
+		cmocka_unit_test_setup_teardown(no_beat_is_missed_where_none_came, begin, end),
 		cmocka_unit_test_setup_teardown(strays_are_named_once_a_minute, begin, end),
 		cmocka_unit_test_setup_teardown(the_standing_is_said_each_minute, begin, end),
 	};

@@ -145,6 +145,44 @@ static void the_word_of_a_base_may_be_newer_than_the_standing(void **state)
 	survey_free(&survey);
 }
 
+static void an_old_beat_is_old_when_the_brokers_have_lost_theirs(void **state)
+{
+	const uint64_t today = wall_now();
+	struct standing standing;
+	struct survey survey;
+
+	(void)state;
+	begin(beat);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	for (size_t i = 0; i < HOSTS; i++) {
+		standing_of(i, i < 2 ? 7 : 0, &standing);
+		standing.at_ns = today;
+		if (i == 0)
+			standing.beat_issued_ns = today - NS_PER_DAY;
+		survey_standing(&survey, i, &standing);
+	}
+	survey_judge(&survey, today);
+	assert_int_equal(survey.item[0].state, HOST_STALE_BEAT);
+	assert_int_equal(survey.item[1].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[2].state, HOST_STALE_BEAT); /* it never had one */
+	survey_message(&survey, 0, TOPIC_BEAT, beat, strlen(beat));
+	survey_judge(&survey, today);
+	assert_int_equal(survey.count[HOST_STALE_BEAT], 2); /* no other for that */
+	survey_free(&survey);
+	/* where only the brokers know of one, and where nobody does */
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	for (size_t i = 0; i < HOSTS; i++) {
+		standing_of(i, 0, &standing);
+		survey_standing(&survey, i, &standing);
+	}
+	survey_judge(&survey, today);
+	assert_int_equal(survey.count[HOST_ENFORCED], HOSTS);
+	survey_message(&survey, 0, TOPIC_BEAT, beat, strlen(beat));
+	survey_judge(&survey, today);
+	assert_int_equal(survey.count[HOST_STALE_BEAT], HOSTS);
+	survey_free(&survey);
+}
+
 /* The order was issued long ago, and an order for others is nobody else's. */
 static void a_survey_knows_groups_and_strays(void **state)
 {
@@ -189,6 +227,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_survey_tells_the_worst, end),
 		cmocka_unit_test_teardown(a_base_that_was_replaced_is_in_force_no_more, end),
 		cmocka_unit_test_teardown(the_word_of_a_base_may_be_newer_than_the_standing, end),
+		cmocka_unit_test_teardown(an_old_beat_is_old_when_the_brokers_have_lost_theirs,
+					  end),
 		cmocka_unit_test_teardown(a_survey_knows_groups_and_strays, end),
 	};
 

@@ -260,12 +260,17 @@ void agent_message(struct agent *agent, size_t broker, const char *name, const c
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
+/* Not where none ever came: not all fleets have them. The daemon keeps the last one, so that they
+ * are missed after a start as well. */
 static void check_beat(struct agent *agent)
 {
 	uint64_t issued = agent->standing.beat_issued_ns, now = wall_now();
-	bool is_late = issued && now > issued && now - issued > agent->late_ns;
+	bool is_late = agent->has_had_beat && is_long_ago(issued, now, agent->late_ns);
 
-	if (is_late && !agent->is_beat_late)
+	if (is_late && !agent->is_beat_late && !issued)
+		agent_tell(agent, "ALARM: of which time the last beat is cannot be told: orders "
+				  "may not come through");
+	else if (is_late && !agent->is_beat_late)
 		agent_tell(agent, "ALARM: no beat for %" PRIu64 " s: orders may not come through",
 			   (now - issued) / NS_PER_SECOND);
 	else if (!is_late && agent->is_beat_late)

@@ -79,6 +79,7 @@ struct agent {
 	uint64_t said_ns; /* boot; when it was published */
 	bool is_unsaid;	  /* a broker came up since */
 	bool is_standing_known;
+	bool has_had_beat; /* the daemon has one, or its file of it is damaged: they come here */
 	bool is_beat_late; /* told, and none came since */
 };
 

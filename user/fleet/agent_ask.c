@@ -262,6 +262,7 @@ static void brief_answered(struct agent *agent, json_object *answer, uint64_t no
 	now->beat = field_number(field_object(in_force, "beat"), "version");
 	now->beat_issued_ns =
 		field_number(field_object(in_force, "beat"), "issued") * NS_PER_SECOND;
+	agent->has_had_beat |= field_object(in_force, "beat") != NULL;
 	now->cuts = field_number(answer, "cuts");
 	now->clock_is_trusted = field_is(answer, "clock_is_trusted");
 	put_groups(answer, now->groups, sizeof(now->groups));

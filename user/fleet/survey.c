@@ -331,6 +331,19 @@ static void judge_order(const struct survey *survey, struct survey_host *host, s
 				    : HOST_WAITING);
 }
 
+/* Beats are no duty; but one that was there once, at a broker or on any host, says that they come:
+ * brokers that have lost theirs are no excuse. */
+static bool has_beats(const struct survey *survey)
+{
+	if (survey->beat_issued_ns)
+		return true;
+	for (size_t i = 0; i < survey->config->hosts; i++) {
+		if (survey->item[i].standing.beat)
+			return true;
+	}
+	return false;
+}
+
 static void judge_host(const struct survey *survey, struct survey_host *host, uint64_t now_ns)
 {
 	uint64_t late_ns = survey->config->late_ns;
@@ -342,7 +355,7 @@ static void judge_host(const struct survey *survey, struct survey_host *host, ui
 		if (is_wanted(survey, &survey->order[i], host->host, now_ns))
 			judge_order(survey, host, i, now_ns);
 	}
-	if (survey->beat_issued_ns && is_long_ago(host->standing.beat_issued_ns, now_ns, late_ns))
+	if (has_beats(survey) && is_long_ago(host->standing.beat_issued_ns, now_ns, late_ns))
 		worse(host, HOST_STALE_BEAT);
 	if (is_replaced(host))
 		worse(host, HOST_REFUSES);
