@@ -142,7 +142,7 @@ class Host:
         made = self.daemon.process.stdout.readline().strip()
         assert made, self.daemon.said()
         if self.run_dir:  # where the agent looks for it
-            os.rmdir(self.run_dir)
+            (os.unlink if os.path.islink(self.run_dir) else os.rmdir)(self.run_dir)
             os.symlink(made, self.run_dir)
         self.run_dir = self.run_dir or made
 

@@ -173,6 +173,29 @@ class Rights(FleetCase):
             read_packet(stream)
 
 
+class Joins(FleetCase):
+    running = ("hub-2",)
+
+    def test_who_joins_a_group_is_cut_as_it_is(self):
+        host = self.fleet.hosts["hub-1"]
+        host.expect_daemon()
+        host.start_daemon()
+        host.start_agent()
+        path = self.fleet.order("cut", "partner:sued", "--hosts", "berlin")
+        with open(path, "rb") as file:
+            order = "order %s (cut): " % id_of(file.read())[:12]
+        self.assertIn("enforced on 1 of 1 hosts", self.assert_pushed(path))
+        wait_for("it is not for it", lambda: order + "not-for-us" in host.agent.said())
+        host.daemon.stop()
+        host.groups = ("hub", "berlin")
+        host.start_daemon()
+        self.assertEqual(host.cuts(), 0)
+        self.assert_pushed(self.fleet.order("cut", "partner:payer"))  # the agent looks at its daemon, before the minute is over
+        wait_for("it is cut", lambda: host.cuts() == 2)
+        wait_for("and says so", lambda: order + "done" in host.agent.said())
+        self.assertIn("the groups of this host are others now", host.agent.said())
+
+
 class Gone(FleetCase):
     """Brokers keep what a host said of an order for as long as they like."""
 

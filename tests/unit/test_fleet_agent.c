@@ -427,6 +427,89 @@ static void a_beat_is_handed_in_and_not_acknowledged(void **state)
 	assert_string_equal(done(), "");
 }
 
+/* ---- groups --------------------------------------------------------------------------------- */
+
+/* What it does by the next brief, but for saying how it is. */
+static const char *after_brief(const char *more)
+{
+	static const char said[] = "0 weir/host/hub-1 \n1 weir/host/hub-1 \n";
+	char line[1024], *request, *did;
+
+	now += NS_PER_MINUTE;
+	request = agent_request(&agent, now);
+	assert_int_equal(agent.asked, ASKED_BRIEF);
+	free(request);
+	snprintf(line, sizeof(line), "{\"code\":0%s}", more);
+	done();
+	answer(line);
+	did = strstr(agent_did, said);
+	assert_non_null(did);
+	*did = '\0';
+	return done();
+}
+
+#define READ_AGAIN                                                                                 \
+	"# the groups of this host are others now: all orders are read again\nagain 0\nagain 1\n"
+
+static void who_joins_a_group_gets_its_orders(void **state)
+{
+	struct text ours = cut(1), theirs = cut(2);
+	const char *said;
+
+	(void)state;
+	assert_string_equal(after_brief(",\"groups\":[\"hub\"]"), "");
+	serve(0, &ours);
+	serve(0, &theirs);
+	expect_asked(&ours);
+	answer_done(&ours, "true");
+	expect_asked(&theirs);
+	answer_done(&theirs, "false");
+	assert_string_equal(after_brief(",\"groups\":[\"hub\"]"), "");
+	assert_string_equal(after_brief(""), ""); /* of a daemon that cannot say */
+	assert_string_equal(after_brief(",\"groups\":[\"hub\",\"berlin\"]"), READ_AGAIN);
+	serve(0, &ours);
+	serve(0, &theirs);
+	serve(1, &theirs);
+	expect_asked(&theirs);
+	answer_done(&theirs, "true");
+	said = done();
+	assert_non_null(strstr(said, "0 weir/ack/hub-1/"));
+	assert_non_null(strstr(said, "1 weir/ack/hub-1/"));
+	assert_non_null(strstr(said, " done\n"));
+	expect_nothing_asked();
+}
+
+/* The daemon began anew between the two. */
+static void groups_that_are_known_late_are_others_too(void **state)
+{
+	struct text theirs = cut(2);
+
+	(void)state;
+	serve(0, &theirs);
+	expect_asked(&theirs);
+	answer_done(&theirs, "false");
+	assert_string_equal(after_brief(",\"groups\":[\"berlin\"]"), READ_AGAIN);
+	serve(0, &theirs);
+	expect_asked(&theirs);
+}
+
+/* More than a standing has room for. */
+static void the_last_of_many_groups_counts(void **state)
+{
+	char many[1024] = ",\"groups\":[";
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		sprintf(many + strlen(many), "\"group-%04d\",", i);
+	strcat(many, "\"bonn\"]");
+	after_brief(many);
+	memcpy(strstr(many, "bonn"), "ulmx", 4);
+	assert_string_equal(after_brief(many), READ_AGAIN);
+	assert_string_equal(after_brief(many), "");
+}
+
+/* ---- beats that are missed ------------------------------------------------------------------ */
+
 /* The answer to the next brief, and what is told of beats by it. */
 static const char *told_of_beats(const char *in_force)
 {
@@ -539,6 +622,10 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_beat_is_handed_in_and_not_acknowledged, begin,
 						end),
+		cmocka_unit_test_setup_teardown(who_joins_a_group_gets_its_orders, begin, end),
+		cmocka_unit_test_setup_teardown(groups_that_are_known_late_are_others_too, begin,
+						end),
+		cmocka_unit_test_setup_teardown(the_last_of_many_groups_counts, begin, end),
 		cmocka_unit_test_setup_teardown(no_beat_is_missed_where_none_came, begin, end),
 		cmocka_unit_test_setup_teardown(strays_are_named_once_a_minute, begin, end),
 		cmocka_unit_test_setup_teardown(the_standing_is_said_each_minute, begin, end),

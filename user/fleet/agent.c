@@ -39,6 +39,7 @@ void agent_init(struct agent *agent, const struct fleet_config *config, const st
 void agent_free(struct agent *agent)
 {
 	memory_free(&agent->memory);
+	free(agent->groups);
 	for (size_t i = 0; i < agent->brokers; i++)
 		free(agent->broker[i].beat.text);
 	*agent = (struct agent){0};

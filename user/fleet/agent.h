@@ -6,7 +6,8 @@
  * It trusts no broker, and judges nothing: that a text is an order, and stands under its own id, is
  * all that it looks at; the daemon verifies. What the daemon refuses it hands in again, less and
  * less often, since what is missing (a list of signers, a clock) may come; what was carried out is
- * over. Pure: no sockets, and the time is given (boot, ns) but for the moment that is signed.
+ * over. What is not for this host is so as long as its groups are what they are. Pure: no sockets,
+ * and the time is given (boot, ns) but for the moment that is signed.
  */
 #ifndef WEIR_FLEET_AGENT_H
 #define WEIR_FLEET_AGENT_H
@@ -76,6 +77,7 @@ struct agent {
 	size_t asked_broker; /* whose beat */
 	uint64_t brief_ns;   /* boot; when the daemon is asked how it is */
 	struct standing standing;
+	char *groups;	  /* all of them, as the last brief writes them; NULL: not known */
 	uint64_t said_ns; /* boot; when it was published */
 	bool is_unsaid;	  /* a broker came up since */
 	bool is_standing_known;

@@ -249,6 +249,41 @@ static void put_groups(json_object *answer, char *text, size_t size)
 	}
 }
 
+/* Without memory they are not known, and so are others again the next time. */
+static void keep_groups(struct agent *agent, const char *text)
+{
+	free(agent->groups);
+	agent->groups = strdup(text);
+}
+
+/*
+ * The texts of orders that were not for this host are forgotten: where its groups are others now,
+ * and so some may be for it, the brokers have them. A brief without groups says nothing of them.
+ * Before the first one an order may have been answered by a daemon with others.
+ */
+static void look_at_groups(struct agent *agent, json_object *answer, uint64_t now_ns)
+{
+	json_object *groups = field_object(answer, "groups");
+	const char *text = json_object_is_type(groups, json_type_array)
+				   ? json_object_to_json_string_ext(groups, JSON_C_TO_STRING_PLAIN)
+				   : NULL;
+	bool were_known = agent->groups != NULL;
+
+	if (!text || (were_known && strcmp(agent->groups, text) == 0))
+		return;
+	keep_groups(agent, text);
+	if (!memory_drop_not_for_us(&agent->memory) && !were_known)
+		return;
+	agent_tell(agent, "the groups of this host are others now: all orders are read again");
+	for (size_t i = 0; i < agent->brokers; i++) {
+		if (!agent->broker[i].is_up)
+			continue; /* it serves all of them when it comes */
+		agent->broker[i].has_missed = false;
+		agent->broker[i].asked_again_ns = now_ns;
+		agent->out.ask_again(agent->out.data, i);
+	}
+}
+
 static void brief_answered(struct agent *agent, json_object *answer, uint64_t now_ns)
 {
 	struct standing was = agent->standing, *now = &agent->standing;
@@ -266,6 +301,7 @@ static void brief_answered(struct agent *agent, json_object *answer, uint64_t no
 	now->cuts = field_number(answer, "cuts");
 	now->clock_is_trusted = field_is(answer, "clock_is_trusted");
 	put_groups(answer, now->groups, sizeof(now->groups));
+	look_at_groups(agent, answer, now_ns);
 	if (agent->is_standing_known &&
 	    (was.signers != now->signers || was.base != now->base ||
 	     was.base_holds != now->base_holds || was.clock_is_trusted != now->clock_is_trusted))

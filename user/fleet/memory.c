@@ -79,6 +79,19 @@ void memory_end(struct memory *memory, struct kept *kept)
 	}
 }
 
+size_t memory_drop_not_for_us(struct memory *memory)
+{
+	size_t before = memory->count;
+
+	for (size_t i = memory->count; i-- > 0;) {
+		const struct kept *kept = memory->item[i];
+
+		if (kept->state == KEPT_IS_OVER && kept->ack.result == ACK_NOT_FOR_US)
+			drop(memory, i);
+	}
+	return before - memory->count;
+}
+
 /* Whether to part with `a` rather than with `b`. */
 static bool goes_first(const struct kept *a, const struct kept *b)
 {

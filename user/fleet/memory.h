@@ -20,7 +20,8 @@ enum {
 enum kept_state {
 	KEPT_WAITS, /* to be handed in, from due_ns on */
 	KEPT_IS_ASKED,
-	KEPT_IS_OVER, /* nothing will change its answer */
+	KEPT_IS_OVER, /* nothing will change its answer; of what is not for us, nothing but groups
+		       */
 };
 
 struct kept {
@@ -63,8 +64,12 @@ struct kept *memory_answer(const struct memory *memory, const char *id);
 struct kept *memory_add(struct memory *memory, size_t broker, const char *id,
 			const uint8_t digest[32], const char *text, size_t length, bool *displaced);
 
-/* Its answer is for ever: forgets the text, and other texts of the order but the one asked about.
+/* Nothing but other groups changes its answer: forgets the text, and other texts of the order but
+ * the one asked about.
  */
 void memory_end(struct memory *memory, struct kept *kept);
+
+/* The host's groups are others now: what was not for it is as if it had never come. How many. */
+size_t memory_drop_not_for_us(struct memory *memory);
 
 #endif
