@@ -286,8 +286,14 @@ class Signed(LabCase):
         self.assertTrue(self.take_order(second)["known"])
         self.assertEqual(self.guard.status()["policy"]["name"], "second")
         self.assertRegex(self.guard.weir("status").stdout, r"(?m)^base +2, issued ")
+        self.assertNotIn("ANOTHER POLICY", self.guard.weir("status").stdout)
         self.assert_passes(SUED, port)
         self.guard.apply(policy(GRANTS, STRANGERS))  # as the other tests have it
+        self.assertRegex(self.guard.weir("status").stdout, r"(?m)^base +2, issued .*; ANOTHER POLICY IS IN ITS PLACE HERE$")
+        self.assertIn("another policy was put in its place", self.take_order(second, 1))
+        self.guard.kill()
+        self.guard.start()
+        self.assertIn("; ANOTHER POLICY IS IN ITS PLACE HERE\n", self.guard.weir("status").stdout)
 
     def test_journal_has_who_signed(self):
         path, cut = self.cut("partner:" + NORD, by=("alice", "bob"))
