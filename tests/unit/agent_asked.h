@@ -46,7 +46,8 @@ struct text {
 };
 
 /* A text as good as any to an agent; `signature` is what stands behind it. */
-__attribute__((unused)) static struct text text_of(const char *kind, unsigned int nonce, const char *signature)
+__attribute__((unused)) static struct text text_of(const char *kind, unsigned int nonce,
+						   const char *signature)
 {
 	struct text made;
 	struct document document;
@@ -119,6 +120,7 @@ __attribute__((unused)) static void answer_done(const struct text *text, const c
 	answer(line);
 }
 
-__attribute__((unused)) static const char refused[] = "{\"code\":1,\"problem\":\"signed by 1, and it takes 2\"}";
+__attribute__((unused)) static const char refused[] =
+	"{\"code\":1,\"problem\":\"signed by 1, and it takes 2\"}";
 
 #endif

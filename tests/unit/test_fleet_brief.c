@@ -175,9 +175,11 @@ static void the_standing_is_said_each_minute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_beat_is_handed_in_and_not_acknowledged, begin, end),
+		cmocka_unit_test_setup_teardown(a_beat_is_handed_in_and_not_acknowledged, begin,
+						end),
 		cmocka_unit_test_setup_teardown(who_joins_a_group_gets_its_orders, begin, end),
-		cmocka_unit_test_setup_teardown(groups_that_are_known_late_are_others_too, begin, end),
+		cmocka_unit_test_setup_teardown(groups_that_are_known_late_are_others_too, begin,
+						end),
 		cmocka_unit_test_setup_teardown(the_last_of_many_groups_counts, begin, end),
 		cmocka_unit_test_setup_teardown(no_beat_is_missed_where_none_came, begin, end),
 		cmocka_unit_test_setup_teardown(the_standing_is_said_each_minute, begin, end),

@@ -126,6 +126,46 @@ static void a_base_that_was_replaced_is_in_force_no_more(void **state)
 	survey_free(&survey);
 }
 
+static void serve_base(struct survey *survey, const char *version)
+{
+	char more[128], topic[TOPIC_TEXT], *text;
+	struct document one;
+	struct order_fault fault;
+
+	snprintf(more, sizeof(more), "reason: x\nversion: %s\n\nweir: 1\n", version);
+	text = order("base", "base@weir", more, "2026-01-01T00:00:00Z");
+	assert_int_equal(document_read(text, strlen(text), &one, &fault), 0);
+	survey_message(survey, 0, topic_of_order(one.id, topic), text, strlen(text));
+	document_free(&one);
+	free(text);
+}
+
+static void a_later_base_of_others_supersedes_nothing(void **state)
+{
+	const uint64_t today = wall_now();
+	struct survey survey;
+
+	(void)state;
+	begin(base);
+	assert_int_equal(survey_init(&survey, &config, &nobody), 0);
+	survey_base(&survey, 0, 3, true, today);
+	survey_base(&survey, 1, 2, true, today);
+	survey_base(&survey, 2, 4, true, today); /* of berlin */
+	serve_base(&survey, "3");
+	serve_base(&survey, "4\nhosts: berlin");
+	survey_judge(&survey, today);
+	assert_int_equal(survey.broker[0].bad_words, 0);
+	assert_int_equal(survey.item[0].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[1].state, HOST_LATE);
+	assert_int_equal(survey.item[1].orders, 1);
+	assert_int_equal(survey.item[2].state, HOST_ENFORCED);
+	assert_int_equal(survey.item[2].orders, 1);
+	serve_base(&survey, "5");
+	survey_judge(&survey, today);
+	assert_int_equal(survey.count[HOST_LATE], HOSTS);
+	survey_free(&survey);
+}
+
 /* It has just said so, and its standing comes within a second. */
 static void the_word_of_a_base_may_be_newer_than_the_standing(void **state)
 {
@@ -226,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_survey_tells_the_worst, end),
 		cmocka_unit_test_teardown(a_base_that_was_replaced_is_in_force_no_more, end),
+		cmocka_unit_test_teardown(a_later_base_of_others_supersedes_nothing, end),
 		cmocka_unit_test_teardown(the_word_of_a_base_may_be_newer_than_the_standing, end),
 		cmocka_unit_test_teardown(an_old_beat_is_old_when_the_brokers_have_lost_theirs,
 					  end),

@@ -232,14 +232,20 @@ void survey_message(struct survey *survey, size_t which, const char *name, const
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
-/* A later base or list takes the place of those before. */
-static bool is_superseded(const struct survey *survey, const struct survey_order *order)
+static bool is_for(const struct survey_order *order, const struct fleet_host *host)
+{
+	return fleet_is_for((const char *const *)order->group, order->groups, host);
+}
+
+/* A later base or list takes the place of those before, on the hosts that it is for. */
+static bool is_superseded(const struct survey *survey, const struct survey_order *order,
+			  const struct fleet_host *host)
 {
 	for (size_t i = 0; i < survey->orders && order->version; i++) {
 		const struct survey_order *other = &survey->order[i];
 
 		if (other->is_read && !other->is_forged && other->kind == order->kind &&
-		    other->version > order->version)
+		    other->version > order->version && is_for(other, host))
 			return true;
 	}
 	return false;
@@ -249,8 +255,8 @@ static bool is_wanted(const struct survey *survey, const struct survey_order *or
 		      const struct fleet_host *host, uint64_t now_ns)
 {
 	return order->is_read && !order->is_forged &&
-	       (!order->until_ns || order->until_ns > now_ns) && !is_superseded(survey, order) &&
-	       fleet_is_for((const char *const *)order->group, order->groups, host);
+	       (!order->until_ns || order->until_ns > now_ns) && is_for(order, host) &&
+	       !is_superseded(survey, order, host);
 }
 
 /* By the host's standing. */
