@@ -55,7 +55,7 @@ class HostConfig(LabCase):
         self.assertEqual(self.edges(), ["uplink0"])
 
     def test_bad_file_starts_nothing(self):
-        for lines, said in ((("uplinks: [no-such0]",), "no such interface: no-such0"),
+        for lines, said in ((("uplinks: [lo]",), "host.yaml:2:11: loopback is no uplink"),
                             (("uplink: [uplink0]",), "host.yaml:2:1: unknown key \"uplink\"")):
             done = self.guard.run_to_end("--host", self.config(*lines), uplink=None)
             self.assertEqual(done.returncode, 1)

@@ -41,8 +41,9 @@ static bool wants_any(const struct run_options *options)
 	return false;
 }
 
-/* Those of the command line, else those of the host's configuration. Where there is one that names
- * none, every interface is an uplink; where there is none, none is. */
+/* Those of the command line, which must be there; else those of the host's configuration, which at
+ * a boot may still have to be made. Where there is one that names none, every interface is an
+ * uplink; where there is none, none is. */
 static int choose_uplinks(const struct arguments *arguments, const struct host_config *config,
 			  struct run_options *options, struct if_nameindex *list)
 {
@@ -58,6 +59,7 @@ static int choose_uplinks(const struct arguments *arguments, const struct host_c
 		return wants_any(options) ? take_any(options, list) : 0;
 	for (size_t i = 0; i < config->uplinks.count; i++)
 		options->uplinks[options->uplink_count++] = config->uplinks.item[i].text;
+	options->waits_for_uplinks = true;
 	return config->is_there && !options->uplink_count ? take_any(options, list) : 0;
 }
 

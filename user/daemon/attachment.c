@@ -161,6 +161,17 @@ void attachment_check(struct host *host)
 	attachment->checked_ns = now;
 }
 
+void attachment_say(const struct attachment *attachment, FILE *out)
+{
+	for (size_t i = 0; i < attachment->count; i++) {
+		const struct attachment_finding *item = &attachment->item[i];
+
+		if (!item->until_ns)
+			fprintf(out, "weir: %s at %s: %s\n", item->finding.what,
+				item->finding.where, item->finding.detail);
+	}
+}
+
 void attachment_put(const struct host *host, struct json_out *reply)
 {
 	const struct attachment *attachment = &host->attachment;

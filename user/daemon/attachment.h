@@ -6,6 +6,8 @@
 #ifndef WEIR_ATTACHMENT_H
 #define WEIR_ATTACHMENT_H
 
+#include <stdio.h>
+
 #include "user/base/json_out.h"
 #include "user/kernel/guard.h"
 
@@ -33,6 +35,9 @@ struct host;
 
 /* Checks and repairs. Ends the daemon (host->has_ended) when another process took the guard off. */
 void attachment_check(struct host *host);
+
+/* What is amiss at the start, an uplink that is not there say, for whoever started the daemon. */
+void attachment_say(const struct attachment *attachment, FILE *out);
 
 /* "attachment": {...} */
 void attachment_put(const struct host *host, struct json_out *reply);

@@ -301,6 +301,7 @@ static void announce(struct loop *loop)
 	struct guard_hook *hook = NULL;
 	size_t count = 0;
 
+	attachment_say(&loop->host.attachment, stderr);
 	if (guard_hooks(loop->host.guard, &hook, &count) == 0)
 		free(hook);
 	printf("weir: guarding %s, %zu hooks\n", guard_cgroup_path(loop->host.guard), count);

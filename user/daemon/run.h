@@ -17,7 +17,8 @@ struct run_options {
 	const char *cgroup;	 /* NULL: the root of the hierarchy */
 	char **uplinks;
 	size_t uplink_count;
-	bool any_uplink; /* and those that come later */
+	bool any_uplink;	/* and those that come later */
+	bool waits_for_uplinks; /* those that are not there yet */
 	bool observe;
 	const struct host_config *config; /* borrowed */
 };

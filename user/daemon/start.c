@@ -200,6 +200,7 @@ static struct guard_options options_of(const struct run_options *options)
 				      .uplinks = options->uplinks,
 				      .uplink_count = options->uplink_count,
 				      .any_uplink = options->any_uplink,
+				      .waits_for_uplinks = options->waits_for_uplinks,
 				      .observe = options->observe};
 }
 

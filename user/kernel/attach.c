@@ -137,7 +137,7 @@ int attach_uplink(struct bpf_object *object, const struct guard_options *options
 	_cleanup_free_ char *why = NULL;
 	int err = attach_edge(object, ifname, links, &why);
 
-	if (!err || options->any_uplink)
+	if (!err || options->any_uplink || (err == -ENODEV && options->waits_for_uplinks))
 		return 0;
 	if (problem)
 		*problem = TAKE_PTR(why);

@@ -23,7 +23,8 @@ struct guard_options {
 	const char *cgroup; /* directory; NULL: the root of the cgroup v2 hierarchy */
 	char **uplinks;	    /* interface names, in the network namespace of the caller */
 	size_t uplink_count;
-	bool any_uplink; /* those that come later too: guard_inspect() attaches them */
+	bool any_uplink;	/* those that come later too: guard_inspect() attaches them */
+	bool waits_for_uplinks; /* those that are not there yet: likewise */
 	bool observe;
 	/* guard_load() only: cuts (compiled against the image) and orders that are in force from
 	 * the first packet on. NULL and 0: none. */
@@ -203,9 +204,8 @@ struct guard_hook {
 int guard_hooks(struct guard *guard, struct guard_hook **ret, size_t *count);
 /* What is not as it was put: by whom, nobody can say. */
 struct guard_finding {
-	/* detached, replaced-program, removed-pin, replaced-pin, foreign-program, uplink-gone;
-	 * where any uplink will do also uplink-came and, for one that cannot have the edge, no-edge
-	 */
+	/* detached, replaced-program, removed-pin, replaced-pin, foreign-program, uplink-gone (or
+	 * not there yet), uplink-came; no-edge: one that came cannot have it */
 	char what[24];
 	char where[64];
 	char detail[96];

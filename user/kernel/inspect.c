@@ -47,11 +47,13 @@ static void check_place(struct inspection *inspection, struct kept_link *link, e
 {
 	struct guard_finding *finding;
 
-	if (place == PLACE_GONE)
+	if (place == PLACE_GONE) {
 		finding_add(&inspection->found, "uplink-gone", link->ifname, false,
-			    "the interface is not there");
-	if (place == PLACE_GONE)
+			    link->id ? "the interface is not there"
+				     : "no such interface; it gets the edge when it comes");
+		link->is_tried = false; /* at once when it comes */
 		return;
+	}
 	finding = finding_add(&inspection->found, "detached", place_of(link), true,
 			      "the link had lost its place");
 	if (!finding || !inspection->may_repair)
@@ -104,7 +106,7 @@ static void check_link(struct inspection *inspection, struct kept_link *link)
 	bool is_any = !link->hook && inspection->guard->keep->any_uplink;
 	enum place place = keep_place(inspection->guard, link);
 
-	if (is_any && !link->id) {
+	if (!link->hook && !link->id && (is_any || place != PLACE_GONE)) {
 		uplinks_try(inspection, link);
 		return;
 	}

@@ -282,8 +282,9 @@ int attach_hook(struct bpf_object *object, const struct hook *hook, int cgroup_f
 		struct links *links, char **problem);
 /* -EBUSY: another program is there; -EEXIST: a device above the interface has one; -ENODEV. */
 int attach_edge(struct bpf_object *object, const char *ifname, struct links *links, char **problem);
-/* The same for one of the uplinks. Where any will do, one that cannot have the edge goes without:
- * guard_inspect() tells of it, and tries again. Egress judges all the same. */
+/* The same for one of the uplinks. Where any will do, one that cannot have the edge goes without,
+ * and so does one that is waited for: guard_inspect() tells of it, and tries again. Egress judges
+ * all the same. */
 int attach_uplink(struct bpf_object *object, const struct guard_options *options,
 		  const char *ifname, struct links *links, char **problem);
 int links_pin(const struct links *links, const char *instance, char **problem);

@@ -16,7 +16,7 @@ struct kept_link {
 	char ifname[IF_NAMESIZE];
 	uint32_t ifindex; /* where it was attached */
 	int fd;		  /* -1: it has no place */
-	uint32_t id; /* of the link; 0: an interface that never had the edge, where any will do */
+	uint32_t id;	  /* of the link; 0: an interface that never had the edge */
 	uint32_t program;
 	/* of an interface without the edge */
 	bool is_tried;
@@ -65,7 +65,7 @@ int keep_attach(struct guard *guard, struct kept_link *link, char **problem);
 /* From now on like an interface that never had the edge. */
 void keep_without_edge(struct guard *guard, struct kept_link *link);
 
-/* ---- uplinks.c: where any interface is an uplink ----------------------------------------------
+/* ---- uplinks.c: where any interface is an uplink, or one that is named came late --------------
  */
 
 /* Interfaces that went are forgotten, those that have another name keep their edge under it, and

@@ -185,7 +185,7 @@ int guard_load(const struct guard_options *options, const struct image *image, s
 	if (!err)
 		err = cgroup_open(options->cgroup, &cgroup_fd, &path, &cgroup, problem);
 	if (!err)
-		err = uplinks_check(options, true, problem);
+		err = uplinks_check(options, !options->waits_for_uplinks, problem);
 	if (!err)
 		err = claim(guard, problem);
 	if (err)

@@ -2,7 +2,7 @@
 /*
  * uplinks.c - where any interface is an uplink: those that come get the edge, those that go are
  * forgotten. Neither is tampering, and one that cannot have the edge leaves the guard whole, since
- * egress judges all the same.
+ * egress judges all the same. So it is with one that is named and was not there at the start.
  */
 #include "user/kernel/keep.h"
 

@@ -3,7 +3,8 @@
  * host_config.h - /etc/weir/host.yaml: what belongs to the host and not to the policy.
  *
  *	weir: 1
- *	uplinks: [eth0]			left out: every interface but loopback, also later ones
+ *	uplinks: [eth0]			left out: every interface but loopback, also later ones;
+ *					named: waited for
  *	groups: [hub, berlin]		that orders and policies for some hosts name
  *	sinks: [file, journald]		where events go; file always
  *	without_guard: fallback		what stands in for a guard that cannot be loaded
