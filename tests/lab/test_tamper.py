@@ -5,7 +5,6 @@ import ctypes
 import glob
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -331,67 +330,6 @@ class Tamper(LabCase):
         self.assertEqual(self.pins(), [])
         self.guard.start()
         self.assert_guards()
-
-
-class Watchdog(LabCase):
-    """What the service manager hears of a daemon that runs, but may not put back what it lost."""
-
-    @classmethod
-    def prepare(cls):
-        cls.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        cls.addClassCleanup(cls.manager.close)
-        cls.manager.bind(cls.lab.path("notify"))
-        cls.guard.environment.update(NOTIFY_SOCKET=cls.lab.path("notify"), WATCHDOG_USEC="20000000")
-        cls.object = foreign_program(cls)
-
-    def heard(self):
-        """All that came since the last time."""
-        lines = []
-        while select.select([self.manager], [], [], 0)[0]:
-            lines += self.manager.recv(4096).decode().splitlines()
-        return lines
-
-    def wait_fed(self):
-        wait_for(lambda: "WATCHDOG=1" in self.heard(), 10, "the watchdog to be fed")
-
-    def wait_check(self):
-        """For one more look at the attachment."""
-        def age():
-            return self.guard.status()["attachment"]["checked_ms_ago"]
-        last = [age()]
-
-        def is_younger():
-            last.append(age())
-            return last[-1] < last[-2]
-        wait_for(is_younger, 10, "a look at the attachment")
-
-    def test_fed_only_while_every_hook_is_in_its_place(self):
-        self.guard.start(POLICY)
-        self.assertIn("READY=1", self.heard())
-        self.wait_fed()
-        pinned = "/sys/fs/bpf/weir/%s-foreign" % self.lab.instance
-        bpftool("prog", "load", self.object, pinned)
-        self.addCleanup(os.unlink, pinned)
-        self.guard.process.send_signal(signal.SIGSTOP)
-        try:
-            bpftool("link", "detach", "pinned", "/sys/fs/bpf/weir/%s/link_egress" % self.lab.instance)
-            bpftool("cgroup", "attach", self.lab.cgroup, "egress", "pinned", pinned)  # for itself alone
-        finally:
-            self.guard.process.send_signal(signal.SIGCONT)
-        try:
-            wait_for(lambda: not self.guard.status()["attachment"]["is_whole"], 10, "the loss to be seen")
-            said = self.guard.weir("status")  # what a transfer service waits for (needs-weir.conf)
-            self.assertEqual(said.returncode, 1)
-            self.assertIn("not in its place", said.stderr)
-            self.heard()
-            self.wait_check()
-            self.wait_check()
-            self.assertNotIn("WATCHDOG=1", self.heard())
-        finally:
-            bpftool("cgroup", "detach", self.lab.cgroup, "egress", "pinned", pinned)
-        self.wait_fed()
-        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
-        self.assertEqual(self.guard.weir("status").returncode, 0)
 
 
 class AnyUplink(LabCase):

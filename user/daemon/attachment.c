@@ -56,6 +56,13 @@ static bool is_serious(const struct guard_finding *finding)
 	       strcmp(finding->what, "no-edge") != 0 && strncmp(finding->what, "uplink-", 7) != 0;
 }
 
+/* What is not pinned judges as long as the daemon has it open, and ends with it. */
+static bool is_of_pins(const struct guard_finding *finding)
+{
+	return strcmp(finding->what, "removed-pin") == 0 ||
+	       strcmp(finding->what, "replaced-pin") == 0;
+}
+
 static void tell(struct host *host, const struct guard_finding *finding, uint64_t unseen_ns)
 {
 	struct record_field field[] = {{"what", finding->what, 0},
@@ -128,7 +135,7 @@ static void tell_failure(struct host *host, int error)
 		host_tell(host, "unchecked", RECORD_HIGH,
 			  (struct record_field[]){{"error", strerror(-error), 0}}, 1,
 			  "the attachment could not be read back: %s", strerror(-error));
-	host->attachment.is_whole = false;
+	host->attachment.is_whole = host->attachment.judges = false;
 }
 
 void attachment_check(struct host *host)
@@ -137,7 +144,7 @@ void attachment_check(struct host *host)
 	_cleanup_free_ struct guard_finding *finding = NULL;
 	uint64_t now = boot_now();
 	size_t count = 0;
-	bool is_whole = true;
+	bool is_whole = true, judges = true;
 	int r = guard_inspect(host->guard, &finding, &count);
 
 	if (r == -ENOENT) {
@@ -154,10 +161,14 @@ void attachment_check(struct host *host)
 		attachment->item[i].is_seen = false;
 	for (size_t i = 0; i < count; i++) {
 		note(host, &finding[i]);
-		is_whole = is_whole && (finding[i].is_repaired || !is_serious(&finding[i]));
+		if (finding[i].is_repaired || !is_serious(&finding[i]))
+			continue;
+		is_whole = false;
+		judges = judges && is_of_pins(&finding[i]);
 	}
 	end_unseen(host);
 	attachment->is_whole = is_whole;
+	attachment->judges = judges;
 	attachment->checked_ns = now;
 }
 

@@ -11,7 +11,7 @@
 #include "user/base/json_out.h"
 #include "user/kernel/guard.h"
 
-enum { ATTACHMENT_FINDINGS = 32 }; /* the oldest that is over makes room */
+enum { ATTACHMENT_FINDINGS = 128 }; /* the oldest that is over makes room */
 
 #define ATTACHMENT_EVERY_NS UINT64_C(1000000000)
 
@@ -28,7 +28,8 @@ struct attachment {
 	size_t count;
 	uint64_t unlisted;   /* findings that found no room */
 	uint64_t checked_ns; /* boot; 0: not by this process */
-	bool is_whole;	     /* the last check left every hook in its place */
+	bool is_whole;	     /* the last check left every hook in its place, and pinned */
+	bool judges;	     /* likewise, but for what is pinned */
 };
 
 struct host;

@@ -202,13 +202,13 @@ static void save_stand_in(struct loop *loop, uint64_t now)
 }
 
 /* The watchdog hears of the daemon only while every hook is in its place: a daemon that runs
- * without its guard is no better than none. */
+ * without its guard is no better than none. Where the pins are lost, the guard ends with it. */
 static void check_attachment(struct loop *loop)
 {
 	struct host *host = &loop->host;
 
 	attachment_check(host);
-	if (loop->watchdog_ns && host->attachment.is_whole)
+	if (loop->watchdog_ns && host->attachment.judges)
 		notify("WATCHDOG=1");
 }
 

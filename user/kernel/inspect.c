@@ -9,6 +9,7 @@
 #include "user/kernel/keep.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "user/base/array.h"
 
@@ -83,6 +84,17 @@ static void check_program(struct inspection *inspection, struct kept_link *link)
 	inspection->has_repaired_link = inspection->has_repaired_link || finding->is_repaired;
 }
 
+static void pin_again(struct inspection *inspection, const char *pin, int fd,
+		      struct guard_finding *finding)
+{
+	int err = keep_repin(inspection->guard, pin, fd);
+
+	finding->is_repaired = !err;
+	if (err)
+		snprintf(finding->detail, sizeof(finding->detail), "not pinned: %s",
+			 inspection->why ?: strerror(-err));
+}
+
 /* The pin is the guard's life after the daemon's. */
 static void check_pin(struct inspection *inspection, const char *pin, int fd, uint32_t id)
 {
@@ -98,7 +110,7 @@ static void check_pin(struct inspection *inspection, const char *pin, int fd, ui
 		&inspection->found, pinned < 0 ? "removed-pin" : "replaced-pin", pin, false,
 		pinned < 0 ? "it was not pinned any more" : "something else was pinned");
 	if (finding && inspection->may_repair)
-		finding->is_repaired = !keep_repin(inspection->guard, pin, fd);
+		pin_again(inspection, pin, fd, finding);
 }
 
 static void check_link(struct inspection *inspection, struct kept_link *link)
@@ -240,28 +252,37 @@ static bool is_unloaded(const struct guard *guard)
 	return guard->control->abi == WEIR_ABI_UNLOADED;
 }
 
-/* The lock is on the directory of the pins, which may have been removed with them. */
-static int lock_for_repair(struct guard *guard, bool may_wait)
+/* False: it was removed with the pins, or bpffs was mounted anew. */
+static bool has_directory(const struct guard *guard)
 {
-	int err = may_wait ? guard_lock(guard) : guard_try_lock(guard);
+	_cleanup_free_ char *path = pin_path(guard->instance, NULL);
+	struct stat ours, there;
 
-	for (int i = 0; err == -ENOENT && i < 3; i++) {
-		if (is_unloaded(guard))
-			return err;
-		cleanup_close(&guard->dir_fd);
-		guard->dir_fd = -1;
-		err = pins_create(guard->instance, &guard->dir_fd, NULL);
-		if (!err)
-			err = guard_lock(guard);
-	}
-	return err;
+	return path && !stat(path, &there) && !fstat(guard->dir_fd, &ours) &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Where it cannot be made again (a service manager's sandbox), links are put back all the same, and
+ * live as long as the daemon. */
+static void make_directory_again(struct inspection *inspection)
+{
+	struct guard *guard = inspection->guard;
+	int fd = -1;
+
+	if (is_unloaded(guard) || has_directory(guard) ||
+	    pins_create(guard->instance, &fd, &inspection->why))
+		return;
+	cleanup_close(&guard->dir_fd);
+	guard->dir_fd = fd;
 }
 
 static int repair(struct inspection *inspection, bool may_wait)
 {
 	struct guard *guard = inspection->guard;
-	int err = lock_for_repair(guard, may_wait);
+	int err;
 
+	make_directory_again(inspection);
+	err = may_wait ? guard_lock(guard) : guard_try_lock(guard);
 	if (err == -ETIMEDOUT) {
 		leave_unrepaired(inspection);
 		return 0;
@@ -313,6 +334,7 @@ int guard_inspect(struct guard *guard, struct guard_finding **ret, size_t *count
 		uplinks_follow(&inspection);
 	inspection.past = inspection.found.count;
 	err = inspect(&inspection);
+	free(inspection.why);
 	if (err) { /* what was found is found again; what is past is not */
 		inspection.found.count = inspection.past;
 		keep->untold = inspection.found;

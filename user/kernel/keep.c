@@ -191,9 +191,7 @@ int keep_attach(struct guard *guard, struct kept_link *link, char **problem)
 
 	if (err)
 		return err;
-	err = keep_repin(guard, link->pin, links.item[0].fd);
-	if (err)
-		return err;
+	keep_repin(guard, link->pin, links.item[0].fd);
 	cleanup_close(&link->fd);
 	link->fd = TAKE_FD(links.item[0].fd);
 	return note_ids(keep, link);

@@ -38,6 +38,7 @@ struct inspection {
 	bool may_repair;
 	bool has_repaired_link;
 	size_t past; /* so many of the findings, the first, need no repair any more */
+	char *why;   /* the directory of the pins cannot be made again */
 	struct finding_list found;
 };
 
@@ -60,7 +61,7 @@ int object_id(int fd, uint32_t *id, struct bpf_link_info *info);
 struct kept_link *keep_add_edge(struct keep *keep, const char *ifname);
 /* Takes what was pinned under that name away. */
 int keep_repin(struct guard *guard, const char *pin, int fd);
-/* Makes a link anew and pins it. */
+/* Makes a link anew and pins it; one that cannot be pinned stays all the same, and is found so. */
 int keep_attach(struct guard *guard, struct kept_link *link, char **problem);
 /* From now on like an interface that never had the edge. */
 void keep_without_edge(struct guard *guard, struct kept_link *link);

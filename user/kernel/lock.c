@@ -22,14 +22,18 @@
  * process that was stopped while it held the lock must not hang an emergency. */
 enum { LOCK_MOST_MS = 15000 };
 
-/* A pinned guard's directory has a link; `weir unload` in another process took it away. */
+/* A pinned guard's directory has a link, unless it was taken away: by `weir unload` in another
+ * process, which says so first, or by hand. Then no process but the one that attached the guard can
+ * open it, and that one goes on. */
 static int check_still_there(const struct guard *guard)
 {
 	struct stat st;
 
 	if (fstat(guard->dir_fd, &st))
 		return -errno;
-	return st.st_nlink ? 0 : -ENOENT;
+	if (st.st_nlink)
+		return 0;
+	return guard->keep && guard->control->abi != WEIR_ABI_UNLOADED ? 0 : -ENOENT;
 }
 
 /* The mutex is held while waiting for another process: the thread of grace_begin() needs it only
