@@ -241,6 +241,25 @@ class Tamper(LabCase):
         self.assert_bounded(self.take("stranger", port, self.stranger()))
         self.assert_passes(NORD, port)
 
+    def test_what_is_mended_is_told_also_by_a_daemon_that_fails_after_it(self):
+        """A mount in its way: it cannot pin what comes after the links."""
+        before, settle = len(self.of_the_past("detached", "egress")), self.pin("program_settle")
+        self.guard.kill()
+        bpftool("link", "detach", "pinned", self.pin("link_egress"))
+        subprocess.run(["mount", "--bind", settle, settle], check=True)
+        try:
+            done = self.guard.run_to_end()
+        finally:
+            subprocess.run(["umount", settle], check=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("program_settle: Device or resource busy", done.stderr)
+        self.assertTrue(all(hook["is_attached"] for hook in self.guard.status()["hooks"]))
+        self.assertEqual(len(self.of_the_past("detached", "egress")), before + 1)
+        self.guard.start()
+        wait_for(lambda: self.guard.status()["attachment"]["checked_ms_ago"] < 1000, 5, "a look")
+        self.assertEqual(len(self.of_the_past("detached", "egress")), before + 1)
+        self.assert_guards()
+
     def of_the_past(self, what, where):
         return [one for one in self.told("tampered") if (one["what"], one["where"]) == (what, where)
                 and "while no daemon looked" in one["detail"]]

@@ -37,6 +37,10 @@ struct host;
 /* Checks and repairs. Ends the daemon (host->has_ended) when another process took the guard off. */
 void attachment_check(struct host *host);
 
+/* For guard_options: what a takeover finds amiss is told before it is mended, and over when the
+ * first check does not find it. `data` is the host. */
+void attachment_tell_past(const struct guard_finding *finding, void *data);
+
 /* What is amiss at the start, an uplink that is not there say, for whoever started the daemon. */
 void attachment_say(const struct attachment *attachment, FILE *out);
 

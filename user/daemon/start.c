@@ -328,7 +328,11 @@ static int adopt(struct host *host, const struct run_options *options, struct im
 	_cleanup_free_ char *loss = NULL;
 	struct weir_policy_head head;
 	bool is_former;
-	int r = open_pinned(host, &guard_options, problem);
+	int r;
+
+	guard_options.tell_past = attachment_tell_past;
+	guard_options.tell_data = host;
+	r = open_pinned(host, &guard_options, problem);
 
 	if (r < 0)
 		return r;

@@ -37,10 +37,22 @@ static int open_pinned(const struct adoption *adoption, const char *pin, int *fd
 	return *fd < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static void note_lost(struct adoption *adoption, const char *where)
+void adopt_tell_past(const struct adoption *adoption, const char *what, const char *where,
+		     const char *detail)
 {
-	finding_add_mended(&adoption->past, "detached", where, true,
-			   "it had lost its place while no daemon looked");
+	struct guard_finding finding = {.is_open = true};
+
+	snprintf(finding.what, sizeof(finding.what), "%s", what);
+	snprintf(finding.where, sizeof(finding.where), "%s", where);
+	snprintf(finding.detail, sizeof(finding.detail), "%s", detail);
+	if (adoption->tells_past && adoption->options->tell_past)
+		adoption->options->tell_past(&finding, adoption->options->tell_data);
+}
+
+static void note_lost(const struct adoption *adoption, const char *where)
+{
+	adopt_tell_past(adoption, "detached", where,
+			"it had lost its place while no daemon looked");
 }
 
 /* Another build may have had fewer hooks, but not without these. */
@@ -103,11 +115,12 @@ static int attach_lost_edge(struct adoption *adoption, const char *ifname, const
 			    bool was_pinned)
 {
 	size_t fresh = adoption->fresh.count;
-	int err = attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
-				adoption->problem);
+	int err;
 
 	if (was_pinned)
 		note_lost(adoption, ifname);
+	err = attach_uplink(adoption->object, adoption->options, ifname, &adoption->fresh,
+			    adoption->problem);
 	if (!err && was_pinned && adoption->fresh.count == fresh) /* it goes without */
 		unlinkat(adoption->guard->dir_fd, pin, 0);
 	return err;
@@ -239,9 +252,7 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 	_cleanup_free_ char *path = NULL;
 	struct adoption adoption = {.guard = guard, .options = options, .problem = problem};
 	uint64_t cgroup = 0;
-	/* Else there was nothing to lose: what it guarded is gone, or it was to be taken off. */
 	uint64_t abi = guard->former ? guard->former->abi : guard->control->abi;
-	bool was_whole = guard->cgroup_path && abi != WEIR_ABI_UNLOADED;
 	int err = uplinks_check(options, false, problem);
 
 	if (!err)
@@ -252,6 +263,8 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 		return err;
 	adoption.object = object;
 	adoption.cgroup_fd = cgroup_fd;
+	/* not of what is gone, or was to be taken off */
+	adoption.tells_past = guard->cgroup_path && abi != WEIR_ABI_UNLOADED;
 	if (!guard->cgroup_path) { /* it was gone: nothing runs on it */
 		guard->control->root_cgroup = cgroup;
 		guard->cgroup_path = TAKE_PTR(path);
@@ -267,16 +280,11 @@ static int adopt_locked(struct guard *guard, const struct guard_options *options
 		guard->settle_fd = -1;
 		err = settle_open(guard, problem);
 	}
-	if (err) {
-		finding_list_free(&adoption.past);
+	if (err)
 		return err;
-	}
 	__atomic_store_n(&guard->control->observe, options->observe, __ATOMIC_SEQ_CST);
 	guard->control->abi = WEIR_ABI_ID; /* also of one whose unloading was cut short */
 	err = keep_take(guard, TAKE_PTR(object), cgroup_fd, options);
-	if (!err && was_whole)
-		keep_note_past(guard, &adoption.past);
-	finding_list_free(&adoption.past);
 	return err ? err : guard_raise(guard);
 }
 

@@ -10,11 +10,15 @@ struct adoption {
 	const struct guard_options *options;
 	struct bpf_object *object;
 	int cgroup_fd;
-	struct links fresh;	  /* attached now, not pinned yet */
-	struct links running;	  /* pinned; get the new program */
-	struct finding_list past; /* what nobody saw, since no daemon looked; mended now */
+	struct links fresh;   /* attached now, not pinned yet */
+	struct links running; /* pinned; get the new program */
+	bool tells_past;      /* else there was nothing to lose */
 	char **problem;
 };
+
+/* What nobody saw, since no daemon looked; before anything of it is mended. */
+void adopt_tell_past(const struct adoption *adoption, const char *what, const char *where,
+		     const char *detail);
 
 /* The programs that ran before, to put them back. */
 struct before {

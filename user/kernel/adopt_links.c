@@ -65,15 +65,15 @@ static bool is_of_guard(const struct guard *guard, int program_fd)
 	return false;
 }
 
-static void note_replaced(struct adoption *adoption, const char *pin)
+static void note_replaced(const struct adoption *adoption, const char *pin)
 {
 	const struct hook *hook = hook_of(pin);
 	char ifname[IF_NAMESIZE] = "";
 
 	if (!hook)
 		pin_edge_ifname(pin, ifname);
-	finding_add_mended(&adoption->past, "replaced-program", hook ? hook->name : ifname, true,
-			   "a program that is not the guard's stood there while no daemon looked");
+	adopt_tell_past(adoption, "replaced-program", hook ? hook->name : ifname,
+			"a program that is not the guard's stood there while no daemon looked");
 }
 
 void before_close(struct before *before)

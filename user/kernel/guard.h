@@ -17,6 +17,7 @@
 #include "user/policy/image.h"
 
 struct guard;
+struct guard_finding;
 
 struct guard_options {
 	const char *instance;
@@ -38,6 +39,10 @@ struct guard_options {
 	int (*fill_meters)(struct guard *guard, void *data);
 	void *fill_data;
 	const uint64_t *secret; /* guard_load() only: of the strangers' hash; NULL: a fresh one */
+	/* guard_adopt() only, NULL: nobody is told. What had come amiss while no daemon looked,
+	 * before it is mended: who fails or is killed in between has told it. */
+	void (*tell_past)(const struct guard_finding *finding, void *data);
+	void *tell_data;
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */

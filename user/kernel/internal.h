@@ -341,8 +341,6 @@ void finding_list_free(struct finding_list *list);
 /* Takes the object over, also on failure. After the links are pinned. */
 int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	      const struct guard_options *options);
-/* What guard_inspect() is to tell first; takes the list over. */
-void keep_note_past(struct guard *guard, struct finding_list *past);
 void keep_free(struct keep *keep);
 
 /* ---- events.c -------------------------------------------------------------------------------- */

@@ -132,13 +132,6 @@ int keep_take(struct guard *guard, struct bpf_object *object, int cgroup_fd,
 	return err;
 }
 
-void keep_note_past(struct guard *guard, struct finding_list *past)
-{
-	finding_list_free(&guard->keep->untold);
-	guard->keep->untold = *past;
-	*past = (struct finding_list){0};
-}
-
 void keep_free(struct keep *keep)
 {
 	if (!keep)

@@ -30,7 +30,7 @@ struct keep {
 	struct kept_link *link;
 	size_t count;
 	uint64_t looks, looks_locked; /* so many of the last ones another process had the lock */
-	struct finding_list untold;   /* by a look that failed, or from before the first */
+	struct finding_list untold;   /* by a look that failed */
 };
 
 struct inspection {
