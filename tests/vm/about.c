@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * about.c - what a kernel says of weir's programs, inside a guest of `make vm`:
+ * about.c - what a kernel says of weir's programs, inside a guest of `make vm`, and to
+ * tests/check/types:
  *
  *	about cost OBJECT...	what its verifier spent on each program
  *	about types OBJECT	which types of vmlinux/kernel.h (as BTF in OBJECT) it has otherwise

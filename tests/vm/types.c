@@ -29,3 +29,7 @@ struct tcp_sock the_tcp_sock;
 struct udp_sock the_udp_sock;
 struct bpf_iter__tcp the_bpf_iter__tcp;
 struct bpf_iter__udp the_bpf_iter__udp;
+struct inode the_inode;
+struct file the_file;
+struct socket the_socket;
+struct dst_metrics the_dst_metrics;
