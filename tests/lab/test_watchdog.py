@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 
 from case import B, MIB, NORD, SUED, LabCase, wait_for
 from test_tamper import POLICY, bpftool, foreign_program
@@ -91,6 +92,23 @@ class Watchdog(LabCase):
         self.guard.program = wrapper
         return directory
 
+    def test_pins_follow_bpffs_when_it_is_mounted_anew(self):
+        directory = self.confine()
+        self.guard.start(POLICY)
+        self.wait_fed()
+
+        def inside(*words):
+            return subprocess.run(["nsenter", "-t", str(self.guard.process.pid), "-m", *words], capture_output=True,
+                                  text=True, check=True, timeout=20).stdout
+        before, times = inside("ls", directory), len(self.told("removed-pin", "link_egress"))
+        inside("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+        wait_for(lambda: len(self.told("removed-pin", "link_egress")) > times, 10, "the loss to be told")
+        wait_for(lambda: self.guard.status()["attachment"]["is_whole"], 10, "all to be whole")
+        self.assertEqual(inside("ls", directory), before)
+        self.heard()
+        self.wait_fed()
+        self.assert_judges(self.pour())
+
     def told(self, what, where):
         return [one for one in (event["unmapped"] for event in self.guard.events())
                 if (one.get("kind"), one.get("what"), one.get("where")) == ("tampered", what, where)]
@@ -109,6 +127,7 @@ class Watchdog(LabCase):
         directory = self.confine()
         self.guard.start(POLICY)
         self.wait_fed()
+        times = len(self.told("removed-pin", "link_egress"))
         for pin in glob.glob(directory + "/*"):
             os.unlink(pin)
         os.rmdir(directory)
@@ -122,7 +141,7 @@ class Watchdog(LabCase):
         self.assertLessEqual({"link_egress", "control", "program_settle"}, set(found))
         self.assertIn("Read-only file system", found["link_egress"]["detail"])
         self.assertEqual(self.guard.status()["attachment"]["unlisted"], 0)
-        self.assertEqual(len(self.told("removed-pin", "link_egress")), 1)
+        self.assertEqual(len(self.told("removed-pin", "link_egress")), times + 1)
         port = self.pour()
         self.assert_judges(port)
         self.guard.cut("partner:" + NORD)

@@ -272,6 +272,7 @@ static void make_directory_again(struct inspection *inspection)
 	if (is_unloaded(guard) || has_directory(guard) ||
 	    pins_create(guard->instance, &fd, &inspection->why))
 		return;
+	task_join(&guard->quiesce); /* it gives back a lock on the one that is gone */
 	cleanup_close(&guard->dir_fd);
 	guard->dir_fd = fd;
 }
