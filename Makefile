@@ -11,7 +11,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 DEPS_BUILD = build-essential pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
              libyaml-dev libjson-c-dev libssl-dev libseccomp-dev libmosquitto-dev libcmocka-dev clang-format libclang-rt-dev
 DEPS_LAB   = iproute2 python3 openssh-server openssh-client nginx-light vsftpd lftp rsync curl \
-             openssl ncat socat mandoc kmod systemd nftables mosquitto
+             openssl ncat socat mandoc kmod systemd nftables mosquitto strace
 DEPS_DEB   = debhelper dpkg-dev lintian mmdebstrap po-debconf git zsh fish bash-completion# and its tests
 DEPS_FAULT = qemu-system-x86 busybox-static cpio e2fsprogs xz-utils# tests/fault/power, tests/vm
 DEPS_BENCH = iptables ipset conntrack xdp-tools gnuplot-nox# what weir is measured beside, and pictures of tests/bench/scale

@@ -329,6 +329,68 @@ class Upgrade(LabCase):
         self.assertLessEqual(used, BUDGET, "the budget was given more than once")
         self.assert_passes(SUED, self.port)
 
+    def calls_of_takeover(self, program):
+        """[(system call, how many of them so far, its line)] of one from its start until it judges."""
+        log, said = self.lab.path("calls"), self.lab.path("said")
+        process = self.traced(program, log)
+
+        def is_done():
+            with open(said, encoding="utf-8") as file:
+                return "guarding" in file.read()
+        wait_for(is_done, 60, "the takeover")
+        self.end_traced(process)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()
+        count, calls = {}, []
+        for line in lines:
+            if line.split(None, 1)[0] != lines[0].split(None, 1)[0]:
+                continue  # another thread
+            name = line.split(None, 1)[1].split("(")[0]
+            count[name] = count.get(name, 0) + 1
+            calls.append((name, count[name], line))
+        return calls
+
+    def traced(self, program, log, *more):
+        self.guard.program = program
+        words = ["strace", "-f", "-qq", "-s", "0", "-o", log, "-e", "trace=bpf,renameat2,unlinkat,mkdirat", *more]
+        words += self.guard.run_words("--policy", self.guard.policy_file)
+        with open(self.lab.path("said"), "w", encoding="utf-8") as said:
+            return self.lab.spawn(words, env=self.guard.environment, stdout=said, stderr=said)
+
+    @staticmethod
+    def end_traced(process):
+        with open("/proc/%d/task/%d/children" % (process.pid, process.pid), encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGKILL)
+        process.wait(30)
+
+    def test_killed_before_a_call_of_the_takeover(self):
+        """Each one around the exchange of the pins, and some of the others."""
+        self.guard.cut("partner:" + PAYER)
+        cut = self.background(keep_trying, PAYER)
+        chance, around, others = random.Random(self.lab.instance), 2 if SLOWNESS > 1 else 5, 2 if SLOWNESS > 1 else 3
+        for former, program in ((WEIR, self.other), (self.other, WEIR)):
+            self.swap(former)
+            self.guard.kill()
+            calls = self.calls_of_takeover(program)
+            at = next(i for i, (_, _, line) in enumerate(calls) if "RENAME_EXCHANGE" in line)
+            chosen = calls[at - around:at + around + 1] + chance.sample(calls, others)
+            for name, number, line in chosen:
+                with self.subTest(takes_over=os.path.relpath(program, TOP), before=line):
+                    self.guard.program = former
+                    self.guard.start()
+                    self.guard.kill()
+                    process = self.traced(program, "/dev/null", "-e", "inject=%s:signal=KILL:when=%d" % (name, number))
+                    self.assertNotEqual(process.wait(60 * SLOWNESS), 0)
+                    self.guard.program = chance.choice((WEIR, self.other))
+                    self.guard.start()
+                    self.assertEqual(len(self.guard.cuts()), 1)
+                    self.assertFalse(os.path.exists("/sys/fs/bpf/weir/%s+" % self.lab.instance))
+                    self.guard.kill()
+            self.guard.start()
+        self.end_background()
+        self.assertEqual(cut.result(), 0, "the cut partner got something")
+        self.assert_passes(SUED, self.port)
+
     def test_an_order_of_a_kind_that_this_build_does_not_know(self):
         """It may tighten, and whoever passes it over would loosen."""
         self.guard.cut("partner:" + PAYER)

@@ -441,6 +441,34 @@ static void test_an_old_trie_is_emptied(void **state)
 	close(fd[1]);
 }
 
+/* Whoever applied the policy before ended while its forerunner's trie was still full: it is in the
+ * slot that the next policy gets. */
+static void test_the_trie_of_one_that_ended_is_emptied(void **state)
+{
+	struct guard *guard = load_small();
+	struct weir_prefix4 left = {.prefixlen = 32, .address = {192, 0, 2, 1}};
+	struct order_table cuts = {};
+	struct image image;
+	char *problem = NULL;
+	uint32_t id, partner = 1;
+	uint8_t key[64];
+	int fd = trie_in_force(guard, &id);
+
+	(void)state;
+	image_make(&image, 10, 10);
+	assert_int_equal(guard_apply(guard, &image, &cuts, &problem), 0);
+	guard_close(guard);
+	assert_int_equal(bpf_map_update_elem(fd, &left, &partner, BPF_ANY), 0);
+	assert_int_equal(guard_open(instance, &guard, &problem), 0);
+	assert_int_equal(guard_apply(guard, &image, &cuts, &problem), 0);
+	task_join(&guard->drain);
+	assert_int_equal(bpf_map_get_next_key(fd, NULL, key), -ENOENT);
+	image_drop(&image);
+	close(fd);
+	guard_close(guard);
+	unload();
+}
+
 static void test_cuts(void **state)
 {
 	struct guard *guard = load_small();
@@ -984,6 +1012,7 @@ static int all_tests(void)
 		cmocka_unit_test(test_adopt_half_done),
 		cmocka_unit_test(test_apply_twice),
 		cmocka_unit_test(test_an_old_trie_is_emptied),
+		cmocka_unit_test(test_the_trie_of_one_that_ended_is_emptied),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_orders_of_two),

@@ -257,22 +257,21 @@ static int apply_locked(struct guard *guard, const struct tables *tables,
 	uint64_t active = guard->control->active;
 	uint32_t slot = (weir_policy_slot(active) + 1) % WEIR_POLICY_SLOTS;
 	uint32_t cut_slot = (weir_cut_slot(active) + 1) % WEIR_CUT_SLOTS;
-	int trie_fd[TRIES], err;
-	size_t tries;
+	struct tries tries = {.count = 0};
+	int err;
 
 	err = cuts_fill(guard, cuts, cut_slot);
 	if (err)
 		return problem_set(problem, err, "cannot fill the cuts: %s", strerror(-err));
+	retire_open(guard, slot, &tries); /* of a process that ended before they were empty */
 	err = tables_install(guard, tables, head, slot, problem);
-	if (err)
-		return err;
-	commit(guard, slot, cut_slot);
-	err = grace_wait(guard);
-	if (err)
-		return 0; /* the policy is in force; its forerunner stays as it is */
-	tries = retire_open(guard, weir_policy_slot(active), trie_fd);
-	retire_begin(guard, trie_fd, tries);
-	return 0;
+	if (!err) {
+		commit(guard, slot, cut_slot);
+		if (!grace_wait(guard)) /* else its forerunner stays as it is */
+			retire_open(guard, weir_policy_slot(active), &tries);
+	}
+	retire_begin(guard, &tries);
+	return err;
 }
 
 int guard_apply(struct guard *guard, const struct image *image, const struct order_table *cuts,

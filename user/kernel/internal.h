@@ -390,12 +390,19 @@ void commit(struct guard *guard, uint32_t policy_slot, uint32_t cut_slot);
 /* Keeps the tries of a slot that was just filled: the kernel gives them back by id to
  * CAP_SYS_ADMIN alone, and the daemon's filter closes that command (user/daemon/filter.c). */
 void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot);
-/* Takes the kept tries of a slot, or asks for them by id: how many, since the kernel may refuse. */
-size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES]);
+/* What goes with a policy's switch: of the slot that it was in, and of the one that is filled. */
+struct tries {
+	int fd[2 * TRIES];
+	size_t count;
+};
+
+/* Adds the kept tries of a slot, or asks for them by id: the kernel may refuse. None that this
+ * process has emptied. */
+void retire_open(struct guard *guard, uint32_t slot, struct tries *tries);
 /* Empties tries in small steps, since dropping a full one can stall a CPU for seconds; closes them.
  */
-void retire_drain(int trie_fd[TRIES], size_t count);
-void retire_begin(struct guard *guard, int trie_fd[TRIES], size_t count);
+void retire_drain(const struct tries *tries);
+void retire_begin(struct guard *guard, const struct tries *tries);
 /* Empties what a guard leaves that was taken off; closes what is kept. */
 void retire_end(struct guard *guard);
 

@@ -15,13 +15,13 @@
 
 enum { EMPTIED = -2 }; /* in the place of a descriptor: this process has emptied it */
 
-static const enum guard_map tries[TRIES] = {MAP_PREFIXES4, MAP_PREFIXES6};
+static const enum guard_map trie_maps[TRIES] = {MAP_PREFIXES4, MAP_PREFIXES6};
 
 void retire_keep(struct guard *guard, const struct tables *tables, uint32_t slot)
 {
 	for (size_t i = 0; i < TRIES; i++) {
 		cleanup_close(&guard->trie_fd[slot][i]);
-		guard->trie_fd[slot][i] = fcntl(tables->fd[tries[i]], F_DUPFD_CLOEXEC, 3);
+		guard->trie_fd[slot][i] = fcntl(tables->fd[trie_maps[i]], F_DUPFD_CLOEXEC, 3);
 	}
 }
 
@@ -36,7 +36,7 @@ static bool has_id(int fd, uint32_t id)
 /* What is kept is not what the slot holds when another process has filled it since. */
 static int trie_open(struct guard *guard, uint32_t slot, size_t which)
 {
-	int outer_fd = guard->map_fd[tries[which]], *kept = &guard->trie_fd[slot][which], fd;
+	int outer_fd = guard->map_fd[trie_maps[which]], *kept = &guard->trie_fd[slot][which], fd;
 	uint32_t id;
 
 	if (outer_fd < 0 || *kept == EMPTIED || bpf_map_lookup_elem(outer_fd, &slot, &id))
@@ -50,17 +50,14 @@ static int trie_open(struct guard *guard, uint32_t slot, size_t which)
 	return fd;
 }
 
-size_t retire_open(struct guard *guard, uint32_t slot, int trie_fd[TRIES])
+void retire_open(struct guard *guard, uint32_t slot, struct tries *tries)
 {
-	size_t count = 0;
-
 	for (size_t i = 0; i < TRIES; i++) {
 		int fd = trie_open(guard, slot, i);
 
 		if (fd >= 0)
-			trie_fd[count++] = fd;
+			tries->fd[tries->count++] = fd;
 	}
-	return count;
 }
 
 static void drain_in_batches(int fd)
@@ -91,54 +88,49 @@ static void drain_one_by_one(int fd)
 			return;
 }
 
-void retire_drain(int trie_fd[TRIES], size_t count)
+void retire_drain(const struct tries *tries)
 {
-	for (size_t i = 0; i < count; i++) {
-		drain_in_batches(trie_fd[i]);
-		drain_one_by_one(trie_fd[i]);
-		close(trie_fd[i]);
+	for (size_t i = 0; i < tries->count; i++) {
+		drain_in_batches(tries->fd[i]);
+		drain_one_by_one(tries->fd[i]);
+		close(tries->fd[i]);
 	}
 }
 
-struct drain {
-	int trie_fd[TRIES];
-	size_t count;
-};
-
 static void *drain(void *data)
 {
-	struct drain *work = data;
-
-	retire_drain(work->trie_fd, work->count);
-	free(work);
+	retire_drain(data);
+	free(data);
 	return NULL;
 }
 
-void retire_begin(struct guard *guard, int trie_fd[TRIES], size_t count)
+void retire_begin(struct guard *guard, const struct tries *tries)
 {
-	struct drain *work = malloc(sizeof(*work));
+	struct tries *work = malloc(sizeof(*work));
 
 	task_join(&guard->drain);
 	if (work) {
-		memcpy(work->trie_fd, trie_fd, count * sizeof(*trie_fd));
-		work->count = count;
+		*work = *tries;
 		if (!pthread_create(&guard->drain.thread, NULL, drain, work)) {
 			guard->drain.is_running = true;
 			return;
 		}
 		free(work);
 	}
-	retire_drain(trie_fd, count);
+	retire_drain(tries);
 }
 
 void retire_end(struct guard *guard)
 {
+	struct tries tries = {.count = 0};
+
 	task_join(&guard->drain);
 	for (uint32_t slot = 0; slot < WEIR_POLICY_SLOTS; slot++) {
-		int trie_fd[TRIES];
-		size_t count = guard->is_off ? retire_open(guard, slot, trie_fd) : 0;
-
-		retire_drain(trie_fd, count);
+		if (guard->is_off)
+			retire_open(guard, slot, &tries);
+	}
+	retire_drain(&tries);
+	for (uint32_t slot = 0; slot < WEIR_POLICY_SLOTS; slot++) {
 		for (size_t i = 0; i < TRIES; i++)
 			cleanup_close(&guard->trie_fd[slot][i]);
 	}
