@@ -94,6 +94,10 @@ class LateUplink(LabCase):
         wait_for(lambda: self.open_findings() == [("no-edge", "late0")], 5, "it to be told")
         self.assertTrue(self.guard.status()["attachment"]["is_whole"])
         self.assertIn("carries another XDP program", self.guard.must("status").stdout)
+        self.guard.kill()
+        self.start()  # what the first daemon went without stops no other one
+        wait_for(lambda: self.open_findings() == [("no-edge", "late0")], 5, "it to be told again")
+        self.assertTrue(self.guard.status()["attachment"]["is_whole"])
         task.kill()
         wait_for(lambda: self.edges() == {"uplink0": True, "late0": True}, 30, "the edge")
         self.assert_edge()

@@ -291,6 +291,26 @@ static void an_old_word_of_a_base_that_another_policy_replaced(void **state)
 	assert_int_equal(push_enforced(&push), 1);
 }
 
+/* Installed anew, with its key: it answers, and knows of no cut. */
+static void an_old_word_of_a_cut_where_nothing_is_cut(void **state)
+{
+	struct standing standing;
+
+	(void)state;
+	begin_the_next_day(cut);
+	for (size_t i = 0; i < HOSTS; i++) {
+		push.item[i].ack.matched = i != 2; /* it had nothing that was to be cut */
+		standing_of(i, 0, &standing);
+		standing.at_ns = push.wall_ns;
+		standing.has_daemon = true;
+		standing.cuts = i == 1;
+		serve_text_of(0, i, &standing);
+	}
+	assert_false(push_counts(&push, &push.item[0]));
+	assert_true(push_counts(&push, &push.item[1]));
+	assert_true(push_counts(&push, &push.item[2]));
+}
+
 static void an_old_beat_of_a_host_that_is_gone(void **state)
 {
 	(void)state;
@@ -400,6 +420,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_a_host_said_once_counts_only_while_it_is_heard, end),
 		cmocka_unit_test_teardown(an_old_word_is_old_however_it_is_served, end),
 		cmocka_unit_test_teardown(an_old_word_of_a_base_that_another_policy_replaced, end),
+		cmocka_unit_test_teardown(an_old_word_of_a_cut_where_nothing_is_cut, end),
 		cmocka_unit_test_teardown(an_old_beat_of_a_host_that_is_gone, end),
 		cmocka_unit_test_teardown(only_its_groups_are_waited_for, end),
 		cmocka_unit_test_teardown(what_is_not_done_does_not_count, end),

@@ -149,6 +149,21 @@ static void a_cut_whose_sockets_are_open_is_not_done(void **state)
 	free(cut);
 }
 
+/* It would be for ever: that namespaces are closed is told by itself. */
+static void sockets_in_a_closed_namespace_are_told_once(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a");
+
+	fake.fail_sever = -EPERM;
+	fake.sever.reach.closed = 1;
+	expect_problem(*state, cut, "sockets could not be ended");
+	expect(*state, cut, 0);
+	assert_int_equal(times("sever"), 1);
+	fake.fail_sever = 0;
+	fake.sever.reach.closed = 0;
+	free(cut);
+}
+
 static void a_cut_whose_text_the_kernel_lacks_is_not_done(void **state)
 {
 	char *cut = order("cut", "target: all\n", "a");
@@ -320,6 +335,7 @@ int main(void)
 		ON_A_HOST(a_cut_that_the_journal_lacks_is_not_done),
 		ON_A_HOST(a_cut_that_is_over_and_that_the_journal_lacks_is_not_done),
 		ON_A_HOST(a_cut_whose_sockets_are_open_is_not_done),
+		ON_A_HOST(sockets_in_a_closed_namespace_are_told_once),
 		ON_A_HOST(a_cut_whose_text_the_kernel_lacks_is_not_done),
 		ON_A_HOST(without_a_daemon_it_is_no_other),
 		ON_A_HOST(a_disk_that_fails_uses_no_pause_up),

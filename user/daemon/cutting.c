@@ -261,40 +261,42 @@ void order_put_times(struct json_out *reply, const struct order_times *times)
 	json_close(reply, '}');
 }
 
-/* What failed of a cut that holds: -errno, or 0. */
+/* What failed of a cut: -errno, or 0. */
 struct failures {
+	bool is_over; /* else it holds */
 	int kept, saved, written, ended;
 	char *why_not_ended; /* malloc'd, or NULL */
 };
 
 static int tell_failures(const struct failures *failures, char **problem)
 {
+	const char *cut = failures->is_over ? "the cut is over" : "the cut holds";
+
 	if (failures->kept < 0)
-		return tell_problem(
-			problem, DONE_IN_PART,
-			"the cut holds, but its text could not be kept in the kernel: %s",
-			strerror(-failures->kept));
+		return tell_problem(problem, DONE_IN_PART,
+				    "%s, but its text could not be kept in the kernel: %s", cut,
+				    strerror(-failures->kept));
 	if (failures->saved < 0)
-		return tell_problem(problem, DONE_IN_PART, "the cut holds, but it is not saved: %s",
+		return tell_problem(problem, DONE_IN_PART, "%s, but it is not saved: %s", cut,
 				    strerror(-failures->saved));
 	if (failures->written < 0)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the cut holds, but the journal lacks it: %s",
+		return tell_problem(problem, DONE_IN_PART, "%s, but the journal lacks it: %s", cut,
 				    strerror(-failures->written));
 	if (failures->ended < 0)
-		return tell_problem(problem, DONE_IN_PART,
-				    "the cut holds, but sockets could not be ended: %s",
-				    failures->why_not_ended ?: strerror(-failures->ended));
+		return tell_problem(problem, DONE_IN_PART, "%s, but sockets could not be ended: %s",
+				    cut, failures->why_not_ended ?: strerror(-failures->ended));
 	return 0;
 }
 
+/* A network namespace that is closed to this process stays so: that is told, and not tried again.
+ */
 static void end_sockets(struct host *host, struct failures *failures, struct sever_result *result)
 {
 	struct weir_sever_request sockets = {.mode = WEIR_SEVER_CUT, .cut_slot = WEIR_ANY};
 
 	failures->ended = guard_sever(host->guard, &sockets, false, NULL, NULL, result,
 				      &failures->why_not_ended);
-	host->has_unended_sockets = failures->ended < 0;
+	host->has_unended_sockets = failures->ended < 0 && !result->reach.closed;
 	namespaces_note(host, &result->reach);
 }
 
@@ -328,17 +330,17 @@ static int end_and_save(struct host *host, const struct order_request *request, 
 	return tell_failures(&failures, problem);
 }
 
-int cuts_finish(struct host *host, char **problem)
+int cuts_finish(struct host *host, bool is_over, char **problem)
 {
 	struct journaling *journaling = &host->journaling;
-	struct failures failures = {0};
+	struct failures failures = {.is_over = is_over};
 	_cleanup_free_ char *why = NULL;
-	struct sever_result result;
+	struct sever_result result = {0};
 	bool is_unknown = !host->is_daemon;
 
 	if (host->has_unkept_orders)
 		failures.kept = orders_keep_texts(host, &host->orders);
-	if (host->has_unended_sockets || is_unknown)
+	if (!is_over && (host->has_unended_sockets || is_unknown))
 		end_sockets(host, &failures, &result);
 	why = failures.why_not_ended;
 	failures.saved = is_unknown ? orders_to_disk(host) : orders_save_late(host);

@@ -53,11 +53,11 @@ int host_reopen(struct host *host, const struct order_request *request, struct j
 		char **problem);
 
 /*
- * Does anew what failed of cuts that hold: their texts, sockets, disk, journal. A command, which
- * does not know what another process has done, does all of it. 0; DONE_IN_PART with `problem`: some
- * of it fails still. The caller holds guard_lock() and has read the orders anew.
+ * Does anew what failed of a cut: its text, disk, journal and, unless it is over, sockets. A
+ * command, which does not know what another process has done, does all of it. 0; DONE_IN_PART with
+ * `problem`: some of it fails still. The caller holds guard_lock() and has read the orders anew.
  */
-int cuts_finish(struct host *host, char **problem);
+int cuts_finish(struct host *host, bool is_over, char **problem);
 
 /* Ends the cuts and overrides whose time is over. Returns when the next one ends (the
  * guard's wall clock), 0 when none does. */

@@ -240,7 +240,7 @@ static void watch_anew(struct host *host)
 	plan_keep(host);
 	if (host->plan->phase == PLAN_WATCHED)
 		plan_tell(host, "plan-watched-anew", RECORD_MEDIUM,
-			  "the machine was started since: its watch begins anew");
+			  "another boot began its watch: it begins anew");
 }
 
 void host_plan_load(struct host *host)

@@ -138,6 +138,7 @@ static void end_sockets(struct host *host)
 	int r = guard_sever(host->guard, &sockets, false, NULL, NULL, &result, &problem);
 
 	namespaces_note(host, &result.reach);
+	host->has_unended_sockets = r < 0 && !result.reach.closed;
 	if (r < 0)
 		host_tell(host, "sever-failed", RECORD_HIGH, NULL, 0,
 			  "the cuts hold, but sockets could not be ended: %s",

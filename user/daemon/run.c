@@ -148,15 +148,18 @@ static void renew_hours(struct host *host)
 
 static bool has_unsaved(const struct host *host)
 {
-	return host->has_unsaved_orders || host->journaling.waiting_count ||
-	       host->journaling.wants_found;
+	return host->has_unsaved_orders || host->has_unkept_orders ||
+	       host->journaling.waiting_count || host->journaling.wants_found;
 }
 
-/* A cut that found the disk full is saved when there is room: it must outlive a reboot. */
+/* A cut that found the disk full is saved when there is room: it must outlive a reboot. And one
+ * whose text the kernel has not would be missing from what is read there next. */
 static void save_unsaved(struct host *host)
 {
 	if (!has_unsaved(host) || guard_lock(host->guard) < 0)
 		return;
+	if (host->has_unkept_orders && guard_control(host->guard).active == host->orders_active)
+		orders_keep_texts(host, &host->orders);
 	orders_save_late(host);
 	journaling_catch_up(host);
 	guard_unlock(host->guard);

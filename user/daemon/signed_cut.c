@@ -172,12 +172,12 @@ int take_cut(struct taking *taking)
 
 	if (taking->is_known && !taking->is_dry_run && taking_in_force(taking)) {
 		json_put_uint(taking->reply, "matched", count_matched(taking));
-		return cuts_finish(taking->host, taking->problem);
+		return cuts_finish(taking->host, false, taking->problem);
 	}
 	r = read_let_back(taking, &set);
 	if (r == 0 && is_over(taking, &set))
 		r = taking->is_known && !taking->is_dry_run
-			    ? cuts_finish(taking->host, taking->problem)
+			    ? cuts_finish(taking->host, true, taking->problem)
 			    : note_cut(taking);
 	else if (r == 0)
 		r = carry_out_cut(taking, &set);

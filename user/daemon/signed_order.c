@@ -71,9 +71,16 @@ static int look_up(struct taking *taking)
 	int r;
 
 	if (!taking->document.version) {
-		taking->is_known =
-			taking->archive && archive_has(taking->archive, &taking->document) > 0;
-		return 0;
+		int known = taking->archive ? archive_has(taking->archive, &taking->document) : 0;
+
+		taking->is_known = known > 0;
+		/* Else what was ended here could be let back once more. */
+		return known < 0 && taking->document.kind != ORDER_CUT
+			       ? tell_problem(
+					 taking->problem, known,
+					 "cannot look up whether the order was taken before: %s",
+					 strerror(-known))
+			       : 0;
 	}
 	r = in_force_read(taking->host, taking->document.kind, &in_force, taking->problem);
 	taking->version = in_force.document.version;

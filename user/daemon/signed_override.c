@@ -194,7 +194,8 @@ int take_override(struct taking *taking)
 
 	if (order)
 		return take_again(taking, order);
-	if (taking->is_known && is_past_end(taking))
+	if (taking->is_known && is_past_end(taking) &&
+	    strcmp(taking->document.id, taking->host->undone_order) != 0)
 		return 0;
 	if (taking->is_known)
 		return refuse_known(taking);

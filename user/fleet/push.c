@@ -271,11 +271,14 @@ void push_message(struct push *push, size_t which, const char *name, const char 
 		bad_word(push, which, &topic, "nobody asked for it");
 }
 
-bool push_is_in_force(const struct push *push, const struct standing *standing)
+bool push_is_in_force(const struct push *push, const struct push_host *host)
 {
+	const struct standing *standing = &host->standing;
 	uint64_t version = push->document->version;
 
 	switch (push->document->kind) {
+	case ORDER_CUT:
+		return standing->cuts > 0 || host->ack.matched == 0;
 	case ORDER_BASE:
 		return standing->base == version && standing->base_holds;
 	case ORDER_SIGNERS:
@@ -292,8 +295,7 @@ bool push_counts(const struct push *push, const struct push_host *host)
 	if (!host->has_ack || host->ack.result != ACK_DONE)
 		return false;
 	return !host->had_it_before ||
-	       (host->has_standing && host->standing.has_daemon &&
-		push_is_in_force(push, &host->standing) &&
+	       (host->has_standing && host->standing.has_daemon && push_is_in_force(push, host) &&
 		!is_long_ago(host->standing.at_ns, push->wall_ns, push->config->late_ns));
 }
 

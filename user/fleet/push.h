@@ -81,8 +81,9 @@ void push_message(struct push *push, size_t broker, const char *topic, const cha
 /* Looks after what brokers keep; returns when it is due again (boot). */
 uint64_t push_tick(struct push *push, uint64_t now_ns);
 
-/* Whether the standing allows for it: of what has versions, no other one is in force. */
-bool push_is_in_force(const struct push *push, const struct standing *standing);
+/* Whether the host's standing allows for it: of what has versions, no other one is in force; of a
+ * cut that matched something, some cut is. */
+bool push_is_in_force(const struct push *push, const struct push_host *host);
 /* Whether it has the order in force, by its own word, and that is not of long ago alone. */
 bool push_counts(const struct push *push, const struct push_host *host);
 /* How many of the hosts that it is for count. */

@@ -184,10 +184,10 @@ static void tell_unconfirmed(const struct push *push, const struct push_host *ho
 	else
 		printf(", and was heard last %s ago%s\n",
 		       ago(host->standing.at_ns, push->wall_ns, heard),
-		       !host->standing.has_daemon ? ", when no daemon answered there"
-		       : push_is_in_force(push, &host->standing)
-			       ? ""
-			       : ", when another was in force there");
+		       !host->standing.has_daemon	   ? ", when no daemon answered there"
+		       : push_is_in_force(push, host)	   ? ""
+		       : push->document->kind == ORDER_CUT ? ", when no cut was in force there"
+							   : ", when another was in force there");
 }
 
 static void tell_hosts(const struct push *push)

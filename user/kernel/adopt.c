@@ -123,6 +123,13 @@ static int attach_lost_edge(struct adoption *adoption, const char *ifname, const
 			    adoption->problem);
 	if (!err && was_pinned && adoption->fresh.count == fresh) /* it goes without */
 		unlinkat(adoption->guard->dir_fd, pin, 0);
+	/* One that came after the guard and could not have the edge: the look tells it, as before.
+	 */
+	if (err && !was_pinned && adoption->options->waits_for_uplinks) {
+		if (adoption->problem)
+			free(TAKE_PTR(*adoption->problem));
+		return 0;
+	}
 	return err;
 }
 

@@ -236,8 +236,7 @@ int tables_install(struct guard *guard, const struct tables *tables,
 	}
 	if (!err && bpf_map_update_elem(guard->map_fd[MAP_POLICY_HEADS], &slot, head, BPF_ANY))
 		err = -errno;
-	if (!err)
-		retire_keep(guard, tables, slot);
+	retire_keep(guard, tables, slot); /* also what is installed in part */
 	return err;
 }
 

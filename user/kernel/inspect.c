@@ -41,7 +41,7 @@ static void put_in_place(struct inspection *inspection, struct kept_link *link,
 	if (link->hook || !guard->keep->any_uplink)
 		return;
 	keep_without_edge(guard, link);
-	uplinks_note_refusal(link, err, problem);
+	uplinks_note_refusal(guard->keep, link, err, problem);
 }
 
 static void check_place(struct inspection *inspection, struct kept_link *link, enum place place)
@@ -206,7 +206,7 @@ static void look(struct inspection *inspection)
 	}
 }
 
-/* An interface that came, where any will do. */
+/* An interface that came: where any will do, or one that was waited for. */
 static bool is_newcomer(const struct guard_finding *finding)
 {
 	return !finding->is_repaired && strcmp(finding->what, "uplink-came") == 0;

@@ -76,6 +76,7 @@ void uplinks_follow(struct inspection *inspection);
 /* An interface without the edge. Trying takes the lock, as repairing does. */
 void uplinks_try(struct inspection *inspection, struct kept_link *link);
 /* The kernel refused the edge to an interface: why, for uplinks_try(). */
-void uplinks_note_refusal(struct kept_link *link, int err, const char *problem);
+void uplinks_note_refusal(const struct keep *keep, struct kept_link *link, int err,
+			  const char *problem);
 
 #endif

@@ -160,11 +160,12 @@ static bool is_port(const struct kept_link *link)
 		!strcmp(kind.master, "team"));
 }
 
-void uplinks_note_refusal(struct kept_link *link, int err, const char *problem)
+void uplinks_note_refusal(const struct keep *keep, struct kept_link *link, int err,
+			  const char *problem)
 {
 	/* -EEXIST: below a device that has an XDP program the kernel allows none; -ENODEV: it went
 	 */
-	bool needs_none = err == -ENODEV || (err == -EEXIST && is_port(link));
+	bool needs_none = err == -ENODEV || (keep->any_uplink && err == -EEXIST && is_port(link));
 
 	snprintf(link->why, sizeof(link->why), "%s", needs_none ? "" : problem ?: strerror(-err));
 	link->is_tried = true;
@@ -176,7 +177,7 @@ static void try_edge(struct inspection *inspection, struct kept_link *link)
 	int err = keep_attach(inspection->guard, link, &problem);
 
 	if (err)
-		uplinks_note_refusal(link, err, problem);
+		uplinks_note_refusal(inspection->guard->keep, link, err, problem);
 	else
 		finding_add_mended(&inspection->found, "uplink-came", link->ifname, false,
 				   "it has the edge");
