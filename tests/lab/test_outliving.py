@@ -5,6 +5,7 @@ import time
 
 from case import KIB, NORD, PAYER, SUED, LabCase, far, wait_for
 from guard import grant, policy
+from lab import SLOWNESS
 from test_signed import Signing
 
 OPEN = {"serves": ["2GiB/10m"], "calls": "deny", "total": ["4GiB/1h"], "on_breach": "hold"}  # whoever is not cut gets some
@@ -31,9 +32,10 @@ class TheWayBackCase(LabCase):
         self.assertEqual(self.guard.cuts(), [])
         self.port = self.pour()
 
-    def try_policy(self, content, *words):
+    def try_policy(self, content, seconds):
+        """For so long, and as much longer as all else takes on this machine."""
         path = self.guard.write_policy(content, "more.yaml")
-        self.guard.must("apply", path, "--yes", *words)
+        self.guard.must("apply", path, "--yes", "--confirm", str(seconds * SLOWNESS))
 
     def wait_back(self, seconds=10):
         wait_for(lambda: self.guard.status()["policy"]["name"] == "lab", seconds, "to go back", 0.1)
@@ -55,7 +57,7 @@ class TheWayBackCase(LabCase):
 class TheWayBack(TheWayBackCase):
     def test_partner_that_the_older_policy_lacks_stays_cut(self):
         self.assert_passes(PAYER, self.port)
-        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.try_policy(WITH_PAYER, 4)
         self.assert_passes(PAYER, self.port)
         self.guard.cut("partner:" + PAYER)
         self.assert_cut(PAYER)
@@ -87,7 +89,7 @@ class TheWayBack(TheWayBackCase):
     def test_service_stays_cut_by_the_name_that_it_has_there(self):
         night = without(policy([grant("pour", "night", [NORD, SUED], serves="tcp/7000-7999")], OPEN, name="night",
                                services={"night": {"cgroup": "system.slice/batch.service"}}), "services", "batch")
-        self.try_policy(night, "--confirm", "5")
+        self.try_policy(night, 5)
         self.assert_passes(NORD, self.port)
         self.guard.cut("service:night")
         self.assert_cut(NORD)
@@ -102,7 +104,7 @@ class TheWayBack(TheWayBackCase):
         unnamed["grants"] = []
         self.guard.apply(dict(unnamed, grants=[grant("pour", "sftp", NORD, serves="tcp/7000-7999")]))
         self.assert_passes(NORD, self.port)  # as one that has none
-        self.try_policy(dict(BASE, name="more"), "--confirm", "4")
+        self.try_policy(dict(BASE, name="more"), 4)
         self.guard.cut("service:batch")
         self.assert_cut(NORD)
         self.wait_back()
@@ -116,7 +118,7 @@ class TheWayBack(TheWayBackCase):
                        grant("extra", "batch", SUED, serves="tcp/7000-7999")], OPEN, name="more",
                       partners={PAYER: {"class": ["suspect"]}})
         for target, cut in (("class:suspect", PAYER), ("grant:extra", SUED)):
-            self.try_policy(more, "--confirm", "4")
+            self.try_policy(more, 4)
             self.guard.cut(target)
             self.assert_cut(cut)
             self.wait_back()
@@ -126,7 +128,7 @@ class TheWayBack(TheWayBackCase):
             self.assert_passes(cut, self.port)
 
     def test_cut_that_loses_nothing_gets_no_other(self):
-        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.try_policy(WITH_PAYER, 4)
         self.guard.cut("partner:" + SUED)
         self.guard.cut("class:hospital@service:batch")
         self.wait_back()
@@ -138,7 +140,7 @@ class TheWayBack(TheWayBackCase):
         severs = grant("metered", "batch", PAYER, ["256KiB/1h"], serves="tcp/7000-7999", on_breach="sever")
         metered = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999"), severs], OPEN, name="more")
         for is_after_reboot in (False, True):
-            self.try_policy(metered, "--confirm", "5")
+            self.try_policy(metered, 5)
             self.assertLessEqual(self.take(PAYER, self.port), 256 * KIB)
             wait_for(lambda: [cut for cut in self.guard.cuts() if cut["by"] == "guard"], 5, "the latch")
             self.assert_cut(PAYER)
@@ -159,7 +161,7 @@ class TheWayBack(TheWayBackCase):
 
     def test_end_comes_while_no_daemon_runs(self):
         for is_after_reboot in (False, True):
-            self.try_policy(WITH_PAYER, "--confirm", "3")
+            self.try_policy(WITH_PAYER, 3)
             self.guard.cut("partner:" + PAYER)
             if is_after_reboot:
                 self.boot_again()
@@ -181,7 +183,7 @@ class TheWayBack(TheWayBackCase):
             self.assert_passes(PAYER, self.port)
 
     def test_trial_whose_texts_are_damaged_is_read_from_those_that_are_kept(self):
-        self.try_policy(WITH_PAYER, "--confirm", "60")
+        self.try_policy(WITH_PAYER, 60)
         self.guard.cut("partner:" + PAYER)
         self.guard.stop()
         self.guard.must("unload", "--yes")
@@ -196,7 +198,7 @@ class TheWayBack(TheWayBackCase):
 
     def test_trial_that_cannot_be_read_any_more_is_told(self):
         """Nobody knows then what the cut covered."""
-        self.try_policy(WITH_PAYER, "--confirm", "60")
+        self.try_policy(WITH_PAYER, 60)
         self.guard.cut("partner:" + PAYER)
         self.guard.stop()
         self.guard.must("unload", "--yes")
@@ -226,7 +228,7 @@ class UnderASignedCut(TheWayBackCase):
         return self.signing.order("reopen", *targets, "--cut", cut, by=by)[0]
 
     def test_it_stays_until_two_people_let_it_back(self):
-        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.try_policy(WITH_PAYER, 4)
         self.assert_passes(PAYER, self.port)
         path, cut, answer = self.cut("partner:" + PAYER)
         self.assertEqual(answer["matched"], 1)
@@ -258,7 +260,7 @@ class UnderASignedCut(TheWayBackCase):
         self.assert_passes(PAYER, self.port)
 
     def test_let_back_by_the_name_that_it_was_cut_by(self):
-        self.try_policy(WITH_PAYER, "--confirm", "4")
+        self.try_policy(WITH_PAYER, 4)
         _, cut, _ = self.cut("partner:" + PAYER, "partner:" + NORD)
         self.wait_back()
         self.assert_cut(PAYER, NORD)
@@ -270,8 +272,8 @@ class UnderASignedCut(TheWayBackCase):
         self.assert_passes(NORD, self.port)
 
     def test_one_with_an_end_ends_with_all_that_stands_for_it(self):
-        self.try_policy(WITH_PAYER, "--confirm", "3")
-        _, cut, _ = self.cut("partner:" + PAYER, "--for", "9s")
+        self.try_policy(WITH_PAYER, 3)
+        _, cut, _ = self.cut("partner:" + PAYER, "--for", "%ds" % (9 * SLOWNESS))
         self.wait_back()
         self.assert_cut(PAYER)
         self.assertEqual({one["order"] for one in self.guard.cuts()}, {cut})
@@ -279,8 +281,9 @@ class UnderASignedCut(TheWayBackCase):
         self.assert_passes(PAYER, self.port)
 
     def test_the_end_comes_while_no_daemon_runs(self):
-        self.try_policy(WITH_PAYER, "--confirm", "3")
-        _, cut, _ = self.cut("partner:" + PAYER)
+        self.try_policy(WITH_PAYER, 3)
+        _, cut, answer = self.cut("partner:" + PAYER)
+        self.assertEqual(answer["matched"], 1, "the trial was over already")
         self.boot_again()
         self.assertEqual(self.guard.status()["policy"]["name"], "lab")
         self.assert_cut(PAYER)
@@ -335,7 +338,7 @@ class BackToNoPolicy(LabCase):
 
     def test_the_admins_outlive_a_cut(self):
         """And nobody else is cut with the service: it keeps its name."""
-        self.guard.must("apply", self.guard.write_policy(WITH_PAYER, "more.yaml"), "--yes", "--confirm", "4")
+        self.guard.must("apply", self.guard.write_policy(WITH_PAYER, "more.yaml"), "--yes", "--confirm", str(4 * SLOWNESS))
         self.assert_passes(NORD, self.port)
         self.guard.cut("service:batch")
         self.assert_admin_is_there()
