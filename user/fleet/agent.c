@@ -266,7 +266,7 @@ void agent_message(struct agent *agent, size_t broker, const char *name, const c
 static void check_beat(struct agent *agent)
 {
 	uint64_t issued = agent->standing.beat_issued_ns, now = wall_now();
-	bool is_late = agent->has_had_beat && is_stale(issued, now, agent->late_ns);
+	bool is_late = agent->has_had_beat && is_long_ago(issued, now, agent->late_ns);
 
 	if (is_late && !agent->is_beat_late && !issued)
 		agent_tell(agent, "ALARM: of which time the last beat is cannot be told: orders "

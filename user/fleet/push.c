@@ -200,8 +200,8 @@ static void take_word(struct push *push, struct push_host *host, const struct ac
 	if (!host->has_ack || ack->result != host->ack.result ||
 	    (host->had_it_before && ack->at_ns > host->ack.at_ns)) {
 		host->heard_ns = now_ns;
-		host->had_it_before =
-			is_retained || is_stale(ack->at_ns, push->wall_ns, push->config->late_ns);
+		host->had_it_before = is_retained ||
+				      is_long_ago(ack->at_ns, push->wall_ns, push->config->late_ns);
 	}
 	host->has_ack = true;
 	host->ack = *ack;
@@ -296,7 +296,7 @@ bool push_counts(const struct push *push, const struct push_host *host)
 		return false;
 	return !host->had_it_before ||
 	       (host->has_standing && host->standing.has_daemon && push_is_in_force(push, host) &&
-		!is_stale(host->standing.at_ns, push->wall_ns, push->config->late_ns));
+		!is_long_ago(host->standing.at_ns, push->wall_ns, push->config->late_ns));
 }
 
 /* With `settled` also those whose groups are others than the configuration says. */

@@ -33,10 +33,10 @@ struct host_key {
 int host_key_load(const char *path, struct host_key *key, char **problem);
 void host_key_free(struct host_key *key);
 
-/* Whether it says nothing of today: longer ago than `late_ns`, or as far ahead of our clock. */
-static inline bool is_stale(uint64_t at_ns, uint64_t now_ns, uint64_t late_ns)
+/* Whether that is longer ago than `late_ns`; what lies ahead of our clock is not. */
+static inline bool is_long_ago(uint64_t at_ns, uint64_t now_ns, uint64_t late_ns)
 {
-	return (at_ns < now_ns ? now_ns - at_ns : at_ns - now_ns) > late_ns;
+	return at_ns < now_ns && now_ns - at_ns > late_ns;
 }
 
 /* The body with its signature behind it; malloc'd. 0; -ENOMEM; -EIO: libcrypto failed. */

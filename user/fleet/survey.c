@@ -332,7 +332,7 @@ static void judge_order(const struct survey *survey, struct survey_host *host, s
 	if (word)
 		worse(host, HOST_REFUSES);
 	else
-		worse(host, is_stale(order->issued_ns, now_ns, survey->config->late_ns)
+		worse(host, is_long_ago(order->issued_ns, now_ns, survey->config->late_ns)
 				    ? HOST_LATE
 				    : HOST_WAITING);
 }
@@ -361,13 +361,13 @@ static void judge_host(const struct survey *survey, struct survey_host *host, ui
 		if (is_wanted(survey, &survey->order[i], host->host, now_ns))
 			judge_order(survey, host, i, now_ns);
 	}
-	if (has_beats(survey) && is_stale(host->standing.beat_issued_ns, now_ns, late_ns))
+	if (has_beats(survey) && is_long_ago(host->standing.beat_issued_ns, now_ns, late_ns))
 		worse(host, HOST_STALE_BEAT);
 	if (is_replaced(host))
 		worse(host, HOST_REFUSES);
 	if (host->has_standing && !host->standing.has_daemon)
 		worse(host, HOST_NO_DAEMON);
-	if (!host->has_standing || is_stale(host->standing.at_ns, now_ns, late_ns))
+	if (!host->has_standing || is_long_ago(host->standing.at_ns, now_ns, late_ns))
 		worse(host, HOST_UNREACHABLE);
 }
 
