@@ -308,6 +308,6 @@ uint64_t agent_tick(struct agent *agent, uint64_t now_ns)
 	check_beat(agent);
 	if (agent->asked == ASKED_NOTHING)
 		sooner(&next, agent_asking_due(agent));
-	sooner(&next, now_ns + AGENT_BRIEF_EVERY_NS);
+	sooner(&next, now_ns + STANDING_EVERY_NS);
 	return next;
 }

@@ -307,7 +307,7 @@ static void brief_answered(struct agent *agent, json_object *answer, uint64_t no
 	     was.base_holds != now->base_holds || was.clock_is_trusted != now->clock_is_trusted))
 		try_refused(agent, now_ns);
 	agent->is_standing_known = true;
-	agent->brief_ns = now_ns + AGENT_BRIEF_EVERY_NS;
+	agent->brief_ns = now_ns + STANDING_EVERY_NS;
 	agent_say_standing(agent, now_ns);
 }
 
@@ -347,7 +347,7 @@ void agent_no_daemon(struct agent *agent, uint64_t now_ns)
 
 	if (agent->brief_ns <= now_ns)
 		agent->brief_ns = now_ns + no_daemon_brief_ns;
-	if (!is_news && !agent->is_unsaid && now_ns - agent->said_ns < AGENT_BRIEF_EVERY_NS)
+	if (!is_news && !agent->is_unsaid && now_ns - agent->said_ns < STANDING_EVERY_NS)
 		return;
 	if (is_news)
 		agent_tell(agent, "no daemon answers: orders are kept until one does");

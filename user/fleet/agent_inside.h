@@ -6,9 +6,6 @@
 
 #include "user/fleet/agent.h"
 
-/* How often the daemon is asked how it is, at least. */
-#define AGENT_BRIEF_EVERY_NS NS_PER_MINUTE
-
 void agent_tell(const struct agent *agent, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* To all brokers that do not have it yet: what became of the order, by the text that counts. */

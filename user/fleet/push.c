@@ -277,8 +277,9 @@ bool push_is_in_force(const struct push *push, const struct push_host *host)
 	uint64_t version = push->document->version;
 
 	switch (push->document->kind) {
-	case ORDER_CUT:
-		return standing->cuts > 0 || host->ack.matched == 0;
+	case ORDER_CUT: /* what the agent knows of its host may be so old when it says it */
+		return standing->cuts > 0 || host->ack.matched == 0 ||
+		       standing->at_ns <= host->ack.at_ns + STANDING_EVERY_NS;
 	case ORDER_BASE:
 		return standing->base == version && standing->base_holds;
 	case ORDER_SIGNERS:

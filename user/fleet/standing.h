@@ -23,6 +23,9 @@
 #include "user/fleet/signed_text.h"
 #include "user/fleet/topic.h"
 
+/* How often an agent asks how its host is, at least: what it says of it may be so old. */
+#define STANDING_EVERY_NS NS_PER_MINUTE
+
 struct standing {
 	char host[FLEET_NAME + 1];
 	uint64_t at_ns; /* wall */
