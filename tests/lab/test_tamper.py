@@ -69,6 +69,15 @@ def say_datagrams():
             time.sleep(0.02)
 
 
+def reaches_the_host(lab, partner):
+    """Whether a datagram of the partner's comes to a socket outside the guarded cgroup."""
+    task = lab.start(say_datagrams, host=partner)
+    try:
+        return lab.call(hear_datagram, 1.0 * SLOWNESS)
+    finally:
+        task.kill()
+
+
 class Tamper(LabCase):
     policy = POLICY
 
@@ -312,13 +321,6 @@ class Tamper(LabCase):
         wait_for(lambda: self.guard.status()["attachment"]["checked_ms_ago"] < 1000, 5, "a look")
         self.assertEqual(len(self.told("tampered")), before)
 
-    def reaches_the_host(self, partner):
-        task = self.lab.start(say_datagrams, host=partner)
-        try:
-            return self.lab.call(hear_datagram, 1.0 * SLOWNESS)
-        finally:
-            task.kill()
-
     def test_what_stands_in_an_edges_place_is_told_by_the_next_daemon(self):
         """Another program behind its link; and under its pin the link of a cgroup's hook, which is attached too."""
         pinned, edge = self.pin("").rstrip("/") + "-foreign", self.pin("link_edge_uplink0")
@@ -329,18 +331,18 @@ class Tamper(LabCase):
             os.unlink(edge)
             pin_again(self.pin("link_egress"), edge)
         self.guard.cut("partner:" + NORD)
-        self.assertEqual((self.reaches_the_host(NORD), self.reaches_the_host(SUED)), (False, True))
+        self.assertEqual((reaches_the_host(self.lab, NORD), reaches_the_host(self.lab, SUED)), (False, True))
         for what, tamper in (("replaced-program", lambda: replace_program(edge, pinned)), ("detached", take_its_place)):
             with self.subTest(what=what):
                 before = len(self.of_the_past(what, "uplink0"))
                 self.guard.kill()
                 tamper()
-                self.assertTrue(self.reaches_the_host(NORD))
+                self.assertTrue(reaches_the_host(self.lab, NORD))
                 self.guard.start()
                 wait_for(lambda what=what, before=before: len(self.of_the_past(what, "uplink0")) == before + 1, 5,
                          "it to be told")
                 wait_for(lambda: self.guard.status()["attachment"]["is_whole"], 5, "the guard to be whole")
-                self.assertEqual((self.reaches_the_host(NORD), self.reaches_the_host(SUED)), (False, True))
+                self.assertEqual((reaches_the_host(self.lab, NORD), reaches_the_host(self.lab, SUED)), (False, True))
 
     def test_unload_by_another_process_ends_the_daemon_and_is_not_undone(self):
         self.guard.must("unload", "--yes")

@@ -4,9 +4,8 @@ import subprocess
 
 from case import NORD, STRANGERS, SUED, LabCase, wait_for
 from guard import grant, policy
-from lab import SLOWNESS
 from test_daemon import foreign_xdp
-from test_tamper import hear_datagram, say_datagrams
+from test_tamper import reaches_the_host
 
 POLICY = policy([grant("pour", "batch", [NORD, SUED], serves="tcp/7000-7999")], STRANGERS)
 
@@ -45,20 +44,13 @@ class LateUplink(LabCase):
         self.assertTrue([event for event in self.guard.events() if line in event["message"]])
         self.assertEqual((self.guard.status()["attachment"]["is_whole"], self.edges()), (True, {}))
 
-    def reaches_the_host(self, partner):
-        task = self.lab.start(say_datagrams, host=partner)
-        try:
-            return self.lab.call(hear_datagram, 1.0 * SLOWNESS)
-        finally:
-            task.kill()
-
     def assert_edge(self):
         """What a cut partner sends dies before the stack, and nothing is amiss."""
         wait_for(lambda: self.edges().get("uplink0"), 5, "the edge")
         wait_for(lambda: not self.open_findings(), 5, "the end of what was amiss")
         self.assertTrue([one for one in self.told("uplink-came") if one["where"] == "uplink0"])
         self.guard.cut("partner:" + NORD)
-        self.assertEqual((self.reaches_the_host(NORD), self.reaches_the_host(SUED)), (False, True))
+        self.assertEqual((reaches_the_host(self.lab, NORD), reaches_the_host(self.lab, SUED)), (False, True))
         port = self.pour()
         self.assertEqual(self.take(NORD, port, seconds=1), 0)
         self.assert_bounded(self.take("stranger", port, self.stranger()))

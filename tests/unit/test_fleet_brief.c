@@ -33,19 +33,27 @@ static void a_beat_is_handed_in_and_not_acknowledged(void **state)
 
 /* ---- groups --------------------------------------------------------------------------------- */
 
-/* What it does by the next brief, but for saying how it is. */
-static const char *after_brief(const char *more)
+/* A minute later, the answer to the next brief. */
+static void brief(const char *line)
 {
-	static const char said[] = "0 weir/host/hub-1 \n1 weir/host/hub-1 \n";
-	char line[1024], *request, *did;
+	char *request;
 
 	now += NS_PER_MINUTE;
 	request = agent_request(&agent, now);
 	assert_int_equal(agent.asked, ASKED_BRIEF);
 	free(request);
-	snprintf(line, sizeof(line), "{\"code\":0%s}", more);
 	done();
 	answer(line);
+}
+
+/* What it does by the next brief, but for saying how it is. */
+static const char *after_brief(const char *more)
+{
+	static const char said[] = "0 weir/host/hub-1 \n1 weir/host/hub-1 \n";
+	char line[1024], *did;
+
+	snprintf(line, sizeof(line), "{\"code\":0%s}", more);
+	brief(line);
 	did = strstr(agent_did, said);
 	assert_non_null(did);
 	*did = '\0';
@@ -117,15 +125,10 @@ static void the_last_of_many_groups_counts(void **state)
 /* The answer to the next brief, and what is told of beats by it. */
 static const char *told_of_beats(const char *in_force)
 {
-	char line[256], *request, *told;
+	char line[256], *told;
 
-	now += NS_PER_MINUTE;
-	request = agent_request(&agent, now);
-	assert_int_equal(agent.asked, ASKED_BRIEF);
-	free(request);
 	snprintf(line, sizeof(line), "{\"code\":0,\"in_force\":{%s}}", in_force);
-	done();
-	answer(line);
+	brief(line);
 	agent_tick(&agent, now);
 	told = strchr(done(), '#');
 	return told ? told : "";
