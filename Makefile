@@ -54,7 +54,9 @@ PROG_BPF = $(sort $(wildcard tests/prog/*.bpf.c))
 SKEL     = $(B)/weir.skel.h $(B)/sever.skel.h $(B)/session.skel.h $(B)/forgive.skel.h $(B)/carry.skel.h
 PROG_SKEL = $(PROG_BPF:tests/prog/%.bpf.c=$(B)/tests/prog/%.skel.h)
 
+# __TARGET_ARCH_x86: loads stay in order there (bpf/common.bpf.h)
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf \
+             $(if $(filter x86_64-%,$(shell gcc -dumpmachine)),-D__TARGET_ARCH_x86) \
              -ffile-prefix-map=$(CURDIR)=. -I/usr/include/$(shell gcc -dumpmachine)
 
 .DELETE_ON_ERROR:

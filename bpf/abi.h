@@ -43,6 +43,7 @@ enum {
 	WEIR_HOLDERS = 65536,
 	WEIR_METERS = 1 << 20,
 	WEIR_LEASES = 1024, /* of each CPU; a power of two */
+	WEIR_FLOWS = 65536, /* a power of two */
 	WEIR_CGROUPS = 16384,
 	WEIR_EVENT_RING_BYTES = 4 << 20,
 };

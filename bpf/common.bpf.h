@@ -26,6 +26,31 @@
  */
 #define WEIR_FUNCTION __weak __noinline
 
+/*
+ * What was read before it was read earlier than what is read after it. x86 keeps loads in order;
+ * elsewhere an atomic whose result is used is a full barrier (Documentation/atomic_t.txt).
+ */
+#ifdef __TARGET_ARCH_x86
+#define read_barrier() barrier()
+#else
+static __always_inline void read_barrier(void)
+{
+	__u64 anything = 0, was;
+
+	asm volatile("" : : "r"(&anything) : "memory");
+	was = __sync_fetch_and_add(&anything, 1);
+	barrier_var(was);
+}
+#endif
+
+/* Adds to a word that others read after all that was written before: an atomic whose result nobody
+ * uses would be no barrier. */
+#define add_behind(word, number)                                                                   \
+	do {                                                                                       \
+		typeof(*(word)) was_ = __sync_fetch_and_add(word, number);                         \
+		barrier_var(was_);                                                                 \
+	} while (0)
+
 #define NS_PER_SECOND 1000000000ULL
 #define FOREVER	      (~0ULL)
 
@@ -61,19 +86,34 @@ struct weir_socket {
 	__u8 protocol;
 	struct weir_address peer;
 	__u16 peer_port;
-	__u8 is_tcp; /* and neither raw nor another protocol's */
-	__u8 pad;
+	__u8 is_tcp;	/* and neither raw nor another protocol's */
+	__u8 has_ended; /* gets no place in `flows` */
 	__u32 pid;
 	char program[16];
 	struct weir_answer answer;
 	__u64 cgroup;
-	__u64 acked_bytes; /* of tcp_sock.bytes_acked, already in the account */
-	__u64 acked_base;  /* bytes_acked when counting began: the SYN, or what left unguarded */
-	__u64 sent_bytes;
+	__u64 acked_bytes;    /* of tcp_sock.bytes_acked, already in the account */
+	__u64 acked_base;     /* bytes_acked when counting began: the SYN, or what left unguarded */
+	__u64 sent_bytes;     /* without flow_bytes(); flow.bpf.h */
 	__u64 bare_bytes;     /* segments without payload since it was established */
 	__u64 holder_service; /* key, when is_holder */
 	__u64 until_tick;     /* the answer pays with leases before it; lease.bpf.h */
 };
+
+/* What the usual packet of a flow needs of its socket's storage: flow.bpf.h. */
+struct weir_flow {
+	__u64 word;	  /* sequence << 32 | bytes that the socket has not got yet */
+	__u64 cookie;	  /* of the socket; 0: of none */
+	__u64 until_tick; /* as in weir_socket */
+	__u64 account;	  /* key of the meter */
+	__u64 cgroup;	  /* id */
+	struct weir_address peer;
+	__u16 peer_port;
+	__u8 protocol;	/* IPPROTO_TCP: a TCP socket's, no raw one's */
+	__u8 direction; /* index of the counters */
+	__u32 generation;
+};
+WEIR_SIZE(struct weir_flow, 64);
 
 /* The meters that a lease is charged to. */
 enum { LEASE_OWN, LEASE_SERVICE, LEASE_PARTNER, LEASE_METERS };

@@ -77,7 +77,7 @@ static long drops_settle_step(__u32 index, void *unused)
 		word = READ_ONCE(d->word);
 		if (!(word & DROPS_COUNTS))
 			return 0;
-		barrier();
+		read_barrier();
 		partner_key = READ_ONCE(d->partner_key);
 		if (__sync_val_compare_and_swap(&d->word, word, word & ~DROPS_COUNTS) != word)
 			continue; /* it drops on; what is left now is counted the next time */

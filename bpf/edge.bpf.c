@@ -254,13 +254,13 @@ static __always_inline bool place_read(const struct weir_edge *place, struct wei
 	if (!place)
 		return false;
 	word = READ_ONCE(place->word);
-	barrier();
+	read_barrier();
 	if (word & EDGE_WRITING || place->generation != known->generation ||
 	    !address_equal(&place->source, &known->source))
 		return false;
 	known->partner_key = place->partner_key;
 	known->word = word;
-	barrier();
+	read_barrier();
 	return READ_ONCE(place->word) == word;
 }
 

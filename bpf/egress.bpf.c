@@ -3,19 +3,23 @@
  * egress.bpf.c - cgroup_skb egress: every IP packet that a local socket sends. Charge, pass or
  * drop.
  *
- * The usual packet of a running flow finds its answer with the socket, and is paid for by a lease
- * (lease.bpf.h) or goes straight to its meters. Anything else is judged: the first packet, another
- * peer, a new generation, an opening or closing of hours. Loopback is exempt. What cannot be read
- * is refused and counted.
+ * The usual packet of a running flow finds its answer in `flows` (flow.bpf.h) or with the socket,
+ * and is paid for by a lease (lease.bpf.h) or goes straight to its meters. Anything else is judged:
+ * the first packet, another peer, a new generation, an opening or closing of hours. Loopback is
+ * exempt. What cannot be read is refused and counted.
  */
 #include "socket.bpf.h"
 #include "wire.bpf.h"
 
+static __always_inline bool is_of_kernel(__u64 address)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED((struct sock *)address, sk_kern_sock);
+}
+
 /* Kernel sockets of a network namespace: ICMP, neighbour discovery, MLD, TCP's resets. */
 static __always_inline bool is_stack(const struct bpf_sock *sk, __u64 address)
 {
-	return sk->type == SOCK_RAW &&
-	       BPF_CORE_READ_BITFIELD_PROBED((struct sock *)address, sk_kern_sock);
+	return sk->type == SOCK_RAW && is_of_kernel(address);
 }
 
 /* Neighbour discovery and MLD of the kernel's, without which IPv6 stops (RFC 4861, 4541). */
@@ -180,10 +184,11 @@ static __noinline __u64 connection_look(struct bpf_sock *sk, struct weir_socket 
 
 /*
  * Reads the usual packet: payload on an established connection or in a datagram, with plain
- * headers. False: it is another, and has to be read whole.
+ * headers. `protocol` TCP: of a TCP socket, whose state may_pay() asks. False: it is another, and
+ * has to be read whole.
  */
-static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_socket *s,
-				       struct usual *u)
+static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_address *peer,
+				       __u16 peer_port, __u8 protocol, struct usual *u)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *transport;
 	__u32 header_bytes, segments = skb->gso_segs;
@@ -192,9 +197,9 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 		const struct iphdr *ip = data;
 
 		transport = data + sizeof(*ip);
-		if (transport > end || ip->ihl != 5 || ip->protocol != s->protocol ||
+		if (transport > end || ip->ihl != 5 || ip->protocol != protocol ||
 		    ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET | IP_MORE_FRAGMENTS) ||
-		    !address_is4(&s->peer) || ip->daddr != s->peer.word[3])
+		    !address_is4(peer) || ip->daddr != peer->word[3])
 			return false;
 		header_bytes = sizeof(*ip);
 	} else {
@@ -202,23 +207,23 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 
 		transport = data + sizeof(*ip);
 		if (skb->protocol != bpf_htons(0x86dd) || transport > end ||
-		    ip->nexthdr != s->protocol || address_is4(&s->peer) ||
-		    !address_equal((const struct weir_address *)&ip->daddr, &s->peer))
+		    ip->nexthdr != protocol || address_is4(peer) ||
+		    !address_equal((const struct weir_address *)&ip->daddr, peer))
 			return false;
 		header_bytes = sizeof(*ip);
 	}
-	if (s->is_tcp) {
+	if (protocol == IPPROTO_TCP) {
 		const struct tcphdr *tcp = transport;
 
-		if ((void *)(tcp + 1) > end || bpf_ntohs(tcp->dest) != s->peer_port)
+		if ((void *)(tcp + 1) > end || bpf_ntohs(tcp->dest) != peer_port)
 			return false;
 		header_bytes += tcp->doff * 4;
 	} else {
 		const struct udphdr *udp = transport;
 
-		if (s->protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
-		    bpf_ntohs(udp->dest) != s->peer_port ||
-		    (segments <= 1 && !packet_is_whole(skb, address_is4(&s->peer))))
+		if (protocol != IPPROTO_UDP || (void *)(udp + 1) > end ||
+		    bpf_ntohs(udp->dest) != peer_port ||
+		    (segments <= 1 && !packet_is_whole(skb, address_is4(peer))))
 			return false;
 		header_bytes += sizeof(*udp);
 	}
@@ -228,12 +233,31 @@ static __always_inline bool usual_read(struct __sk_buff *skb, const struct weir_
 	return skb->len > header_bytes;
 }
 
-/*
- * Whether it is the usual packet of a running flow, and a lease pays for it: then it passes, and is
- * counted. Without the clock and without the meters, each of which would cost more than all the
- * rest. Apart, for the stack.
- */
-static __noinline bool lease_pays(struct __sk_buff *skb)
+/* Whether a lease may pay, wherever the answer is kept; notes `active` and `tick`. */
+static __always_inline bool may_pay(const struct weir_control *control, const struct bpf_sock *sk,
+				    __u32 generation, __u64 until_tick, __u8 protocol,
+				    struct usual *u)
+{
+	u->active = READ_ONCE(control->active);
+	u->tick = bpf_jiffies64();
+	return generation == weir_generation(u->active) && u->tick < until_tick &&
+	       !control->freeze_until_ns &&
+	       (protocol != IPPROTO_TCP || sk->state == BPF_TCP_ESTABLISHED ||
+		sk->state == BPF_TCP_CLOSE_WAIT);
+}
+
+/* Whether the socket's end will be told: of a TCP socket that of its connection, of another one
+ * its release, but not of the kernel's own (net/ipv4/af_inet.c, inet_release()). */
+static __always_inline bool end_is_told(struct bpf_sock *sk, const struct weir_socket *s)
+{
+	if (s->is_tcp)
+		return s->opener != OPENER_UNKNOWN;
+	sk = bpf_sk_fullsock(sk);
+	return sk && (sk->type != SOCK_DGRAM || !is_of_kernel(kernel_address(sk)));
+}
+
+/* Whether a lease pays, by what is kept with the socket. Apart, for the stack. */
+static __noinline bool socket_pays(struct __sk_buff *skb)
 {
 	struct weir_control *control = control_get();
 	struct bpf_sock *sk = skb->sk;
@@ -249,21 +273,68 @@ static __noinline bool lease_pays(struct __sk_buff *skb)
 	if (!s)
 		return false;
 	sequence = READ_ONCE(s->sequence);
-	barrier();
-	u.active = READ_ONCE(control->active);
-	u.tick = bpf_jiffies64();
-	if (sequence & 1 || s->answer.generation != weir_generation(u.active) ||
-	    u.tick >= s->until_tick || control->freeze_until_ns || !usual_read(skb, s, &u))
-		return false;
-	if (s->is_tcp && sk->state != BPF_TCP_ESTABLISHED && sk->state != BPF_TCP_CLOSE_WAIT)
+	read_barrier();
+	if (sequence & 1 || (s->protocol == IPPROTO_TCP && !s->is_tcp) /* a raw socket's */ ||
+	    !may_pay(control, sk, s->answer.generation, s->until_tick, s->protocol, &u) ||
+	    !usual_read(skb, &s->peer, s->peer_port, s->protocol, &u))
 		return false;
 	account = s->answer.account;
 	direction = counters_of(&s->answer);
-	barrier();
+	read_barrier();
 	if (READ_ONCE(s->sequence) != sequence || !lease_spend(account, s->cgroup, direction, &u))
 		return false;
-	s->sent_bytes += u.bytes;
+	__sync_fetch_and_add(&s->sent_bytes, u.bytes);
+	if (!s->has_ended && end_is_told(sk, s))
+		flow_keep(s, sequence, bpf_get_socket_cookie(skb));
 	return true;
+}
+
+/* What a lease has paid for goes to the socket, when its place is another one by now. */
+static __noinline int socket_count(struct __sk_buff *skb, __u32 bytes)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct weir_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+
+	if (s)
+		__sync_fetch_and_add(&s->sent_bytes, bytes);
+	return 0;
+}
+
+/* Whether a lease pays, by what `flows` says. */
+static __noinline bool flow_pays(struct __sk_buff *skb)
+{
+	struct weir_control *control = control_get();
+	__u64 cookie = bpf_get_socket_cookie(skb), word, account, cgroup;
+	struct weir_flow *f = flow_at(cookie);
+	struct bpf_sock *sk = skb->sk;
+	struct usual u;
+	__u8 direction;
+
+	if (!sk || !control || !f || !cookie)
+		return false;
+	if (!flow_read(f, cookie, &word) || (__u32)word > FLOW_MOST ||
+	    !may_pay(control, sk, f->generation, f->until_tick, f->protocol, &u) ||
+	    !usual_read(skb, &f->peer, f->peer_port, f->protocol, &u))
+		return false;
+	account = f->account;
+	cgroup = f->cgroup;
+	direction = f->direction;
+	read_barrier();
+	if (READ_ONCE(f->word) != word || !lease_spend(account, cgroup, direction, &u))
+		return false;
+	if (__sync_val_compare_and_swap(&f->word, word, word + u.bytes) != word)
+		socket_count(skb, u.bytes);
+	return true;
+}
+
+/*
+ * Whether it is the usual packet of a running flow, and a lease pays for it: then it passes, and is
+ * counted. Without the clock and without the meters, each of which would cost more than all the
+ * rest.
+ */
+static __always_inline bool lease_pays(struct __sk_buff *skb)
+{
+	return flow_pays(skb) || socket_pays(skb);
 }
 
 /* The jiffies before the packet's clock was read. */
@@ -313,7 +384,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 		return false;
 	if (s) {
 		lend(&a, &p.parcel, s->cgroup, tick_of(&p));
-		s->sent_bytes += p.parcel.bytes;
+		__sync_fetch_and_add(&s->sent_bytes, p.parcel.bytes);
 	}
 	cgroup_count(skb, p.parcel.bytes);
 	return true;

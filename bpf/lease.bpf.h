@@ -89,6 +89,7 @@ static __always_inline bool lease_spend(__u64 account, __u64 cgroup, __u8 direct
 	if (!l)
 		return false;
 	word = READ_ONCE(l->word);
+	read_barrier();
 	if (!lease_is_of(l, account, cgroup, direction) || l->active != p->active ||
 	    p->tick >= l->until_tick || (word & LEASE_OVER) + p->bytes > l->bytes)
 		return false;
@@ -165,6 +166,7 @@ WEIR_FUNCTION int lease_end(struct weir_lease *l, __u64 now_ns)
 	word = READ_ONCE(l->word);
 	if (lease_is_over(word))
 		return 0;
+	read_barrier();
 	own = lease_meter(l->account);
 	service = lease_meter(l->service_ceiling);
 	partner = lease_meter(l->partner_ceiling);

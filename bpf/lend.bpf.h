@@ -121,7 +121,8 @@ static __always_inline bool lease_place_ready(struct weir_lease *l, struct lock_
 	}
 	if (is_same && p->now_ns - since_ns < LEASE_PAUSE_NS)
 		return true;
-	lease_ask(l, held, a->account, cgroup, counters_of(a));
+	if (!is_same) /* else it is noted: no lock for nothing */
+		lease_ask(l, held, a->account, cgroup, counters_of(a));
 	return false;
 }
 
@@ -142,11 +143,14 @@ WEIR_FUNCTION int lease_begin(const struct weir_answer *a, const struct parcel *
 
 	if (!a || !p || !held || !control || !control->tick_ns)
 		return 0;
+	/* First, for most of those who send seldom get no further. */
+	l = lease_of(a->account, cgroup, counters_of(a));
+	if (!l || !lease_place_ready(l, held, a, p, cgroup, tick))
+		return 0;
 	service = service_get(a->policy_slot, a->service);
 	partner = partner_get(a->policy_slot, a->partner);
 	grant = grant_get(a->policy_slot, a->grant);
-	l = lease_of(a->account, cgroup, counters_of(a));
-	if (!service || !partner || !grant || !l || !lease_place_ready(l, held, a, p, cgroup, tick))
+	if (!service || !partner || !grant)
 		return 0;
 	if (limits_are_set(&service->ceiling))
 		service_ceiling = weir_meter_key(WEIR_KEY_CEILING, service->key, 0);

@@ -216,6 +216,18 @@ struct {
 	__type(value, struct weir_socket);
 } sockets WEIR_MAP;
 
+/* Socket cookie modulo WEIR_FLOWS -> what a running flow needs of its storage. Written by egress,
+ * ended by sock_ops and sock_release. A place with bytes that its socket has not got yet stays that
+ * socket's until its end: another flow with the same place goes by its storage alone, which takes
+ * longer. Does not grow with CPUs or sockets: 4 MiB. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_FLOWS);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins with a page, so each flow with a cache line */
+	__type(key, __u32);
+	__type(value, struct weir_flow);
+} flows WEIR_MAP;
+
 /* Socket cookie -> who opened it (enum opener), for TCP sockets that got no storage. Full: the
  * least recently used one goes, and counts as called. */
 struct {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * socket.bpf.c - sock_create: storage before anybody can use up the socket's option memory, who
- * made it, no MPTCP. sock_ops: who opened a TCP connection, what its peer acknowledged, its end.
+ * made it, no MPTCP. sock_release: what a closed socket has sent. sock_ops: who opened a
+ * TCP connection, what its peer acknowledged, its end.
  */
 #include "socket.bpf.h"
 
@@ -50,6 +51,15 @@ int weir_sock_create(struct bpf_sock *sk)
 	} else {
 		loss_count(WEIR_LOST_STORAGE);
 	}
+	return 1;
+}
+
+/* A socket without connections has no other end. What a TCP socket still sends goes without a place
+ * in `flows`. */
+SEC("cgroup/sock_release")
+int weir_sock_release(struct bpf_sock *sk)
+{
+	flow_end(bpf_sk_storage_get(&sockets, sk, NULL, 0), bpf_get_socket_cookie(sk));
 	return 1;
 }
 
@@ -200,7 +210,10 @@ static __noinline int connection_opened(struct bpf_sock_ops *ops, struct bpf_soc
 	opener_set(s, bpf_get_socket_cookie(ops), opener);
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	if (s) {
-		/* An accepted socket begins as a copy of its listener's storage. */
+		/* A socket may connect again; an accepted one begins as a copy of its listener's
+		 * storage. */
+		flow_end(s, bpf_get_socket_cookie(ops));
+		s->has_ended = 0;
 		s->is_holder = 0;
 		s->sent_bytes = 0;
 		s->bare_bytes = 0;
@@ -239,9 +252,11 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 	}
 	if (!s->answer.generation)
 		return 0;
-	/* Its slot may hold another policy by now. */
-	p.service = service_of(kernel_address(sk), p.active, &p.cgroup);
-	connection_judge(&p, s->opener, &a);
+	flow_end(s, bpf_get_socket_cookie(ops));
+	if (!answer_recall(s, &p, &a)) { /* its slot may hold another policy by now */
+		p.service = service_of(kernel_address(sk), p.active, &p.cgroup);
+		connection_judge(&p, s->opener, &a);
+	}
 	return connection_tell(&a, &p, s, WEIR_EVENT_CLOSED);
 }
 

@@ -5,6 +5,7 @@
 #ifndef WEIR_SOCKET_BPF_H
 #define WEIR_SOCKET_BPF_H
 
+#include "flow.bpf.h"
 #include "lend.bpf.h"
 #include "packet.bpf.h"
 #include "service.bpf.h"
@@ -23,13 +24,13 @@ static __always_inline bool answer_recall(struct weir_socket *s, const struct pa
 
 	if (sequence & 1)
 		return false;
-	barrier();
+	read_barrier();
 	if (s->answer.generation != weir_generation(p->active) ||
 	    !address_equal(&s->peer, &p->peer) || s->peer_port != p->peer_port ||
 	    s->protocol != p->protocol || p->now_ns >= s->answer.valid_until_ns)
 		return false;
 	*a = s->answer;
-	barrier();
+	read_barrier();
 	return READ_ONCE(s->sequence) == sequence;
 }
 
@@ -63,7 +64,7 @@ static __always_inline void answer_keep(struct weir_socket *s, const struct parc
 	s->protocol = p->protocol;
 	s->answer = *a;
 	s->until_tick = answer_until_tick(a, p->now_ns);
-	__sync_fetch_and_add(&s->sequence, 1); /* a full barrier */
+	add_behind(&s->sequence, 1);
 }
 
 static __always_inline void opener_set(struct weir_socket *s, __u64 cookie, __u32 opener)

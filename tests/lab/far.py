@@ -378,7 +378,8 @@ def udp_take(address, port, source, seconds=1.0, protocol=0):
 MOST_AHEAD = 500  # of what a CPU's queue takes, net.core.netdev_max_backlog
 
 
-def _wait_heard(shared, number, seconds=10.0):
+def wait_heard(shared, number, seconds=10.0):
+    """Until the Sink with this memory has got so many datagrams."""
     end = time.monotonic() + seconds * SLOWNESS
     while struct.unpack_from("Q", shared, 8)[0] < number:
         if time.monotonic() > end:
@@ -400,7 +401,7 @@ def udp_give(address, port, size=1000, number=20, connected=False, protocol=0, h
             return 0, errno.errorcode[error.errno]
         for _ in range(number):
             if heard and sent % (MOST_AHEAD // 2) == 0:
-                _wait_heard(heard, sent - MOST_AHEAD // 2)
+                wait_heard(heard, sent - MOST_AHEAD // 2)
             try:
                 if connected:
                     client.send(CHUNK[:size])

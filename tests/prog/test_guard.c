@@ -35,6 +35,8 @@
 #include "user/daemon/filter.h"
 #include "user/kernel/internal.h"
 
+enum { ALL_HOOKS = 9 }; /* of the cgroup */
+
 static char instance[64];
 static char cgroup[256];
 
@@ -167,8 +169,8 @@ static void test_load_and_unload(void **state)
 	assert_int_equal(control.abi, WEIR_ABI_ID);
 	assert_int_equal(weir_generation(control.active), 1);
 	assert_true(control.secret[0] && control.secret[1]);
-	assert_int_equal(attached(guard, &all), 8);
-	assert_int_equal(all, 8);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS);
+	assert_int_equal(all, ALL_HOOKS);
 	assert_string_equal(guard_cgroup_path(guard), cgroup);
 	assert_int_equal(guard_policy_head(guard, &head), 0);
 	assert_int_equal(head.partners, 11);
@@ -180,7 +182,7 @@ static void test_load_and_unload(void **state)
 	free(problem);
 	image_drop(&image);
 	assert_null(other);
-	assert_int_equal(attached(guard, &all), 8);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS);
 
 	guard_close(guard);
 	assert_true(guard_is_pinned(instance));
@@ -280,14 +282,14 @@ static void test_adopt(void **state)
 		fail_msg("adopt: %s", problem);
 	print_message("  adopt: %.1f ms\n", now_ms() - began);
 	assert_int_equal(weir_generation(guard_control(guard).active), generation + 1);
-	assert_int_equal(attached(guard, &all), 8);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS);
 
 	detach("egress");
 	detach("connect6");
-	assert_int_equal(attached(guard, &all), 6);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS - 2);
 	if (guard_adopt(guard, &options, &problem))
 		fail_msg("adopt: %s", problem);
-	assert_int_equal(attached(guard, &all), 8);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS);
 
 	options.cgroup = "/proc/self/fd";
 	assert_int_equal(guard_adopt(guard, &options, &problem), -EINVAL);
@@ -316,8 +318,6 @@ int bpf_link_update(int link_fd, int program_fd, const struct bpf_link_update_op
 	attributes.link_update.new_prog_fd = program_fd;
 	return syscall(__NR_bpf, BPF_LINK_UPDATE, &attributes, sizeof(attributes));
 }
-
-enum { ALL_HOOKS = 8 };
 
 /* The ids of what runs behind the pinned links, in their order. */
 static void read_programs(uint32_t id[ALL_HOOKS])
@@ -810,15 +810,15 @@ static void test_uplinks(void **state)
 	if (guard_load(&options, &image, &guard, &problem))
 		fail_msg("load: %s", problem);
 	image_drop(&image);
-	assert_int_equal(attached(guard, &all), 10);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS + 2);
 	options.uplink_count = 1; /* wt1 is given up */
 	if (guard_adopt(guard, &options, &problem))
 		fail_msg("adopt: %s", problem);
-	assert_int_equal(attached(guard, &all), 9);
-	assert_int_equal(all, 9);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS + 1);
+	assert_int_equal(all, ALL_HOOKS + 1);
 	assert_int_equal(system("ip link del wt0.7"), 0);
-	assert_int_equal(attached(guard, &all), 8);
-	assert_int_equal(all, 9);
+	assert_int_equal(attached(guard, &all), ALL_HOOKS);
+	assert_int_equal(all, ALL_HOOKS + 1);
 	close(foreign);
 	guard_close(guard);
 	unload();

@@ -11,7 +11,8 @@
  *
  * What is known of connections (sockets, openers, spoke, holders) cannot be copied from here. Where
  * it looks different, the connections that are open are taken for called, like ones that are older
- * than the guard.
+ * than the guard. `flows` is filled anew from `sockets`; the bytes that one of another layout held
+ * are missing in the totals of their connections, and in no meter.
  */
 #include "user/kernel/former.h"
 
