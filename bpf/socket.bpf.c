@@ -211,8 +211,10 @@ static __noinline int connection_opened(struct bpf_sock_ops *ops, struct bpf_soc
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	if (s) {
 		/* A socket may connect again; an accepted one begins as a copy of its listener's
-		 * storage. */
+		 * storage, whose answer is of the listener's former life, if it had one. */
 		flow_end(s, bpf_get_socket_cookie(ops));
+		if (opener == OPENER_THEM)
+			s->answer.generation = 0;
 		s->has_ended = 0;
 		s->is_holder = 0;
 		s->sent_bytes = 0;

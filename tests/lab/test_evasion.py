@@ -235,6 +235,38 @@ def ping(address, kind, size):
     return sent
 
 
+def call_then_serve(port, address):
+    """Calls by a socket that afterwards listens, and gives to who calls it there without end."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind((HUB[4], port))
+    sock.settimeout(5)
+    sock.connect((address, 443))
+    sock.sendall(b"x" * 1000)
+    if ctypes.CDLL(None).connect(sock.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16):
+        raise OSError("it stays connected")
+    sock.settimeout(None)
+    sock.listen()
+    connection, _ = sock.accept()
+    while True:
+        connection.sendall(far.CHUNK[:1000])
+
+
+def call_from(address, source_port, port):
+    """The bytes that come until two seconds bring none."""
+    got = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((address, source_port))
+        client.settimeout(2)
+        try:
+            client.connect((HUB[4], port))
+            while got < 8 * MIB:
+                got += len(client.recv(1 << 18))
+        except OSError:
+            pass
+    return got
+
+
 class Calling(LabCase):
     """Other ways to send to who has no grant."""
     policy = POLICY
@@ -325,6 +357,19 @@ class Calling(LabCase):
             self.assertIsNone(self.lab.call(mapped, kind, address, port, host="hub", service="batch"))
             wait_for(lambda: sink.bytes == 1000, 5, "the store's data")
             sink.task.kill()
+
+    def test_socket_that_called_and_then_listens(self):
+        """What it may send to whom it called is not what it may send to who calls it from there."""
+        sink, address, _ = self.sink(STORE, 4, 443)
+        port = next(self.ports)
+        task = self.lab.start(call_then_serve, port, address, host="hub", service="batch")
+        self.addCleanup(task.kill)
+        wait_for(lambda: sink.bytes == 1000, 5, "the store's data")
+        sink.task.kill()
+        far.wait_listening(self.lab, "hub", HUB[4], port)
+        got = self.lab.call(call_from, address, 443, port, host=STORE)
+        self.assertGreater(got, 0, "nothing was served: this test shows nothing")
+        self.assert_bounded(got)
 
     def test_unconnected_udp_that_changes_its_peer(self):
         """The answer for one peer is none for the next."""
