@@ -195,7 +195,7 @@ costs: all $(B)/tests/prog/test_costs
 
 # Beside what a user would take instead, on the same work: each bench says what it prints.
 BENCHES = packet throughput connect budget cut policy memory xdp events fleet
-BENCH_LOADS = $(addprefix $(B)/tests/bench/,flow flood fleet_agents crowd dial judged frames empty.bpf.o storage.bpf.o \
+BENCH_LOADS = $(addprefix $(B)/tests/bench/,flow flood fleet_agents crowd dial judged frames empty.bpf.o counter.bpf.o \
 	empty_connect.bpf.o arrived.bpf.o xdp_peers.bpf.o)
 bench: all $(BENCH_LOADS)
 	@for package in $(DEPS_BENCH); do \
