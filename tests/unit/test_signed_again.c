@@ -149,6 +149,23 @@ static void a_cut_whose_sockets_are_open_is_not_done(void **state)
 	free(cut);
 }
 
+/* Those whom it would have ended have been let back meanwhile. */
+static void a_cut_that_is_over_ends_no_sockets(void **state)
+{
+	char *cut = order("cut", "target: all\n", "a"), lines[128], *back;
+
+	fake.fail_sever = -EIO;
+	expect_problem(*state, cut, "sockets could not be ended");
+	snprintf(lines, sizeof(lines), "cut: %s\n", id_of(cut));
+	back = order("reopen", lines, "ab");
+	expect(*state, back, 0);
+	fake.fail_sever = 0;
+	expect(*state, cut, 0);
+	assert_int_equal(times("sever"), 1);
+	free(cut);
+	free(back);
+}
+
 /* It would be for ever: that namespaces are closed is told by itself. */
 static void sockets_in_a_closed_namespace_are_told_once(void **state)
 {
@@ -335,6 +352,7 @@ int main(void)
 		ON_A_HOST(a_cut_that_the_journal_lacks_is_not_done),
 		ON_A_HOST(a_cut_that_is_over_and_that_the_journal_lacks_is_not_done),
 		ON_A_HOST(a_cut_whose_sockets_are_open_is_not_done),
+		ON_A_HOST(a_cut_that_is_over_ends_no_sockets),
 		ON_A_HOST(sockets_in_a_closed_namespace_are_told_once),
 		ON_A_HOST(a_cut_whose_text_the_kernel_lacks_is_not_done),
 		ON_A_HOST(without_a_daemon_it_is_no_other),
