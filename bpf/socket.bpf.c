@@ -55,11 +55,13 @@ int weir_sock_create(struct bpf_sock *sk)
 }
 
 /* A socket without connections has no other end. What a TCP socket still sends goes without a place
- * in `flows`. */
+ * in `flows`. The control words are asked for since a program is known for the guard's by them
+ * (user/kernel/adopt_links.c). */
 SEC("cgroup/sock_release")
 int weir_sock_release(struct bpf_sock *sk)
 {
-	flow_end(bpf_sk_storage_get(&sockets, sk, NULL, 0), bpf_get_socket_cookie(sk));
+	if (control_get())
+		flow_end(bpf_sk_storage_get(&sockets, sk, NULL, 0), bpf_get_socket_cookie(sk));
 	return 1;
 }
 
