@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "user/base/cleanup.h"
 #include "user/cmd/call.h"
 #include "user/daemon/ask.h"
+#include "user/daemon/daemon_lock.h"
 #include "user/daemon/unloading.h"
 #include "user/daemon/without_daemon.h"
 #include "user/kernel/guard.h"
@@ -67,6 +69,18 @@ static int without_daemon(const struct arguments *arguments)
 	return CMD_DONE;
 }
 
+/* The daemon answers first, and ends then: who starts another one next shall find its place free.
+ */
+static void await_end(const struct arguments *arguments)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	for (int i = 0; i < 1000 && daemon_is_there(arguments->instance); i++)
+		nanosleep(&pause, NULL);
+	if (daemon_is_there(arguments->instance))
+		command_refuse(arguments, "the daemon has not ended yet");
+}
+
 static int run(const struct arguments *arguments)
 {
 	_cleanup_free_ char *answer = NULL;
@@ -79,6 +93,8 @@ static int run(const struct arguments *arguments)
 	if (r < 0 && !ask_found_nobody(r))
 		return command_refuse(arguments, "cannot ask the daemon: %s", strerror(-r));
 	code = r < 0 ? without_daemon(arguments) : tell_answer(arguments, answer);
+	if (code == CMD_DONE && r == 0)
+		await_end(arguments);
 	if (code == CMD_DONE)
 		puts("the guard is off");
 	return code;
