@@ -215,7 +215,7 @@ static __noinline int connection_opened(struct bpf_sock_ops *ops, struct bpf_soc
 		/* A socket may connect again; an accepted one begins as a copy of its listener's
 		 * storage, whose answer is of the listener's former life, if it had one. */
 		flow_end(s, bpf_get_socket_cookie(ops));
-		if (opener == OPENER_THEM)
+		if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 			s->answer.generation = 0;
 		s->has_ended = 0;
 		s->is_holder = 0;
@@ -264,6 +264,30 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 	return connection_tell(&a, &p, s, WEIR_EVENT_CLOSED);
 }
 
+/* A socket calls. It may have had a connection before: who opened that, its answer, and what was
+ * acknowledged on it say nothing about this one. */
+static __always_inline void connection_begin(struct weir_socket *s, __u64 cookie)
+{
+	opener_set(s, cookie, OPENER_US);
+	if (!s)
+		return;
+	s->answer.generation = 0;
+	s->is_based = 0;
+	s->sent_bytes = 0;
+	s->acked_bytes = 0;
+}
+
+/* Who opened a connection that began with a SYN of the peer's. Both ends may have called at once; a
+ * socket that a listener made has no owner yet (net/ipv4/tcp_input.c, tcp_rcv_state_process()). */
+static __always_inline __u32 passive_opener(const struct weir_socket *s, struct bpf_sock *sk,
+					    __u64 cookie)
+{
+	if (opener_get(s, cookie) != OPENER_US)
+		return OPENER_THEM;
+	return BPF_CORE_READ((struct sock *)kernel_address(sk), sk_socket) ? OPENER_US
+									   : OPENER_THEM;
+}
+
 SEC("sockops")
 int weir_sock_ops(struct bpf_sock_ops *ops)
 {
@@ -277,13 +301,13 @@ int weir_sock_ops(struct bpf_sock_ops *ops)
 		loss_count(WEIR_LOST_STORAGE);
 	switch (ops->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-		opener_set(s, bpf_get_socket_cookie(ops), OPENER_US);
+		connection_begin(s, bpf_get_socket_cookie(ops));
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		connection_opened(ops, sk, s, OPENER_US);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		connection_opened(ops, sk, s, OPENER_THEM);
+		connection_opened(ops, sk, s, passive_opener(s, sk, bpf_get_socket_cookie(ops)));
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (s && ops->args[1] == BPF_TCP_CLOSE)

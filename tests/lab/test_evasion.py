@@ -11,6 +11,7 @@ import time
 
 from case import B, HUB, KIB, MIB, NORD, PAYER, STORE, STRANGERS, SUED, LabCase, far, pause, wait_for
 from guard import grant, policy
+from lab import HOSTS
 
 UDPLITE = 136
 POLICY = policy([grant("pour", "batch", ["klinik-nord", "klinik-sued"],
@@ -251,6 +252,77 @@ def call_then_serve(port, address):
         connection.sendall(far.CHUNK[:1000])
 
 
+def call_twice(address, port, ends):
+    """Calls, and calls again by the same socket once `ends` says so; the name of the second one's errno."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+        client.connect((address, port))
+        client.sendall(b"x" * 1000)
+        while not ends[0]:
+            time.sleep(0.01)
+        if ctypes.CDLL(None).connect(client.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16):
+            raise OSError("it stays connected")
+        return errno.errorcode.get(client.connect_ex((address, port)))
+
+
+def serve_then_call(port, size):
+    """Takes a call, and then calls back by the socket that took it; the bytes that it got rid of."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind((HUB[4], port))
+        server.listen()
+        connection, peer = server.accept()
+    connection.settimeout(3)
+    connection.sendall(b"x" * 1000)
+    connection.recv(1)  # until it has come
+    if ctypes.CDLL(None).connect(connection.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16):
+        raise OSError("it stays connected")
+    sent = 0
+    try:
+        for _ in range(50):
+            if connection.connect_ex(peer) == 0:
+                break
+            time.sleep(0.1)
+        while sent < size:
+            sent += connection.send(far.CHUNK[:min(1000, size - sent)])
+    except OSError:
+        pass
+    return sent
+
+
+def call_then_listen(address, source_port, port, shared):
+    """Calls, and then is called at the port that it called from; counts what comes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((address, source_port))
+        client.connect((HUB[4], port))
+        got = 0
+        while got < 1000:
+            got += len(client.recv(1000))
+        client.send(b"y")
+        try:
+            client.recv(1)
+        except ConnectionResetError:
+            pass
+    far.sink(address, source_port, shared)
+
+
+def call_across(source, target, port, shared=None, size=0):
+    """Calls from the same port that it calls, as the other end does at the same time. Sends, or counts what comes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+        client.bind((source, port))
+        client.settimeout(3)
+        try:
+            client.connect((target, port))
+            while size:
+                size -= client.send(far.CHUNK[:min(1000, size)])
+            part = b"x"
+            while shared and part:
+                part = client.recv(1 << 18)
+                struct.pack_into("Q", shared, 0, struct.unpack_from("Q", shared, 0)[0] + len(part))
+        except OSError as error:
+            return errno.errorcode.get(error.errno, "timeout")
+    return None
+
+
 def call_from(address, source_port, port):
     """The bytes that come until two seconds bring none."""
     got = 0
@@ -370,6 +442,58 @@ class Calling(LabCase):
         got = self.lab.call(call_from, address, 443, port, host=STORE)
         self.assertGreater(got, 0, "nothing was served: this test shows nothing")
         self.assert_bounded(got)
+
+    def test_socket_that_was_called_and_then_calls(self):
+        """What it may send to who called it is not what it may send to whom it calls."""
+        self.guard.apply(policy([grant("pour", "batch", NORD, serves="tcp/7000-7999"),
+                                 grant("notice", "batch", NORD, ["64KiB/10m"], calls="tcp/7000-7999")], STRANGERS))
+        self.addCleanup(self.guard.apply, POLICY)
+        address, port, source_port = HOSTS[NORD][0][0], next(self.ports), next(self.ports)
+        shared = mmap.mmap(-1, 4096)
+        task = self.lab.start(serve_then_call, port, MIB, host="hub", service="batch")
+        self.addCleanup(task.kill)
+        far.wait_listening(self.lab, "hub", HUB[4], port)
+        sink = self.lab.start(call_then_listen, address, source_port, port, shared, host=NORD)
+        self.addCleanup(sink.kill)
+        task.result(30)
+        pause(0.3)
+        got = struct.unpack_from("q", shared, 0)[0]
+        self.assertGreater(got, 0, "nothing was called: this test shows nothing")
+        self.assert_bounded(got)
+
+    def test_both_call_at_once(self):
+        """It is a call, though a SYN answers ours. The peer hears nothing of that one, and so sends its own."""
+        self.guard.apply(policy([grant("pour", "batch", NORD, serves="tcp/7000-7999"),
+                                 grant("notice", "batch", NORD, ["64KiB/10m"], calls="tcp/7000-7999")], STRANGERS))
+        self.addCleanup(self.guard.apply, POLICY)
+        deaf = "table ip deaf { chain c { type filter hook input priority 0; tcp flags & (syn | ack) == syn drop; }; }"
+        self.assertEqual(self.lab.run(["nft", deaf], NORD).returncode, 0)
+        self.addCleanup(self.lab.run, ["nft", "delete table ip deaf"], NORD)
+        port, address, shared = next(self.ports), HOSTS[NORD][0][0], mmap.mmap(-1, 4096)
+        task = self.lab.start(call_across, HUB[4], address, port, None, MIB, host="hub", service="batch")
+        self.addCleanup(task.kill)
+        pause(0.3)
+        far_end = self.lab.start(call_across, address, HUB[4], port, shared, host=NORD)
+        self.addCleanup(far_end.kill)
+        task.result()
+        got = struct.unpack_from("Q", shared, 0)[0]
+        self.assertGreater(got, 0, "the calls did not meet: this test shows nothing")
+        self.assert_bounded(got)
+
+    def test_socket_that_calls_again_and_is_refused(self):
+        """What was acknowledged on its first connection stays acknowledged (promise 11)."""
+        sink, address, port = self.sink(STORE, 4, 443)
+        before = self.guard.partner(STORE)
+        ends = mmap.mmap(-1, 4096)
+        task = self.lab.start(call_twice, address, port, ends, host="hub", service="batch")
+        self.addCleanup(task.kill)
+        wait_for(lambda: sink.bytes == 1000, 5, "the store's data")
+        sink.task.kill()
+        ends[0] = 1
+        self.assertEqual(task.result(), "ECONNREFUSED")
+        after = self.guard.partner(STORE)
+        self.assertIn(after["acked_bytes"] - before["acked_bytes"], (999, 1000))  # less one: the FIN may be among them
+        self.assertGreater(after["sent_bytes"] - before["sent_bytes"], 1000)
 
     def test_unconnected_udp_that_changes_its_peer(self):
         """The answer for one peer is none for the next."""
