@@ -238,9 +238,10 @@ struct {
 } openers WEIR_MAP;
 
 /* Who spoke first on a socket without connections (UDP and the like), by keyed hash of (socket,
- * peer, port). Lower half: partners' peers, each partner in a share of it; upper half: strangers'.
- * So no flood from one pushes out another. A place that is taken is overwritten only when it is 2
- * minutes old; without a place the answers count as calls, and WEIR_LOST_SPOKE_EVICTED is counted.
+ * peer, port). Lower half: partners' peers, each partner in two shares of it; upper half:
+ * strangers'. So a flood from one seldom pushes out another. A place that is taken is overwritten
+ * only when it is 2 minutes old; without a place the answers count as calls, and
+ * WEIR_LOST_SPOKE_EVICTED is counted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -10,8 +10,9 @@
 
 #include "hash.bpf.h"
 
-#define SPOKE_NS   (120 * NS_PER_SECOND)
-#define SPOKE_WAYS 4
+#define SPOKE_NS     (120 * NS_PER_SECOND)
+#define SPOKE_WAYS   4
+#define SPOKE_SHARES (WEIR_SPOKE_SLOTS / 2 / WEIR_SPOKE_SHARE)
 
 /* What a packet of another CPU, or of an interrupt, noted since this one read the clock is later
  * than `now`, and as fresh as can be. */
@@ -20,27 +21,37 @@ static __always_inline bool spoke_is_fresh(const struct weir_spoke *s, __u64 now
 	return s->tag && (__s64)(now - s->last_ns) < (__s64)SPOKE_NS;
 }
 
-/* Where the peers of a partner stand: a share of the lower half, so that a flood in the name of one
- * partner does not push out another's. Strangers have the upper half. */
-static __always_inline __u32 spoke_base(__u64 hash, __u64 partner_key)
+/* One of the 32 shares of the lower half, and where in it. */
+static __always_inline __u32 spoke_shared(__u64 share, __u64 hash)
 {
-	__u32 place = (__u32)hash & ~(SPOKE_WAYS - 1);
+	return share % SPOKE_SHARES * WEIR_SPOKE_SHARE +
+	       (hash & (WEIR_SPOKE_SHARE - 1) & ~(SPOKE_WAYS - 1));
+}
+
+/*
+ * The two places, one in each half of the result, that a peer may have. A partner's are in two
+ * shares of the lower half, so that a flood in the name of one partner does not push out another's:
+ * names that fall into one share are many, but those with both in common few. Strangers have the
+ * upper half.
+ */
+static __always_inline __u64 spoke_bases(__u64 hash, __u64 partner_key)
+{
+	__u64 mask = (WEIR_SPOKE_SLOTS / 2 - 1) & ~(SPOKE_WAYS - 1), mixed = weir_mix(partner_key);
+	__u64 other = mixed + 1 + (mixed >> 32) % (SPOKE_SHARES - 1); /* any but the first */
 
 	if (!partner_key)
-		return WEIR_SPOKE_SLOTS / 2 + (place & (WEIR_SPOKE_SLOTS / 2 - 1));
-	return ((__u32)weir_mix(partner_key) * WEIR_SPOKE_SHARE & (WEIR_SPOKE_SLOTS / 2 - 1)) +
-	       (place & (WEIR_SPOKE_SHARE - 1));
+		return (hash & (mask << 32 | mask)) | (1ULL << 32 | 1) * (WEIR_SPOKE_SLOTS / 2);
+	return (__u64)spoke_shared(other, hash >> 32) << 32 | spoke_shared(mixed, hash);
 }
 
 /* The entry of (socket, peer); with `make`, a free or stale place for it if there is none. */
 static __noinline struct weir_spoke *spoke_find(__u64 hash, __u64 partner_key, bool make, __u64 now)
 {
-	__u32 base = spoke_base(hash, partner_key);
+	__u64 bases = spoke_bases(hash, partner_key), tag = hash | 1;
 	struct weir_spoke *spare = NULL;
-	__u64 tag = hash | 1;
 
-	for (__u32 way = 0; way < SPOKE_WAYS; way++) {
-		__u32 index = base + way;
+	for (__u32 i = 0; i < 2 * SPOKE_WAYS; i++) {
+		__u32 index = (__u32)(bases >> i / SPOKE_WAYS * 32) + i % SPOKE_WAYS;
 		struct weir_spoke *s = bpf_map_lookup_elem(&spoke, &index);
 
 		if (!s)

@@ -467,7 +467,8 @@ class SpokeFirst(LabCase):
         self.check()
         self.assertEqual(self.word_and_call("stranger", self.stranger()), 0)
 
-    def test_flood_in_one_partners_name_takes_nothing_from_another(self):
+    def flood_in_sueds_name(self):
+        """At a server, whose port is the answer."""
         port = next(self.ports)
         self.lab.start(answer_to_go, HUB[4], port, host="hub", service="batch")
         far.wait_for_udp(self.lab, "hub", port)
@@ -477,12 +478,27 @@ class SpokeFirst(LabCase):
                            "198.51.100.%d" % (18 + place % 12))
         self.assertEqual(self.lab.call(far.raw_give, HUB[4], forge, 60000, socket.IPPROTO_RAW, 50,
                                        host="stranger", timeout=60), 60000)
-        source = self.lab.hosts[NORD].v4
-        self.assertEqual([self.lab.call(far.udp_take, HUB[4], port, source, 0.6, host=NORD) for _ in range(5)],
+        return port
+
+    def assert_answered(self, host, port):
+        source = self.lab.hosts[host].v4
+        self.assertEqual([self.lab.call(far.udp_take, HUB[4], port, source, 0.6, host=host) for _ in range(5)],
                          [10000] * 5)
+
+    def test_flood_in_one_partners_name_takes_nothing_from_another(self):
+        port = self.flood_in_sueds_name()
+        self.assert_answered(NORD, port)
         source = self.stranger()
         self.assert_bounded(sum(self.lab.call(far.udp_take, HUB[4], port, source, 0.3, host="stranger")
                                 for _ in range(10)))
+
+    def test_flood_in_the_name_of_one_with_the_same_share(self):
+        """Names that fall into one share of the table of who spoke first (spoke_base(), bpf/spoke.bpf.h)."""
+        other = json.loads(json.dumps(POLICY).replace('"%s"' % SUED, '"klinik-40"'))
+        self.guard.apply(other)
+        self.addCleanup(self.guard.apply, POLICY)
+        port = self.flood_in_sueds_name()
+        self.assert_answered(NORD, port)
 
 
 def connect_from_many(address, port, prefix, number):
