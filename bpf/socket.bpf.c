@@ -245,8 +245,11 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 
 	parcel_of_ops(ops, &p);
 	holder_drop(s, &p.peer);
+	if (!s->is_based) /* a call that came to nothing, by a socket that had a connection */
+		return 0;
+	s->is_based = 0;
 	acked = ops->bytes_acked - s->acked_base;
-	if (s->is_based && acked > s->acked_bytes + 1) {
+	if (acked > s->acked_bytes + 1) {
 		acked--;
 		account = bpf_map_lookup_elem(&meters, &s->answer.account);
 		if (account)
@@ -264,17 +267,13 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 	return connection_tell(&a, &p, s, WEIR_EVENT_CLOSED);
 }
 
-/* A socket calls. It may have had a connection before: who opened that, its answer, and what was
- * acknowledged on it say nothing about this one. */
+/* A socket calls. It may have had a connection before: who opened that, and the answer about it,
+ * say nothing about this one. */
 static __always_inline void connection_begin(struct weir_socket *s, __u64 cookie)
 {
 	opener_set(s, cookie, OPENER_US);
-	if (!s)
-		return;
-	s->answer.generation = 0;
-	s->is_based = 0;
-	s->sent_bytes = 0;
-	s->acked_bytes = 0;
+	if (s)
+		s->answer.generation = 0;
 }
 
 /* Who opened a connection that began with a SYN of the peer's. Both ends may have called at once; a

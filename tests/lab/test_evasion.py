@@ -252,16 +252,34 @@ def call_then_serve(port, address):
         connection.sendall(far.CHUNK[:1000])
 
 
-def call_twice(address, port, ends):
-    """Calls, and calls again by the same socket once `ends` says so; the name of the second one's errno."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+def call_again(address, port, ends):
+    """
+    Calls, and calls again by the same socket: from a port that another call to there has, and then, once `ends`
+    says so, where nobody listens. The names of the errnos.
+    """
+    errors = []
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client, \
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        for one in (client, other):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it leaves its port at once
+        other.connect((address, port))
         client.connect((address, port))
         client.sendall(b"x" * 1000)
         while not ends[0]:
             time.sleep(0.01)
-        if ctypes.CDLL(None).connect(client.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16):
-            raise OSError("it stays connected")
-        return errno.errorcode.get(client.connect_ex((address, port)))
+        for taken in (True, False):
+            if ctypes.CDLL(None).connect(client.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16):
+                raise OSError("it stays connected")
+            if taken:
+                client.bind(other.getsockname())
+            else:
+                while ends[0] < 2:
+                    time.sleep(0.01)
+                other.close()
+            errors.append(errno.errorcode.get(client.connect_ex((address, port))))
+            ends[1] = 1
+    return errors
 
 
 def serve_then_call(port, size):
@@ -485,17 +503,22 @@ class Calling(LabCase):
     def test_socket_that_calls_again_and_is_refused(self):
         """What was acknowledged on its first connection stays acknowledged (promise 11)."""
         sink, address, port = self.sink(STORE, 4, 443)
-        before = self.guard.partner(STORE)
-        ends = mmap.mmap(-1, 4096)
-        task = self.lab.start(call_twice, address, port, ends, host="hub", service="batch")
+        before, ends = self.guard.partner(STORE), mmap.mmap(-1, 4096)
+
+        def assert_kept():
+            after = self.guard.partner(STORE)
+            self.assertGreater(after["sent_bytes"] - before["sent_bytes"], 1000)
+            self.assertIn(after["acked_bytes"] - before["acked_bytes"], (999, 1000))  # one may be the FIN's
+        task = self.lab.start(call_again, address, port, ends, host="hub", service="batch")
         self.addCleanup(task.kill)
         wait_for(lambda: sink.bytes == 1000, 5, "the store's data")
-        sink.task.kill()
         ends[0] = 1
-        self.assertEqual(task.result(), "ECONNREFUSED")
-        after = self.guard.partner(STORE)
-        self.assertIn(after["acked_bytes"] - before["acked_bytes"], (999, 1000))  # less one: the FIN may be among them
-        self.assertGreater(after["sent_bytes"] - before["sent_bytes"], 1000)
+        wait_for(lambda: ends[1], 5, "the second call")
+        assert_kept()
+        sink.task.kill()
+        ends[0] = 2
+        self.assertEqual(task.result(), ["EADDRNOTAVAIL", "ECONNREFUSED"])
+        assert_kept()
 
     def test_unconnected_udp_that_changes_its_peer(self):
         """The answer for one peer is none for the next."""
