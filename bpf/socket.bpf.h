@@ -188,6 +188,8 @@ static __always_inline void datagram_decide(const struct parcel *p, __u32 servic
 	}
 	if (!heard && (a->verdict == WEIR_PASS || a->observe))
 		spoke_note(hash, partner, OPENER_US, p->now_ns);
+	else if (!heard) /* until they speak, which they may do at once */
+		until = p->now_ns;
 	if (until < a->valid_until_ns)
 		a->valid_until_ns = until;
 }

@@ -3,8 +3,10 @@
 Ways past the verdict and the budget that headers, options, fragments and races offer, and approved
 traffic that the defence against them must not touch. Each was found by an attack on the guard.
 """
+import errno
 import fcntl
 import json
+import mmap
 import os
 import socket
 import struct
@@ -438,6 +440,25 @@ def answer_to_go(address, port):
                     pass
 
 
+GRE = 47
+
+
+def speak_too_early(peer, shared):
+    """Sends to `peer` before that has spoken, and ten times after; the names of the errnos."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, GRE) as raw:
+        def send():
+            try:
+                raw.sendto(bytes(1000), (peer, 0))
+                return None
+            except OSError as error:
+                return errno.errorcode[error.errno]
+        raw.settimeout(5)
+        early = send()
+        shared[0] = 1
+        raw.recv(2048)
+        return early, [send() for _ in range(10)]
+
+
 class SpokeFirst(LabCase):
     """Datagrams: who spoke first."""
     policy = POLICY
@@ -466,6 +487,16 @@ class SpokeFirst(LabCase):
         self.addCleanup(self.guard.apply, POLICY)
         self.check()
         self.assertEqual(self.word_and_call("stranger", self.stranger()), 0)
+
+    def test_refusal_before_the_partner_spoke_is_none_after(self):
+        self.guard.apply(policy([grant("tunnel", "batch", NORD, serves="proto/%d" % GRE)], STRANGERS))
+        self.addCleanup(self.guard.apply, POLICY)
+        shared, address = mmap.mmap(-1, 4096), self.lab.hosts[NORD].v4
+        task = self.lab.start(speak_too_early, address, shared, host="hub", service="batch")
+        self.addCleanup(task.kill)
+        wait_for(lambda: shared[0], 5, "the early word")
+        self.lab.call(far.raw_give, HUB[4], lambda _: bytes(8), 1, GRE, host=NORD)
+        self.assertEqual(task.result(), ("EPERM", [None] * 10))
 
     def flood_in_sueds_name(self):
         """At a server, whose port is the answer."""
