@@ -98,6 +98,12 @@ static __always_inline bool lease_spend(__u64 account, __u64 cgroup, __u8 direct
 
 /* ---- giving back -----------------------------------------------------------------------------*/
 
+/* A slice may have begun before this boot, in a meter that was restored: its start then wraps. */
+static __always_inline bool is_later(__u64 a_ns, __u64 b_ns)
+{
+	return (__s64)(a_ns - b_ns) > 0;
+}
+
 /* Where the lump lies in the window now; WEIR_SLICES: it has left it. */
 static __always_inline __u64 lease_slice(const struct weir_window *w, __u64 since_ns)
 {
@@ -105,7 +111,7 @@ static __always_inline __u64 lease_slice(const struct weir_window *w, __u64 sinc
 
 	if (!w->slice_ns)
 		return WEIR_SLICES;
-	if (since_ns < w->slice_start_ns)
+	if (is_later(w->slice_start_ns, since_ns))
 		age = (w->slice_start_ns - since_ns + w->slice_ns - 1) / w->slice_ns;
 	if (age >= WEIR_SLICES)
 		return WEIR_SLICES;

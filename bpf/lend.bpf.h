@@ -62,7 +62,7 @@ static __always_inline void lending_bound(struct lending *lending, const struct 
 			room = 0;
 		if (lending->bytes > room / LEASE_SHARE)
 			lending->bytes = room / LEASE_SHARE;
-		if (lending->since_ns < w->slice_start_ns)
+		if (is_later(w->slice_start_ns, lending->since_ns))
 			lending->since_ns = w->slice_start_ns;
 		if (lending->until_ns > w->slice_start_ns + w->slice_ns)
 			lending->until_ns = w->slice_start_ns + w->slice_ns;

@@ -114,6 +114,32 @@ static uint64_t drain(struct asking *asking, const struct ask *flow, uint64_t no
 	return sent;
 }
 
+/* ---- after a reboot --------------------------------------------------------------------------*/
+
+/* A meter that was restored may have a slice that began before this boot, which wraps. */
+static void a_slice_from_before_the_boot_lends_too(void **state)
+{
+	const uint32_t whole = BUDGET_MB * MB;
+	const uint64_t now = 5000000000ull;
+	struct weir_meter meter;
+	struct asking asking;
+	struct ask flow;
+	uint64_t sent;
+
+	(void)state;
+	asking_begin(&asking, image_of("[64MB/16000s]"));
+	flow = judged(&asking, "198.51.100.1");
+	assert_true(send_parcel(&asking, &flow, now, 1000));
+	meter = peek(&asking, flow.answer.account);
+	meter.window[0].slice_start_ns = now - 500000000000ull; /* of 1,000 s */
+	assert_int_equal(guard_put_meter(asking.guard, flow.answer.account, &meter), 0);
+	sent = 1000 + borrow(&asking, &flow, now);
+	sent += drain(&asking, &flow, now, 100000);
+	sent += drain(&asking, &flow, now, 1000);
+	assert_int_equal(sent, whole);
+	asking_end(&asking);
+}
+
 /* ---- another policy while something is lent ---------------------------------------------------*/
 
 /* Whatever the windows become: what was lent and not spent is room again. */
@@ -270,6 +296,7 @@ static void what_is_lent_is_no_warning(void **state)
 static int all_tests(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_slice_from_before_the_boot_lends_too),
 		cmocka_unit_test(what_is_lent_is_no_warning),
 		cmocka_unit_test(a_late_packet_is_lent_nothing),
 		cmocka_unit_test(what_was_lent_hides_no_breach_of_what_observes),
