@@ -40,15 +40,20 @@ PATCH = (
 )
 
 
-def build_other(directory=OTHER):
+# Of a third build, in which this alone is different: what is kept with a socket cannot be taken over.
+THIRD = os.path.join(os.path.dirname(os.path.abspath(WEIR)), "third")
+PATCH_OF_THIRD = (("bpf/common.bpf.h", "\t__u64 holder_service; /* key", "\t__u64 later;\n\t__u64 holder_service; /* key"),)
+
+
+def build_other(directory=OTHER, patch=PATCH):
     """The other build; what did not change since the last time is not built again."""
     for part in ("bpf", "user", "vmlinux"):
         for path, _, names in os.walk(os.path.join(TOP, part)):
             for name in names:
                 source = os.path.join(path, name)
-                copy_changed(source, os.path.join(directory, os.path.relpath(source, TOP)))
+                copy_changed(source, os.path.join(directory, os.path.relpath(source, TOP)), patch)
     for name in ("Makefile", "packaging/debian/changelog"):
-        copy_changed(os.path.join(TOP, name), os.path.join(directory, name))
+        copy_changed(os.path.join(TOP, name), os.path.join(directory, name), patch)
     done = subprocess.run(["make", "-s", "-j2", "-C", directory, "B=build", "CFLAGS=-O1", *PROGRAMS], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400, check=False)
     if done.returncode != 0:
@@ -56,10 +61,10 @@ def build_other(directory=OTHER):
     return os.path.join(directory, "build", "weir")
 
 
-def copy_changed(source, target):
+def copy_changed(source, target, patch):
     with open(source, encoding="utf-8") as file:
         text = file.read()
-    for name, old, new in PATCH:
+    for name, old, new in patch:
         if os.path.relpath(source, TOP) == name:
             if text.count(old) != 1:
                 raise RuntimeError("the patch for %s does not fit any more: %r" % (name, old))
@@ -430,3 +435,53 @@ class Upgrade(LabCase):
         self.guard.program = self.other
         self.guard.start()
         self.assertEqual(self.guard.status()["instance"], self.lab.instance)
+
+
+def hold(port, stop):
+    """Holds a connection until the file `stop` is there."""
+    import socket
+    with socket.create_connection((HUB[4], port), 5):
+        while not os.path.exists(stop):
+            time.sleep(0.02)
+
+
+def only_listen(connection):
+    if not connection.recv(64):
+        raise OSError("it is over")
+
+
+class Holders(LabCase):
+    """Who may be called back, when no socket knows any more that it is one reason for it."""
+    policy = policy([grant("legacy", "batch", SUED, serves=PORTS, calls_back="tcp/1024-65535")], STRANGERS)
+
+    @classmethod
+    def prepare(cls):
+        cls.third = build_other(THIRD, PATCH_OF_THIRD)
+
+    def call_back(self):
+        return self.lab.call(far.connect_error, self.back[1], self.back[2], host="hub", service="batch")
+
+    def held(self, port):
+        """A connection of the partner's, and how to end it."""
+        stop = self.lab.path("stop-%d" % port)
+        task = self.lab.start(hold, port, stop, host=SUED)
+        self.addCleanup(task.kill)
+        wait_for(lambda: self.call_back() is None, 5, "the call back")
+
+        def end():
+            with open(stop, "w", encoding="utf-8"):
+                task.result()
+        return end
+
+    def test_none_is_called_back_for_a_connection_that_has_ended(self):
+        self.back = self.sink(SUED)
+        port = self.pour(send=only_listen)
+        end = self.held(port)
+        self.guard.stop()
+        self.guard.program = self.third
+        self.guard.start()
+        end()
+        wait_for(lambda: self.call_back() == "EPERM", 5, "it to be refused")
+        end = self.held(self.pour(send=only_listen))
+        end()
+        wait_for(lambda: self.call_back() == "EPERM", 5, "it to be refused again")

@@ -233,6 +233,13 @@ static void choose_groups(struct former *former, const struct bpf_object *object
 	}
 }
 
+static bool is_kept(const struct former *former, const struct bpf_object *object, const char *name)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+
+	return map && map_is_same(former, object, map);
+}
+
 static bool keeps(const struct former *former, const struct bpf_object *object,
 		  const struct bpf_map *map)
 {
@@ -243,6 +250,9 @@ static bool keeps(const struct former *former, const struct bpf_object *object,
 	if (is_of_meters(name))
 		return former->keeps_meters;
 	if (!strcmp(name, "meter_lock") && !former->keeps_meters)
+		return false;
+	/* What a connection counted there only its socket's storage knows, and takes back. */
+	if (!strcmp(name, "holders") && !is_kept(former, object, "sockets"))
 		return false;
 	return map_is_same(former, object, map);
 }
