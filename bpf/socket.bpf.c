@@ -216,7 +216,7 @@ static __noinline int connection_opened(struct bpf_sock_ops *ops, struct bpf_soc
 		 * storage, whose answer is of the listener's former life, if it had one. */
 		flow_end(s, bpf_get_socket_cookie(ops));
 		if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
-			s->answer.generation = 0;
+			answer_forget(s);
 		s->has_ended = 0;
 		s->is_holder = 0;
 		s->sent_bytes = 0;
@@ -267,15 +267,6 @@ static __noinline int connection_closed(struct bpf_sock_ops *ops, struct bpf_soc
 	return connection_tell(&a, &p, s, WEIR_EVENT_CLOSED);
 }
 
-/* A socket calls. It may have had a connection before: who opened that, and the answer about it,
- * say nothing about this one. */
-static __always_inline void connection_begin(struct weir_socket *s, __u64 cookie)
-{
-	opener_set(s, cookie, OPENER_US);
-	if (s)
-		s->answer.generation = 0;
-}
-
 /* Who opened a connection that began with a SYN of the peer's. Both ends may have called at once; a
  * socket that a listener made has no owner yet (net/ipv4/tcp_input.c, tcp_rcv_state_process()). */
 static __always_inline __u32 passive_opener(const struct weir_socket *s, struct bpf_sock *sk,
@@ -299,8 +290,12 @@ int weir_sock_ops(struct bpf_sock_ops *ops)
 	if (!s)
 		loss_count(WEIR_LOST_STORAGE);
 	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+		answer_forget(s);
+		break;
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-		connection_begin(s, bpf_get_socket_cookie(ops));
+		answer_forget(s);
+		opener_set(s, bpf_get_socket_cookie(ops), OPENER_US);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		connection_opened(ops, sk, s, OPENER_US);

@@ -67,6 +67,14 @@ static __always_inline void answer_keep(struct weir_socket *s, const struct parc
 	add_behind(&s->sequence, 1);
 }
 
+/* The socket begins another life (tcp_disconnect() leaves what is kept with it): what was answered
+ * for the last one is not what it may send in this one, even to the same peer. */
+static __always_inline void answer_forget(struct weir_socket *s)
+{
+	if (s)
+		s->answer.generation = 0;
+}
+
 static __always_inline void opener_set(struct weir_socket *s, __u64 cookie, __u32 opener)
 {
 	if (s)
