@@ -98,6 +98,8 @@ struct weir_socket {
 	__u64 bare_bytes;     /* segments without payload since it was established */
 	__u64 holder_service; /* key, when is_holder */
 	__u64 until_tick;     /* the answer pays with leases before it; lease.bpf.h */
+	struct weir_address named; /* the last source that a datagram asked for: the host's own */
+	__u64 poses;		   /* one asked for another's */
 };
 
 /* What the usual packet of a flow needs of its socket's storage: flow.bpf.h. */

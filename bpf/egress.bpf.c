@@ -6,15 +6,12 @@
  * The usual packet of a running flow finds its answer in `flows` (flow.bpf.h) or with the socket,
  * and is paid for by a lease (lease.bpf.h) or goes straight to its meters. Anything else is judged:
  * the first packet, another peer, a new generation, an opening or closing of hours. Loopback is
- * exempt. What cannot be read is refused and counted.
+ * exempt, but for what is sent there in somebody else's name (mirror.bpf.h). What cannot be read is
+ * refused and counted.
  */
+#include "mirror.bpf.h"
 #include "socket.bpf.h"
 #include "wire.bpf.h"
-
-static __always_inline bool is_of_kernel(__u64 address)
-{
-	return BPF_CORE_READ_BITFIELD_PROBED((struct sock *)address, sk_kern_sock);
-}
 
 /* Kernel sockets of a network namespace: ICMP, neighbour discovery, MLD, TCP's resets. */
 static __always_inline bool is_stack(const struct bpf_sock *sk, __u64 address)
@@ -144,13 +141,15 @@ static __noinline bool refuse_unread(struct parcel *p, struct weir_answer *a)
 static __noinline bool egress_read(struct __sk_buff *skb, const struct bpf_sock *sk,
 				   struct packet *p)
 {
+	/* A posed one is judged as what it brings about: as sent to its source. */
+	bool is_outward = skb->ifindex != LOOPBACK_IFINDEX;
 	bool is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
 
 	p->parcel.active = active_read();
 	p->tick = bpf_jiffies64(); /* before the clock: lease_begin() */
 	p->parcel.now_ns = bpf_ktime_get_boot_ns();
 	p->parcel.bytes = skb->len;
-	if (!packet_read(skb, true, p))
+	if (!packet_read(skb, is_outward, p))
 		return false;
 	p->parcel.bytes = packet_wire_bytes(skb, p, is_tcp);
 	/* Only a TCP socket's own header is no payload, and only with a plain IP header before it:
@@ -355,7 +354,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	__u64 allowance;
 	bool passes;
 
-	if (skb->ifindex == LOOPBACK_IFINDEX || lease_pays(skb))
+	if (skb->ifindex == LOOPBACK_IFINDEX ? !is_posed(skb) : lease_pays(skb))
 		return true;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);

@@ -7,13 +7,13 @@
 SEC("cgroup/sendmsg4")
 int weir_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return hook_result(early4(ctx));
+	return hook_result(early4(ctx, true));
 }
 
 SEC("cgroup/sendmsg6")
 int weir_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return hook_result(early6(ctx));
+	return hook_result(early6(ctx, true));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

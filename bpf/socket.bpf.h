@@ -16,6 +16,12 @@
  * well before it goes stale. */
 #define CALL_RENEW_NS (30 * NS_PER_SECOND)
 
+/* A socket that the kernel made for itself; by its address (kernel_address()). */
+static __always_inline bool is_of_kernel(__u64 address)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED((struct sock *)address, sk_kern_sock);
+}
+
 /* The answer kept with the socket, if it is about this peer, of this generation, and in time. */
 static __always_inline bool answer_recall(struct weir_socket *s, const struct parcel *p,
 					  struct weir_answer *a)

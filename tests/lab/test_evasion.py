@@ -620,6 +620,104 @@ def move_and_connect(procs, address, port):
     return None
 
 
+def pose_as(how, source, target, number, size, user):
+    """Sends `number` packets in the name of `source`, an address of somebody else, to `target`; how many the kernel
+    took. On IPv6 that needs no right (IPV6_FREEBIND; `user` has none), on IPv4 it takes a raw socket."""
+    sent, payload, ancillary, port = 0, bytes(size), [], 9
+    kind, protocol = {"echo": (socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6),
+                      "raw": (socket.SOCK_RAW, socket.IPPROTO_RAW)}.get(how, (socket.SOCK_DGRAM, socket.IPPROTO_UDP))
+    if how == "echo":
+        payload = struct.pack("!BBHHH", 128, 0, 0, 1, 1) + payload
+    elif how == "raw":
+        echo = struct.pack("!BBHHH", 8, 0, 0xf7fd, 1, 1) + payload  # the sum of an echo request full of zeros
+        payload = far.ip4(socket.IPPROTO_ICMP, echo, target, source)
+    if user:
+        os.setuid(user)
+    with socket.socket(far.family_of(target), kind, protocol) as poser:
+        if how != "raw":
+            poser.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
+        if how in ("echo", "udp", "connected udp"):
+            poser.bind((source, 0))
+        if how.startswith("connected"):
+            poser.connect((target, port))
+        if how.endswith("message"):
+            ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO,
+                          struct.pack("16sI", socket.inet_pton(socket.AF_INET6, source), 0))]
+        for _ in range(number):
+            try:
+                poser.sendmsg([payload], ancillary, 0, *([] if how.startswith("connected") else [(target, port)]))
+                sent += 1
+            except ConnectionRefusedError:
+                sent += 1  # of the one before
+            except OSError:
+                pass
+    return sent
+
+
+def echo_once(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", port))
+        data, peer = server.recvfrom(2048)
+        server.sendto(data, peer)
+
+
+def ask_redirected(address, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.connect((address, port))
+        client.send(b"hello")
+        return client.recv(100)
+
+
+class Mirrors(LabCase):
+    """What the host's own kernel answers goes to who seems to have asked: asked in a stranger's name, and over
+    loopback, it would carry to them what was asked."""
+    policy = POLICY
+
+    def check(self, how, family=6, user=65534, number=50, size=1200):
+        stranger = self.lab.hosts["stranger"].address(family)
+        for target in (HUB[family], far.ADMIN[family]):
+            count = far.Count(self.lab, "stranger")
+            self.addCleanup(count.stop)
+            self.lab.call(pose_as, how, stranger, target, number, size, user, host="hub", service="portal")
+            self.assertEqual(count.settle().other_payload, 0)
+        self.assertEqual(self.lab.call(pose_as, how, far.ADMIN[family], HUB[family], number, size, user,
+                                       host="hub", service="portal"), number, "its own address may ask")
+
+    def test_echo_replies(self):
+        self.check("echo")
+
+    def test_errors_that_quote(self):
+        for how in ("udp", "udp by message", "connected udp", "connected udp by message"):
+            with self.subTest(how=how):
+                self.check(how)
+
+    def test_echo_replies_ipv4(self):
+        self.check("raw", 4, None)
+
+    def test_in_the_name_of_a_partner_it_is_charged(self):
+        before = self.guard.partner(STORE)["sent_bytes"]
+        count = far.Count(self.lab, STORE)
+        self.addCleanup(count.stop)
+        self.assertEqual(self.lab.call(pose_as, "echo", self.lab.hosts[STORE].v6, HUB[6], 50, 1200, None,
+                                       host="hub", service="batch"), 50)
+        self.assertGreaterEqual(count.settle().other_payload, 50 * 1200)
+        self.assertGreaterEqual(self.guard.partner(STORE)["sent_bytes"] - before, count.ip_bytes)
+
+    def test_redirected_answers_pass(self):
+        """NAT gives what a local server answers the address that was asked."""
+        port, address = next(self.ports), self.lab.hosts[STORE].v4
+        rules = "add table ip r; add chain ip r o { type nat hook output priority -100; }; " \
+                "add rule ip r o ip daddr %s udp dport 443 redirect to :%d" % (address, port)
+        done = self.lab.run(["nft", rules])
+        if done.returncode:
+            self.skipTest("nft: " + done.stderr)
+        self.addCleanup(self.lab.run, ["nft", "delete table ip r"])
+        self.lab.start(echo_once, port, host="hub", service="portal")
+        far.wait_for_udp(self.lab, "hub", port)
+        self.assertEqual(self.lab.call(ask_redirected, address, 443, host="hub", service="batch"), b"hello")
+
+
 class Owners(LabCase):
     """A socket belongs to the cgroup it was made in, whoever uses it."""
     policy = POLICY
