@@ -278,6 +278,19 @@ static __always_inline __u32 passive_opener(const struct weir_socket *s, struct 
 									   : OPENER_THEM;
 }
 
+/* The peer has closed its end: it holds nothing any more, however long the service keeps its own.
+ */
+static __noinline int connection_left(struct bpf_sock_ops *ops, struct weir_socket *s)
+{
+	struct parcel p = {};
+
+	if (!s->is_holder)
+		return 0;
+	parcel_of_ops(ops, &p);
+	holder_drop(s, &p.peer);
+	return 0;
+}
+
 SEC("sockops")
 int weir_sock_ops(struct bpf_sock_ops *ops)
 {
@@ -306,6 +319,8 @@ int weir_sock_ops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_STATE_CB:
 		if (s && ops->args[1] == BPF_TCP_CLOSE)
 			connection_closed(ops, sk, s);
+		else if (s && ops->args[1] == BPF_TCP_CLOSE_WAIT)
+			connection_left(ops, s);
 		break;
 	}
 	return 1;

@@ -555,6 +555,13 @@ def hold_until(address, port, flag):
             time.sleep(0.01)
 
 
+def accept_and_keep(address, port):
+    """Never closes what it accepts."""
+    server, kept = far._listen(address, port), []
+    while True:
+        kept.append(server.accept())
+
+
 class Holders(LabCase):
     """calls_back is for who holds a connection, and who held one leaves nothing behind."""
     policy = policy([grant("ftp", "batch", [NORD, SUED], serves="tcp/7000-7999", calls_back="tcp/20000-20100"),
@@ -591,6 +598,19 @@ class Holders(LabCase):
         wait_for(lambda: self.holders() >= 1, 5, "the holder")
         self.assertIsNone(call_back())
         open(flag, "w", encoding="utf-8").close()
+        wait_for(lambda: self.holders() == 0, 5, "the holder to go")
+        self.assertEqual(call_back(), "EPERM")
+
+    def test_connection_that_the_partner_has_closed_is_not_held(self):
+        """The service keeps its end of it: that is not the partner's doing."""
+        flag, port = self.lab.path("enough-3"), next(self.ports)
+        self.lab.start(accept_and_keep, HUB[4], port, host="hub", service="batch")
+        far.wait_listening(self.lab, "hub", HUB[4], port)
+        call_back = self.sink_to_call_back(20002)
+        task = self.hold(port, flag)
+        wait_for(lambda: call_back() is None, 5, "the holder")
+        open(flag, "w", encoding="utf-8").close()
+        task.result()
         wait_for(lambda: self.holders() == 0, 5, "the holder to go")
         self.assertEqual(call_back(), "EPERM")
 
