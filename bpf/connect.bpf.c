@@ -8,13 +8,13 @@
 SEC("cgroup/connect4")
 int weir_connect4(struct bpf_sock_addr *ctx)
 {
-	return hook_result(early4(ctx, false));
+	return hook_result(early4(ctx));
 }
 
 SEC("cgroup/connect6")
 int weir_connect6(struct bpf_sock_addr *ctx)
 {
-	return hook_result(early6(ctx, false));
+	return hook_result(early6(ctx));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -43,22 +43,7 @@ static __always_inline void socket_owner_note(struct weir_socket *s)
 	bpf_get_current_comm(s->program, sizeof(s->program));
 }
 
-/* Whether a datagram asks for the source of somebody else (IPV6_FREEBIND needs no right):
- * mirror.bpf.h asks that later, and until then the socket may have asked for another one. */
-static __always_inline void source_note(struct weir_socket *s, __u64 sk_address,
-					const struct weir_address *source)
-{
-	if (s->poses || address_is_loopback(source) || address_equal(&s->named, source))
-		return;
-	if (address_is_own(sk_address, source))
-		s->named = *source;
-	else
-		s->poses = 1;
-}
-
-/* `source`: what a message asks for; NULL: it is no message. */
-static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_address *peer,
-				  const struct weir_address *source)
+static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_address *peer)
 {
 	bool is_stream = ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP;
 	struct bpf_sock *sk = ctx->sk;
@@ -86,37 +71,27 @@ static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_a
 	p.service = service_of(address, p.active, &p.cgroup);
 	if (s)
 		s->cgroup = p.cgroup;
-	if (s && source)
-		source_note(s, address, source);
 	return early_passes(&p, address, bpf_get_socket_cookie(ctx), is_stream, &a) ||
 	       charge_refusal(&a, &p, s);
 }
 
-static __always_inline bool early4(struct bpf_sock_addr *ctx, bool is_message)
+static __always_inline bool early4(struct bpf_sock_addr *ctx)
 {
-	struct weir_address peer, source;
+	struct weir_address peer;
 
 	address_from4(&peer, ctx->user_ip4);
-	if (is_message)
-		address_from4(&source, ctx->msg_src_ip4);
-	return early(ctx, &peer, is_message ? &source : NULL);
+	return early(ctx, &peer);
 }
 
-static __always_inline bool early6(struct bpf_sock_addr *ctx, bool is_message)
+static __always_inline bool early6(struct bpf_sock_addr *ctx)
 {
-	struct weir_address peer, source;
+	struct weir_address peer;
 
 	peer.word[0] = ctx->user_ip6[0];
 	peer.word[1] = ctx->user_ip6[1];
 	peer.word[2] = ctx->user_ip6[2];
 	peer.word[3] = ctx->user_ip6[3];
-	if (is_message) {
-		source.word[0] = ctx->msg_src_ip6[0];
-		source.word[1] = ctx->msg_src_ip6[1];
-		source.word[2] = ctx->msg_src_ip6[2];
-		source.word[3] = ctx->msg_src_ip6[3];
-	}
-	return early(ctx, &peer, is_message ? &source : NULL);
+	return early(ctx, &peer);
 }
 
 #endif

@@ -29,7 +29,7 @@ static __always_inline bool ends_read(struct __sk_buff *skb, struct weir_address
 }
 
 /* Whether the socket asked for this source: it is bound to it, or a message named one
- * (early.bpf.h). */
+ * (sendmsg.bpf.c). */
 static __always_inline bool source_is_asked(struct bpf_sock *sk, const struct weir_address *source)
 {
 	const struct weir_socket *s = bpf_sk_storage_get(&sockets, sk, NULL, 0);

@@ -41,12 +41,13 @@ static void see_verifier(void)
 	for (int i = 0; i < 3; i++)
 		dirname(self);
 	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+		char why[COST_WHY_BYTES];
 		int r;
 
 		snprintf(path, sizeof(path), "%s/%s.bpf.o", self, objects[i]);
-		r = cost_each(path, note_cost, NULL);
+		r = cost_each(path, note_cost, NULL, why);
 		if (r && strcmp(objects[i], "sever") != 0)
-			fail_msg("%s does not load: %s", path, strerror(-r));
+			fail_msg("%s does not load: %s: %s", path, strerror(-r), why);
 	}
 }
 

@@ -38,10 +38,11 @@ static void tell_cost(const struct cost *cost, void *data)
 
 static int cost(const char *path)
 {
-	int r = cost_each(path, tell_cost, NULL);
+	char why[COST_WHY_BYTES];
+	int r = cost_each(path, tell_cost, NULL, why);
 
 	if (r)
-		printf("=refused %s: %s\n", path, strerror(-r));
+		printf("=refused %s: %s: %s\n", path, strerror(-r), why);
 	return r != 0;
 }
 

@@ -7,6 +7,7 @@
 #define WEIR_TESTS_COST_H
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,9 +40,23 @@ static inline struct cost cost_read(const struct bpf_program *program, const cha
 	return cost;
 }
 
-/* Loads an object, attaches nothing, and tells `each` of every program that loaded. 0 or -errno. */
+enum { COST_WHY_BYTES = 400 };
+
+/* The end of the log of a program that was refused, in one line. */
+static inline void cost_why(const struct bpf_program *program, const char *log, char *why)
+{
+	size_t end = strlen(log),
+	       begin = end > COST_WHY_BYTES - 100 ? end - COST_WHY_BYTES + 100 : 0;
+
+	snprintf(why, COST_WHY_BYTES, "%s: %s", bpf_program__name(program), log + begin);
+	for (char *at = why; (at = strchr(at, '\n'));)
+		*at = '|';
+}
+
+/* Loads an object, attaches nothing, and tells `each` of every program that loaded. 0 or -errno,
+ * and in `why` what the verifier said of the one that was refused. */
 static inline int cost_each(const char *path, void (*each)(const struct cost *cost, void *data),
-			    void *data)
+			    void *data, char why[COST_WHY_BYTES])
 {
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	char *log[COST_PROGRAMS] = {NULL};
@@ -58,6 +73,7 @@ static inline int cost_each(const char *path, void (*each)(const struct cost *co
 		bpf_program__set_log_buf(program, log[count++], COST_LOG_BYTES);
 	}
 	r = bpf_object__load(object);
+	why[0] = '\0';
 	count = 0;
 	bpf_object__for_each_program(program, object)
 	{
@@ -65,6 +81,8 @@ static inline int cost_each(const char *path, void (*each)(const struct cost *co
 			struct cost cost = cost_read(program, log[count]);
 
 			each(&cost, data);
+		} else if (count < COST_PROGRAMS && log[count] && log[count][0]) {
+			cost_why(program, log[count], why);
 		}
 		count++;
 	}
