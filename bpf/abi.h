@@ -112,6 +112,7 @@ enum weir_reason {
 	WEIR_REASON_TOTAL_BUDGET,   /* all strangers of a service together */
 	WEIR_REASON_NO_PAYLOAD,	    /* too many segments without payload */
 	WEIR_REASON_MPTCP,	    /* refused at creation */
+	WEIR_REASON_SOURCE,	    /* sent in somebody else's name */
 	WEIR_REASON_UNCLASSIFIED,   /* the headers could not be read */
 	WEIR_REASON_METERS_FULL,    /* no room for a meter */
 	WEIR_REASON_FROZEN,	    /* the meters are just moving to another build's programs */

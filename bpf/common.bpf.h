@@ -98,8 +98,7 @@ struct weir_socket {
 	__u64 bare_bytes;     /* segments without payload since it was established */
 	__u64 holder_service; /* key, when is_holder */
 	__u64 until_tick;     /* the answer pays with leases before it; lease.bpf.h */
-	struct weir_address named; /* the last source that a datagram asked for: the host's own */
-	__u64 poses;		   /* one asked for another's */
+	__u64 may_pose;	      /* in the name of somebody else; source.bpf.h */
 };
 
 /* What the usual packet of a flow needs of its socket's storage: flow.bpf.h. */
@@ -159,6 +158,7 @@ struct parcel {
 	__u8 is_urgent : 1; /* neighbour discovery, the RST of an ended socket: never refused */
 	__u8 is_shadow : 1; /* charged to the grant that only observes */
 	__u8 is_final : 1;  /* refused when there is no room, whatever is lent */
+	__u8 may_pose : 1;  /* its socket may send in somebody else's name */
 };
 
 /* The meters that one packet can meet. */

@@ -9,8 +9,8 @@
 #ifndef WEIR_EARLY_BPF_H
 #define WEIR_EARLY_BPF_H
 
-#include "own.bpf.h"
 #include "socket.bpf.h"
+#include "source.bpf.h"
 
 /* Whether it may go on; else `a` says why not. Apart, so that its stack is free again when the
  * refusal is charged. */
@@ -43,6 +43,23 @@ static __always_inline void socket_owner_note(struct weir_socket *s)
 	bpf_get_current_comm(s->program, sizeof(s->program));
 }
 
+/* Whether a socket is bound to an address that is somebody else's. */
+static __noinline bool is_bound_foreign(struct bpf_sock *sk)
+{
+	__be32 bound4 = sk->src_ip4;
+	struct weir_address bound;
+
+	/* Read here: clang would merge it with the reads below (socket.bpf.c, parcel_of_ops()). */
+	barrier_var(bound4);
+	bound.word[0] = sk->src_ip6[0];
+	bound.word[1] = sk->src_ip6[1];
+	bound.word[2] = sk->src_ip6[2];
+	bound.word[3] = sk->src_ip6[3];
+	if (sk->family == AF_INET)
+		address_from4(&bound, bound4);
+	return source_is_foreign(kernel_address(sk), &bound);
+}
+
 static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_address *peer)
 {
 	bool is_stream = ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP;
@@ -71,8 +88,16 @@ static __always_inline bool early(struct bpf_sock_addr *ctx, const struct weir_a
 	p.service = service_of(address, p.active, &p.cgroup);
 	if (s)
 		s->cgroup = p.cgroup;
-	return early_passes(&p, address, bpf_get_socket_cookie(ctx), is_stream, &a) ||
-	       charge_refusal(&a, &p, s);
+	if (!early_passes(&p, address, bpf_get_socket_cookie(ctx), is_stream, &a))
+		return charge_refusal(&a, &p, s);
+	/* A SYN may carry data. Of datagrams the egress hook sees the source. */
+	if (!is_stream || address_is_loopback(&p.peer) || !may_pose(sk, s, address) ||
+	    !is_bound_foreign(sk))
+		return true;
+	a.verdict = WEIR_REFUSE;
+	a.reason = WEIR_REASON_SOURCE;
+	a.grant = WEIR_NO_GRANT;
+	return charge_refusal(&a, &p, s);
 }
 
 static __always_inline bool early4(struct bpf_sock_addr *ctx)

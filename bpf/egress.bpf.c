@@ -6,11 +6,11 @@
  * The usual packet of a running flow finds its answer in `flows` (flow.bpf.h) or with the socket,
  * and is paid for by a lease (lease.bpf.h) or goes straight to its meters. Anything else is judged:
  * the first packet, another peer, a new generation, an opening or closing of hours. Loopback is
- * exempt, but for what is sent there in somebody else's name (mirror.bpf.h). What cannot be read is
+ * exempt, but for what is sent there in somebody else's name (source.bpf.h). What cannot be read is
  * refused and counted.
  */
-#include "mirror.bpf.h"
 #include "socket.bpf.h"
+#include "source.bpf.h"
 #include "wire.bpf.h"
 
 /* Kernel sockets of a network namespace: ICMP, neighbour discovery, MLD, TCP's resets. */
@@ -79,15 +79,16 @@ static __noinline int judge(struct __sk_buff *skb, const struct bpf_sock *sk, st
 		return 0;
 	if (s) {
 		s->cgroup = p->parcel.cgroup;
-		s->is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
+		s->is_tcp = is_tcp_socket(sk);
 	}
-	if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) {
+	if (is_tcp_socket(sk)) {
 		question_set(&q, &p->parcel, service, tcp_direction(sk->state, s, cookie));
 		verdict_decide(&q, a, p->parcel.active);
 	} else {
 		datagram_decide(&p->parcel, service, cookie, &q, a);
 	}
-	if (s && sk->state != BPF_TCP_LISTEN)
+	/* Who may send in another name is asked in whose at each packet. */
+	if (s && sk->state != BPF_TCP_LISTEN && !p->parcel.may_pose)
 		answer_keep(s, &p->parcel, a);
 	return 0;
 }
@@ -124,32 +125,30 @@ static __always_inline void cgroup_count(struct __sk_buff *skb, __u32 bytes)
 	__sync_fetch_and_add(&c->sent_packets, 1);
 }
 
-/* A packet whose headers cannot be read: refused under its service, to no partner. */
-static __noinline bool refuse_unread(struct parcel *p, struct weir_answer *a)
+/* What is refused whomever it is sent to: under its service, to no partner. */
+static __noinline bool refuse(struct parcel *p, struct weir_answer *a, __u8 reason,
+			      const struct weir_socket *s)
 {
 	struct weir_question q = {.cut_slot = WEIR_ANY, .service = p->service, .now_ns = p->now_ns};
 
-	loss_count(WEIR_LOST_UNCLASSIFIED);
 	verdict_decide(&q, a, p->active);
 	a->verdict = WEIR_REFUSE;
-	a->reason = WEIR_REASON_UNCLASSIFIED;
+	a->reason = reason;
 	a->grant = WEIR_NO_GRANT;
-	return charge_refusal(a, p, NULL);
+	return charge_refusal(a, p, s);
 }
 
 /* What the packet says, and what its socket knows of the connection. False: it cannot be read. */
 static __noinline bool egress_read(struct __sk_buff *skb, const struct bpf_sock *sk,
 				   struct packet *p)
 {
-	/* A posed one is judged as what it brings about: as sent to its source. */
-	bool is_outward = skb->ifindex != LOOPBACK_IFINDEX;
-	bool is_tcp = sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
+	bool is_tcp = is_tcp_socket(sk);
 
 	p->parcel.active = active_read();
 	p->tick = bpf_jiffies64(); /* before the clock: lease_begin() */
 	p->parcel.now_ns = bpf_ktime_get_boot_ns();
 	p->parcel.bytes = skb->len;
-	if (!packet_read(skb, is_outward, p))
+	if (!packet_read(skb, true, p))
 		return false;
 	p->parcel.bytes = packet_wire_bytes(skb, p, is_tcp);
 	/* Only a TCP socket's own header is no payload, and only with a plain IP header before it:
@@ -171,7 +170,7 @@ static __noinline __u64 connection_look(struct bpf_sock *sk, struct weir_socket 
 {
 	const struct bpf_tcp_sock *tcp;
 
-	if (sk->type != SOCK_STREAM || sk->protocol != IPPROTO_TCP)
+	if (!is_tcp_socket(sk))
 		return 0;
 	tcp = bpf_tcp_sock(sk);
 	if (!tcp)
@@ -344,6 +343,19 @@ static __always_inline __u64 tick_of(const struct packet *p)
 	return tick - ((__u32)tick - p->tick);
 }
 
+/* Whether what a packet to loopback brings about stays on this host, as it does. */
+static __noinline bool is_exempt(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	const struct weir_socket *s;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk || is_tcp_socket(sk)) /* TCP is not answered with what it carries */
+		return true;
+	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	return !may_pose(sk, s, kernel_address(sk));
+}
+
 /* True: it passes. */
 static __always_inline bool egress(struct __sk_buff *skb)
 {
@@ -354,7 +366,7 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	__u64 allowance;
 	bool passes;
 
-	if (skb->ifindex == LOOPBACK_IFINDEX ? !is_posed(skb) : lease_pays(skb))
+	if (skb->ifindex == LOOPBACK_IFINDEX ? is_exempt(skb) : lease_pays(skb))
 		return true;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
@@ -365,11 +377,22 @@ static __always_inline bool egress(struct __sk_buff *skb)
 	if (!egress_read(skb, sk, &p)) {
 		p.parcel.service =
 			service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
-		return refuse_unread(&p.parcel, &a);
+		loss_count(WEIR_LOST_UNCLASSIFIED);
+		return refuse(&p.parcel, &a, WEIR_REASON_UNCLASSIFIED, NULL);
 	}
 	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!s)
 		loss_count(WEIR_LOST_STORAGE);
+	if (!is_tcp_socket(sk) && may_pose(sk, s, kernel_address(sk))) {
+		p.parcel.may_pose = 1;
+		if (source_is_foreign(kernel_address(sk), &p.parcel.local)) {
+			p.parcel.service =
+				service_of(kernel_address(sk), p.parcel.active, &p.parcel.cgroup);
+			return refuse(&p.parcel, &a, WEIR_REASON_SOURCE, s);
+		}
+	}
+	if (skb->ifindex == LOOPBACK_IFINDEX)
+		return true;
 	allowance = connection_look(sk, s);
 	if (!s || !answer_recall(s, &p.parcel, &a)) {
 		p.parcel.service =

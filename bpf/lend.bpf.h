@@ -239,7 +239,7 @@ static __always_inline void lend(const struct weir_answer *a, const struct parce
 				 __u64 tick)
 {
 	if (a->reason == WEIR_REASON_GRANT && a->verdict == WEIR_PASS && !a->observe &&
-	    a->shadow == WEIR_NO_GRANT && !p->is_bare && !p->is_urgent)
+	    a->shadow == WEIR_NO_GRANT && !p->is_bare && !p->is_urgent && !p->may_pose)
 		lease_begin(a, p, cgroup, tick);
 }
 

@@ -16,6 +16,11 @@
  * well before it goes stale. */
 #define CALL_RENEW_NS (30 * NS_PER_SECOND)
 
+static __always_inline bool is_tcp_socket(const struct bpf_sock *sk)
+{
+	return sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP;
+}
+
 /* A socket that the kernel made for itself; by its address (kernel_address()). */
 static __always_inline bool is_of_kernel(__u64 address)
 {

@@ -69,9 +69,23 @@ struct net_device {
 	struct inet6_dev *ip6_ptr;
 };
 
+/* include/net/netns/ipv6.h */
+struct netns_sysctl_ipv6 {
+	__u8 ip_nonlocal_bind;
+};
+
+struct netns_ipv6 {
+	struct netns_sysctl_ipv6 sysctl;
+};
+
 struct net {
 	struct list_head dev_base_head;
+	struct netns_ipv6 ipv6;
 };
+
+typedef struct {
+	__s64 counter;
+} atomic64_t;
 
 typedef struct {
 	struct net *net;
@@ -88,6 +102,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr___kernel skc_v6_daddr;
 	struct in6_addr___kernel skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 /* include/linux/net.h, include/linux/fs.h: what a process holds of a socket */

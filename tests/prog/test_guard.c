@@ -35,7 +35,7 @@
 #include "user/daemon/filter.h"
 #include "user/kernel/internal.h"
 
-enum { ALL_HOOKS = 9 }; /* of the cgroup */
+enum { ALL_HOOKS = 10 }; /* of the cgroup */
 
 static char instance[64];
 static char cgroup[256];

@@ -16,6 +16,8 @@ struct in_device the_in_device;
 struct inet6_ifaddr the_inet6_ifaddr;
 struct inet6_dev the_inet6_dev;
 struct net_device the_net_device;
+struct netns_sysctl_ipv6 the_netns_sysctl_ipv6;
+struct netns_ipv6 the_netns_ipv6;
 struct net the_net;
 struct sock_common the_sock_common;
 struct sock the_sock;

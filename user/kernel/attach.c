@@ -14,6 +14,7 @@
 const struct hook hooks[] = {
 	{"sock_create", "weir_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
 	{"sock_release", "weir_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
+	{"setsockopt", "weir_setsockopt", BPF_CGROUP_SETSOCKOPT},
 	{"sock_ops", "weir_sock_ops", BPF_CGROUP_SOCK_OPS},
 	{"ingress", "weir_ingress", BPF_CGROUP_INET_INGRESS},
 	{"egress", "weir_egress", BPF_CGROUP_INET_EGRESS},

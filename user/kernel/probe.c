@@ -154,6 +154,8 @@ static int add_program_types(struct probe_list *list)
 		 BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE, true},
 		{"cgroup sock_release", "frees what is kept of a flow", BPF_PROG_TYPE_CGROUP_SOCK,
 		 BPF_CGROUP_INET_SOCK_RELEASE, true},
+		{"cgroup setsockopt", "notes who may send in somebody else's name",
+		 BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT, true},
 		{"sock_ops", "who opened a connection, acknowledged bytes", BPF_PROG_TYPE_SOCK_OPS,
 		 BPF_CGROUP_SOCK_OPS, true},
 		{"XDP", "what a cut partner sends dies before the stack (--uplink)",

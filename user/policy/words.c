@@ -31,6 +31,7 @@ static const char *const reasons[] = {
 	[WEIR_REASON_TOTAL_BUDGET] = "total-budget",
 	[WEIR_REASON_NO_PAYLOAD] = "no-payload",
 	[WEIR_REASON_MPTCP] = "mptcp",
+	[WEIR_REASON_SOURCE] = "source",
 	[WEIR_REASON_UNCLASSIFIED] = "unclassified",
 	[WEIR_REASON_METERS_FULL] = "meters-full",
 	[WEIR_REASON_FROZEN] = "frozen",
